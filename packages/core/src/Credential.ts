@@ -1,0 +1,56 @@
+import * as Schema from "effect/Schema"
+import { AccessToken, Secret } from "./Token.ts"
+
+/**
+ * Everything that shapes a token, and so decides whether two callers may share it. `account` is the caller's own name
+ * for whose credential it is (the command uses `context/provider`): equal settings under two names never share.
+ */
+export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/CredentialKey")({
+  issuer: Schema.String,
+  clientId: Schema.String,
+  account: Schema.String,
+  /** Whom the token stands for: a person who signed in, or the client itself. */
+  subject: Schema.Literals(["user", "client"]),
+  scopes: Schema.Array(Schema.String),
+  audience: Schema.optionalKey(Schema.String),
+  resource: Schema.Array(Schema.String),
+  params: Schema.Record(Schema.String, Schema.String)
+}) {
+  /** The key as one string: equal for equal keys, whatever the order of scopes, resources and parameters. */
+  get canonical(): string {
+    return JSON.stringify([
+      this.issuer,
+      this.clientId,
+      this.account,
+      this.subject,
+      [...new Set(this.scopes)].sort(),
+      this.audience ?? null,
+      [...new Set(this.resource)].sort(),
+      Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1))
+    ])
+  }
+}
+
+/** Who the provider says signed in, from the verified ID token (OpenID Connect Core section 5.1). */
+export class Account extends Schema.Class<Account>("keyfob/Account")({
+  sub: Schema.String,
+  name: Schema.optionalKey(Schema.String),
+  email: Schema.optionalKey(Schema.String)
+}) {}
+
+/** What is kept between two uses. */
+export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
+  key: CredentialKey,
+  /** Grows by one with each exchange; a writer that is behind must not write. */
+  generation: Schema.Int,
+  token: AccessToken,
+  /** When the request that brought the token was sent. Lifetimes are counted from there. */
+  issuedAt: Schema.DateTimeUtc,
+  refreshToken: Schema.optionalKey(Secret),
+  idToken: Schema.optionalKey(Secret),
+  account: Schema.optionalKey(Account),
+  /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */
+  spending: Schema.optionalKey(Schema.Int),
+  /** The provider ended the session: only a login helps. */
+  refused: Schema.optionalKey(Schema.Boolean)
+}) {}

@@ -1,0 +1,5 @@
+export * from "./AuthError.ts"
+export * from "./Credential.ts"
+export * from "./flow/UserPrompt.ts"
+export * from "./store/CredentialStore.ts"
+export * from "./Token.ts"

@@ -1,0 +1,66 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
+import type { StoreFailed } from "../AuthError.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
+
+/** One credential's place while its lease is held. Nobody else writes there meanwhile. */
+export interface Slot {
+  /** What is there now. */
+  readonly read: Effect.Effect<Option.Option<Credential>, StoreFailed>
+  /** Durable when it succeeds: a crash afterwards does not lose it. */
+  readonly write: (credential: Credential) => Effect.Effect<void, StoreFailed>
+  readonly remove: Effect.Effect<void, StoreFailed>
+}
+
+/**
+ * Where credentials are kept. Every implementation passes the contract suite of `@keyfob/testing`.
+ */
+export class CredentialStore extends Context.Service<
+  CredentialStore,
+  {
+    /** What `status` calls it: `memory`, `file`, … */
+    readonly name: string
+    /** Reads without a lease: the cached path. */
+    readonly get: (key: CredentialKey) => Effect.Effect<Option.Option<Credential>, StoreFailed>
+    readonly list: Effect.Effect<ReadonlyArray<Credential>, StoreFailed>
+    /** Runs `use` under an exclusive lease on the key; other keys are not held up. */
+    readonly modify: <A, E, R>(
+      key: CredentialKey,
+      use: (slot: Slot) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | StoreFailed, R>
+  }
+>()("keyfob/CredentialStore") {
+  /** Credentials live as long as the layer, in this process alone. */
+  static readonly layerMemory: Layer.Layer<CredentialStore> = Layer.sync(CredentialStore, () => {
+    const places = MutableHashMap.empty<string, { lease: Semaphore.Semaphore; credential: Option.Option<Credential> }>()
+    const placeOf = (key: CredentialKey) => {
+      const id = key.canonical
+      const found = MutableHashMap.get(places, id)
+      if (Option.isSome(found)) return found.value
+      const place = { lease: Semaphore.makeUnsafe(1), credential: Option.none<Credential>() }
+      MutableHashMap.set(places, id, place)
+      return place
+    }
+    return CredentialStore.of({
+      name: "memory",
+      get: (key) => Effect.sync(() => placeOf(key).credential),
+      list: Effect.sync(() => Array.from(MutableHashMap.values(places)).flatMap(({ credential }) => Option.toArray(credential))),
+      modify: (key, use) => {
+        const place = placeOf(key)
+        return place.lease.withPermit(use({
+          read: Effect.sync(() => place.credential),
+          write: (credential) => Effect.sync(() => {
+            place.credential = Option.some(credential)
+          }),
+          remove: Effect.sync(() => {
+            place.credential = Option.none()
+          })
+        }))
+      }
+    })
+  })
+}
