@@ -1,0 +1,121 @@
+/// <reference path="./oidc-provider.d.ts" />
+import type { JWK } from "jose"
+import { type Context, errors } from "oidc-provider"
+import { type Claims, clients } from "./Directory.ts"
+import * as MemoryAdapter from "./MemoryAdapter.ts"
+import * as pages from "./pages.ts"
+
+/** What varies from one provider to the next; lifetimes in whole seconds, since that is what OAuth has. */
+export interface Settings {
+  readonly audience: string
+  readonly accounts: Readonly<Record<string, Claims>>
+  readonly clients: ReadonlyArray<Readonly<Record<string, unknown>>>
+  readonly keys: ReadonlyArray<JWK>
+  readonly accessTokenTtl: number
+  readonly refreshTokenTtl: number
+  readonly deviceCodeTtl: number
+  readonly rotateRefreshTokens: boolean
+}
+
+/** What the API behind the provider understands. */
+export const apiScopes = "api:read api:write"
+
+const machine = (client: { readonly id: string; readonly secret: string }, method: string) => ({
+  client_id: client.id,
+  client_secret: client.secret,
+  token_endpoint_auth_method: method,
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: []
+})
+
+const registered = [
+  {
+    client_id: clients.cli.id,
+    client_name: "Keyfob",
+    application_type: "native", // so that a loopback redirect may use any port (RFC 8252, 7.3)
+    token_endpoint_auth_method: "none",
+    grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+    response_types: ["code"],
+    redirect_uris: ["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"],
+    post_logout_redirect_uris: ["http://127.0.0.1/callback"]
+  },
+  machine(clients.billing, "client_secret_basic"),
+  machine(clients.billingPost, "client_secret_post")
+]
+
+/**
+ * The provider's configuration: its own defaults, and every function it would otherwise print a notice about. Where a
+ * function merely repeats the default, the notice is why it is here.
+ */
+export const make = (settings: Settings): Record<string, unknown> => ({
+  adapter: MemoryAdapter.make(),
+  jwks: { keys: settings.keys },
+  clients: [...registered, ...settings.clients],
+  clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
+  cookies: { keys: [crypto.randomUUID()] },
+  claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
+  clientBasedCORS: () => false,
+  findAccount: (_context: Context, sub: string) =>
+    Object.hasOwn(settings.accounts, sub)
+      ? { accountId: sub, claims: async () => ({ sub, ...settings.accounts[sub] }) }
+      : undefined,
+  rotateRefreshToken: settings.rotateRefreshTokens,
+  renderError: pages.failed,
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: pages.deviceCode,
+      userCodeConfirmSource: pages.deviceConfirm,
+      successSource: pages.deviceDone
+    },
+    introspection: {
+      enabled: true,
+      // a public client may ask about its own tokens only: it cannot prove who it is
+      allowedPolicy: (_context: Context, client: Client, token: { readonly clientId: string }) =>
+        client.clientAuthMethod !== "none" || token.clientId === client.clientId
+    },
+    revocation: {
+      enabled: true,
+      allowedPolicy: (_context: Context, client: Client, token: { readonly clientId: string }) =>
+        token.clientId === client.clientId
+    },
+    rpInitiatedLogout: { enabled: true, logoutSource: pages.signOut, postLogoutSuccessSource: pages.signedOut },
+    resourceIndicators: {
+      enabled: true,
+      // a machine has nobody's userinfo to read: without a `resource` parameter its token is for the API
+      defaultResource: (_context: Context, client: Client, oneOf?: string) =>
+        oneOf ?? (client.grantTypeAllowed("client_credentials") ? settings.audience : undefined),
+      getResourceServerInfo: (_context: Context, resource: string) => {
+        if (resource !== settings.audience) throw new errors.InvalidTarget()
+        return {
+          audience: settings.audience,
+          scope: apiScopes,
+          accessTokenTTL: settings.accessTokenTtl,
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: "ES256" } }
+        }
+      }
+    }
+  },
+  interactions: { url: (_context: Context, interaction: { readonly uid: string }) => `/interaction/${interaction.uid}` },
+  ttl: {
+    AccessToken: settings.accessTokenTtl,
+    ClientCredentials: settings.accessTokenTtl,
+    IdToken: settings.accessTokenTtl,
+    RefreshToken: settings.refreshTokenTtl,
+    DeviceCode: settings.deviceCodeTtl,
+    AuthorizationCode: 60,
+    Interaction: 3600,
+    Session: 14 * 86_400,
+    Grant: Math.max(14 * 86_400, settings.refreshTokenTtl) // a grant that ends first would kill the refresh token
+  }
+})
+
+interface Client {
+  readonly clientId: string
+  readonly clientAuthMethod: string
+  grantTypeAllowed(type: string): boolean
+}
