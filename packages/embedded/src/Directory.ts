@@ -7,7 +7,7 @@
  */
 export const clients = {
   cli: { id: "keyfob-cli" },
-  billing: { id: "billing", secret: "s3cret:+/= %&~\"\\" },
+  billing: { id: "billing", secret: 's3cret:+/= %&~"\\' },
   billingPost: { id: "billing-post", secret: "post s3cret&+%=/" }
 } as const
 

@@ -35,12 +35,15 @@ export interface Options {
  * - `reset`: the connection breaks and the provider has heard nothing;
  * - `lost`: the provider does its work, then the connection breaks, so its answer never arrives.
  */
-export type Fault = "reset" | "lost" | {
-  readonly status: number
-  readonly headers?: Readonly<Record<string, string>>
-  /** A string is sent as it is, anything else as JSON. */
-  readonly body?: unknown
-}
+export type Fault =
+  | "reset"
+  | "lost"
+  | {
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      /** A string is sent as it is, anything else as JSON. */
+      readonly body?: unknown
+    }
 
 /** What was asked of the server. Never a parameter, header or body: they hold the secrets. */
 export interface RecordedRequest {
@@ -64,27 +67,31 @@ export class EmbeddedProviderError extends Schema.TaggedError<EmbeddedProviderEr
  *
  * Several can run at once: each has its own port, keys, accounts and memory.
  */
-export class EmbeddedProvider extends Context.Service<EmbeddedProvider, {
-  /** `http://127.0.0.1:PORT`; all else is in its discovery document. */
-  readonly issuer: string
-  /** The protected API: takes a bearer token, says who is calling. */
-  readonly apiUrl: string
-  /** The API's resource indicator (RFC 8707) and the `aud` of the JWTs made for it. */
-  readonly audience: string
-  /** Oldest first. */
-  readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
-  readonly clearRequests: Effect.Effect<void>
-  /** The next request for this path meets the fault. Called twice, the next two do. */
-  readonly failNext: (path: string, fault: Fault) => Effect.Effect<void>
-}>()("@keyfob/embedded/EmbeddedProvider") {
-  static readonly start = (options?: Options): Effect.Effect<EmbeddedProvider["Service"], EmbeddedProviderError, Scope.Scope> =>
-    start(options)
+export class EmbeddedProvider extends Context.Service<
+  EmbeddedProvider,
+  {
+    /** `http://127.0.0.1:PORT`; all else is in its discovery document. */
+    readonly issuer: string
+    /** The protected API: takes a bearer token, says who is calling. */
+    readonly apiUrl: string
+    /** The API's resource indicator (RFC 8707) and the `aud` of the JWTs made for it. */
+    readonly audience: string
+    /** Oldest first. */
+    readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest>>
+    readonly clearRequests: Effect.Effect<void>
+    /** The next request for this path meets the fault. Called twice, the next two do. */
+    readonly failNext: (path: string, fault: Fault) => Effect.Effect<void>
+  }
+>()("@keyfob/embedded/EmbeddedProvider") {
+  static readonly start = (
+    options?: Options
+  ): Effect.Effect<EmbeddedProvider["Service"], EmbeddedProviderError, Scope.Scope> => start(options)
 
   static readonly layer = (options?: Options): Layer.Layer<EmbeddedProvider, EmbeddedProviderError> =>
     Layer.effect(EmbeddedProvider, start(options))
 }
 
-const start = Effect.fn("EmbeddedProvider.start")(function*(options: Options = {}) {
+const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = {}) {
   const server = yield* Effect.acquireRelease(
     Effect.sync(() => Http.createServer()),
     (server) =>
@@ -127,7 +134,11 @@ const start = Effect.fn("EmbeddedProvider.start")(function*(options: Options = {
     await next()
     const entry = entryOf.get(context.req)
     if (entry !== undefined) entry.grantType = context.oidc?.body?.["grant_type"]
-    if (options.deviceInterval !== undefined && context.oidc?.route === "device_authorization" && context.status === 200) {
+    if (
+      options.deviceInterval !== undefined &&
+      context.oidc?.route === "device_authorization" &&
+      context.status === 200
+    ) {
       Object.assign(context.body as object, { interval: seconds(options.deviceInterval) }) // its own answer, an object
     }
   })
@@ -161,7 +172,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function*(options: Options = {
     }),
     failNext: (path, fault) =>
       Effect.sync(() => {
-        faults.set(path, [...faults.get(path) ?? [], fault])
+        faults.set(path, [...(faults.get(path) ?? []), fault])
       })
   })
 })
@@ -182,8 +193,8 @@ const newKey = async (alg: string) => {
   const pair = await generateKeyPair(alg, { extractable: true })
   const kid = crypto.randomUUID()
   return {
-    secret: { ...await exportJWK(pair.privateKey), alg, kid, use: "sig" },
-    open: { ...await exportJWK(pair.publicKey), alg, kid, use: "sig" }
+    secret: { ...(await exportJWK(pair.privateKey)), alg, kid, use: "sig" },
+    open: { ...(await exportJWK(pair.publicKey)), alg, kid, use: "sig" }
   }
 }
 

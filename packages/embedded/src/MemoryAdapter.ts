@@ -7,7 +7,7 @@ import type { Adapter, Payload } from "oidc-provider"
  * The adapter that comes with `oidc-provider` warns on every start that it forgets everything, which is what is wanted
  * here. Nothing is dropped on expiry: the provider checks that itself, and can then say "expired" rather than "unknown".
  */
-export const make = (): (model: string) => Adapter => {
+export const make = (): ((model: string) => Adapter) => {
   const records = new Map<string, Payload>()
 
   return (model) => {
@@ -31,7 +31,8 @@ export const make = (): (model: string) => Adapter => {
         records.delete(key(id))
       },
       revokeByGrantId: async (grantId) => {
-        for (const [at, payload] of records) if (at.startsWith(`${model}:`) && payload.grantId === grantId) records.delete(at)
+        for (const [at, payload] of records)
+          if (at.startsWith(`${model}:`) && payload.grantId === grantId) records.delete(at)
       }
     }
   }

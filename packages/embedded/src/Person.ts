@@ -38,12 +38,15 @@ export class PersonError extends Schema.TaggedError<PersonError>()("PersonError"
 }
 
 /** Signs in and allows everything, in a browser window of its own that nobody is signed in to yet. */
-export const approve = Effect.fn("Person.approve")(function*(target: Target, options: ApproveOptions = {}) {
+export const approve = Effect.fn("Person.approve")(function* (target: Target, options: ApproveOptions = {}) {
   return yield* walk(target, { ...options, decision: "yes" })
 })
 
 /** Says no at the first page that lets one do so. */
-export const deny = Effect.fn("Person.deny")(function*(target: Target, options: Pick<ApproveOptions, "followRedirect"> = {}) {
+export const deny = Effect.fn("Person.deny")(function* (
+  target: Target,
+  options: Pick<ApproveOptions, "followRedirect"> = {}
+) {
   return yield* walk(target, { ...options, decision: "no" })
 })
 
@@ -51,15 +54,17 @@ interface Intent extends ApproveOptions {
   readonly decision: "yes" | "no"
 }
 
-const walk = Effect.fnUntraced(function*(target: Target, intent: Intent) {
+const walk = Effect.fnUntraced(function* (target: Target, intent: Intent) {
   const start = typeof target === "string" ? target : target.verificationUri
   const browser = makeBrowser(new URL(start).origin, intent.followRedirect ?? true)
   let page = yield* browser.get(start)
   let pressedNo = false
-  for (let step = 0; step < 12; step++) { // a full sign-in is five pages; more means going in circles
+  for (let step = 0; step < 12; step++) {
+    // a full sign-in is five pages; more means going in circles
     if (page.end === "redirect") return { end: page.end, url: page.url } satisfies Visit
     // having said no, the person is told so on a page that shows an error: that is the wanted end
-    if (page.error !== undefined && !pressedNo) return yield* stuck(page.url, new Refused({ page: page.name ?? "", error: page.error }))
+    if (page.error !== undefined && !pressedNo)
+      return yield* stuck(page.url, new Refused({ page: page.name ?? "", error: page.error }))
     if (page.name === "done" || pressedNo) return { end: "page", url: page.url } satisfies Visit
 
     const answer = answerTo(page, target, intent)
@@ -111,12 +116,20 @@ const makeBrowser = (origin: string, followRedirect: boolean) => {
     else cookies.set(key, { path, pair })
   }
 
-  const request = Effect.fnUntraced(function*(url: string, init: RequestInit) {
+  const request = Effect.fnUntraced(function* (url: string, init: RequestInit) {
     const { pathname } = new URL(url)
-    const cookie = [...cookies.values()].filter(({ path }) => pathname.startsWith(path)).map(({ pair }) => pair).join("; ")
+    const cookie = [...cookies.values()]
+      .filter(({ path }) => pathname.startsWith(path))
+      .map(({ pair }) => pair)
+      .join("; ")
     const { body, response } = yield* Effect.tryPromise({
       try: async (signal) => {
-        const response = await fetch(url, { ...init, signal, redirect: "manual", headers: { accept: "text/html", cookie } })
+        const response = await fetch(url, {
+          ...init,
+          signal,
+          redirect: "manual",
+          headers: { accept: "text/html", cookie }
+        })
         return { response, body: await response.text() }
       },
       catch: (cause) => new PersonError({ url: withoutQuery(url), reason: new Unreachable({ cause }) })
@@ -125,23 +138,34 @@ const makeBrowser = (origin: string, followRedirect: boolean) => {
     return { response, body }
   })
 
-  const visit: (url: string, init: RequestInit) => Effect.Effect<Page, PersonError> = Effect.fnUntraced(function*(url, init) {
-    const { body, response } = yield* request(url, init)
-    const location = response.headers.get("location")
-    if (location === null) return read(url, response.status, body)
-    const next = new URL(location, url).href
-    if (new URL(next).origin === origin) return yield* visit(next, {})
-    // the client's own page is none of the provider's: its cookies stay here, and the visit ends there
-    if (followRedirect) {
-      cookies.clear()
-      yield* request(next, {})
+  const visit: (url: string, init: RequestInit) => Effect.Effect<Page, PersonError> = Effect.fnUntraced(
+    function* (url, init) {
+      const { body, response } = yield* request(url, init)
+      const location = response.headers.get("location")
+      if (location === null) return read(url, response.status, body)
+      const next = new URL(location, url).href
+      if (new URL(next).origin === origin) return yield* visit(next, {})
+      // the client's own page is none of the provider's: its cookies stay here, and the visit ends there
+      if (followRedirect) {
+        cookies.clear()
+        yield* request(next, {})
+      }
+      return {
+        end: "redirect",
+        url: next,
+        status: response.status,
+        name: undefined,
+        error: undefined,
+        action: next,
+        hidden: {}
+      }
     }
-    return { end: "redirect", url: next, status: response.status, name: undefined, error: undefined, action: next, hidden: {} }
-  })
+  )
 
   return {
     get: (url: string) => visit(url, {}),
-    post: (url: string, form: Readonly<Record<string, string>>) => visit(url, { method: "POST", body: new URLSearchParams(form) })
+    post: (url: string, form: Readonly<Record<string, string>>) =>
+      visit(url, { method: "POST", body: new URLSearchParams(form) })
   }
 }
 
@@ -163,10 +187,12 @@ const read = (url: string, status: number, html: string): Page => {
   }
 }
 
-const plain: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: "\"", "#39": "'" }
+const plain: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'" }
 
 const attribute = (tag: string, name: string) =>
-  new RegExp(` ${name}="([^"]*)"`).exec(tag)?.[1]?.replace(/&(amp|lt|gt|quot|#39);/g, (_, entity: string) => plain[entity] ?? "")
+  new RegExp(` ${name}="([^"]*)"`)
+    .exec(tag)?.[1]
+    ?.replace(/&(amp|lt|gt|quot|#39);/g, (_, entity: string) => plain[entity] ?? "")
 
 const withoutQuery = (url: string) => url.replace(/[?#].*$/, "")
 

@@ -43,11 +43,18 @@ export const make = (options: {
     )
 
   const fromState = async (token: string): Promise<Caller | undefined> => {
-    const found = await options.provider.AccessToken.find(token) ?? await options.provider.ClientCredentials.find(token)
+    const found =
+      (await options.provider.AccessToken.find(token)) ?? (await options.provider.ClientCredentials.find(token))
     if (found === undefined || !found.isValid) return undefined
     // revoking a refresh token takes the whole grant away, and with it what was derived from it
-    if (found.grantId !== undefined && await options.provider.Grant.find(found.grantId) === undefined) return undefined
-    return { sub: found.accountId ?? found.clientId, client_id: found.clientId, scope: found.scope ?? "", token: "opaque" }
+    if (found.grantId !== undefined && (await options.provider.Grant.find(found.grantId)) === undefined)
+      return undefined
+    return {
+      sub: found.accountId ?? found.clientId,
+      client_id: found.clientId,
+      scope: found.scope ?? "",
+      token: "opaque"
+    }
   }
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -57,14 +64,18 @@ export const make = (options: {
     }
     const token = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1]
     // RFC 6750, 3.1: a request without a token is told no error code, only how to authenticate
-    if (token === undefined) return say(401, { error: "unauthorized" }, { "www-authenticate": "Bearer realm=\"api\"" })
+    if (token === undefined) return say(401, { error: "unauthorized" }, { "www-authenticate": 'Bearer realm="api"' })
 
     const caller = token.split(".").length === 3 ? await fromJwt(token) : await fromState(token)
     if (caller === undefined) {
-      return say(401, { error: "invalid_token" }, {
-        "www-authenticate":
-          "Bearer realm=\"api\", error=\"invalid_token\", error_description=\"the token is unknown, expired or revoked\""
-      })
+      return say(
+        401,
+        { error: "invalid_token" },
+        {
+          "www-authenticate":
+            'Bearer realm="api", error="invalid_token", error_description="the token is unknown, expired or revoked"'
+        }
+      )
     }
     const name = options.accounts[caller.sub]?.name
     return say(200, { ...caller, ...(name === undefined ? {} : { name }) })

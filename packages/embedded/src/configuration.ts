@@ -100,7 +100,9 @@ export const make = (settings: Settings): Record<string, unknown> => ({
       }
     }
   },
-  interactions: { url: (_context: Context, interaction: { readonly uid: string }) => `/interaction/${interaction.uid}` },
+  interactions: {
+    url: (_context: Context, interaction: { readonly uid: string }) => `/interaction/${interaction.uid}`
+  },
   ttl: {
     AccessToken: settings.accessTokenTtl,
     ClientCredentials: settings.accessTokenTtl,

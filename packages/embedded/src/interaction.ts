@@ -22,7 +22,8 @@ export const make = (provider: Provider, accounts: Readonly<Record<string, Claim
 
   /** All that was asked for is allowed: these pages know yes and no, not "some of it". */
   const allow = async ({ grantId, params, prompt: { details }, session }: Interaction) => {
-    const grant = (grantId === undefined ? undefined : await provider.Grant.find(grantId)) ??
+    const grant =
+      (grantId === undefined ? undefined : await provider.Grant.find(grantId)) ??
       new provider.Grant({ accountId: session?.accountId ?? "", clientId: params.client_id })
     if (details.missingOIDCScope) grant.addOIDCScope(details.missingOIDCScope.join(" "))
     if (details.missingOIDCClaims) grant.addOIDCClaims(details.missingOIDCClaims)
@@ -45,13 +46,18 @@ export const make = (provider: Provider, accounts: Readonly<Record<string, Claim
       return provider.interactionFinished(request, response, { consent: { grantId: await allow(interaction) } })
     }
     const accountId = form.get("account") ?? ""
-    if (!Object.hasOwn(accounts, accountId)) return show(response, 400, await ask(interaction, "nobody goes by that name"))
+    if (!Object.hasOwn(accounts, accountId))
+      return show(response, 400, await ask(interaction, "nobody goes by that name"))
     return provider.interactionFinished(request, response, { login: { accountId } }, { mergeWithLastSubmission: false })
   }
 
   return (request: IncomingMessage, response: ServerResponse): void => {
     answer(request, response).catch((cause: unknown) =>
-      show(response, 400, pages.error("invalid_request", cause instanceof Error ? cause.message : "the sign-in is not known here"))
+      show(
+        response,
+        400,
+        pages.error("invalid_request", cause instanceof Error ? cause.message : "the sign-in is not known here")
+      )
     )
   }
 }

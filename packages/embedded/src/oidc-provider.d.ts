@@ -68,14 +68,14 @@ declare module "oidc-provider" {
     find(id: string): Promise<A | undefined>
   }
 
-  export const errors: { readonly InvalidTarget: new() => Error }
+  export const errors: { readonly InvalidTarget: new () => Error }
 
   export class Provider {
     constructor(issuer: string, configuration: Record<string, unknown>)
     readonly AccessToken: Finder<Token>
     readonly ClientCredentials: Finder<Token>
     readonly Client: Finder<{ readonly clientId: string; readonly clientName?: string }>
-    readonly Grant: Finder<Grant> & (new(of: { accountId: string; clientId: string }) => Grant)
+    readonly Grant: Finder<Grant> & (new (of: { accountId: string; clientId: string }) => Grant)
     use(middleware: (context: Context, next: () => Promise<void>) => Promise<void>): this
     callback(): RequestListener
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<Interaction>

@@ -6,9 +6,17 @@ import type { Claims } from "./Directory.ts"
  * The pages a person meets. Plain HTML and form posts, no script. `data-page` names the page for those who walk it
  * without eyes (`Person`); its text is for the others.
  */
-export type PageName = "device-code" | "device-confirm" | "login" | "consent" | "done" | "signed-out" | "sign-out" | "error"
+export type PageName =
+  | "device-code"
+  | "device-confirm"
+  | "login"
+  | "consent"
+  | "done"
+  | "signed-out"
+  | "sign-out"
+  | "error"
 
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\"": "&quot;", "'": "&#39;" }
+const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" }
 const escape = (text: string) => text.replace(/[&<>"']/g, (char) => entities[char] ?? char)
 
 const page = (name: PageName, title: string, body: string, error?: string) => `<!doctype html>
@@ -35,7 +43,9 @@ ${error === undefined ? "" : `<p role="alert"><strong>${escape(error)}</strong><
 `
 
 const hidden = (fields: Readonly<Record<string, string>>) =>
-  Object.entries(fields).map(([name, value]) => `<input type="hidden" name="${name}" value="${escape(value)}">`).join("\n")
+  Object.entries(fields)
+    .map(([name, value]) => `<input type="hidden" name="${name}" value="${escape(value)}">`)
+    .join("\n")
 
 const xsrf = (context: Context) => context.oidc?.session?.state?.secret ?? ""
 
@@ -48,17 +58,20 @@ const html = (context: Context, body: string) => {
 }
 
 export const deviceCode = (context: Context, _form: string, _out?: unknown, error?: Error) =>
-  html(context, page(
-    "device-code",
-    "Connect a device",
-    `<form method="post" action="${context.oidc?.urlFor("code_verification")}">
+  html(
+    context,
+    page(
+      "device-code",
+      "Connect a device",
+      `<form method="post" action="${context.oidc?.urlFor("code_verification")}">
 ${hidden({ xsrf: xsrf(context) })}
 <label>The code your device shows
 <input name="user_code" autocomplete="off" autocapitalize="characters" spellcheck="false" required autofocus></label>
 <button>Continue</button>
 </form>`,
-    error?.message
-  ))
+      error?.message
+    )
+  )
 
 export const deviceConfirm = (
   context: Context,
@@ -67,17 +80,20 @@ export const deviceConfirm = (
   _device: unknown,
   userCode: string
 ) =>
-  html(context, page(
-    "device-confirm",
-    "Is this your device?",
-    `<p>${escape(appOf(client))} should be showing this code:</p>
+  html(
+    context,
+    page(
+      "device-confirm",
+      "Is this your device?",
+      `<p>${escape(appOf(client))} should be showing this code:</p>
 <p><code>${escape(userCode)}</code></p>
 <form method="post" action="${context.oidc?.urlFor("code_verification")}">
 ${hidden({ xsrf: xsrf(context), user_code: userCode, confirm: "yes" })}
 <button>Yes, continue</button>
 <button name="abort" value="yes">No, cancel</button>
 </form>`
-  ))
+    )
+  )
 
 export const deviceDone = (context: Context) =>
   html(context, page("done", "Signed in", "<p>You can close this page and go back to your device.</p>"))
@@ -89,13 +105,14 @@ export const login = (accounts: Readonly<Record<string, Claims>>, app: string, e
     `<p>${escape(app)} wants to know who you are.</p>
 <form method="post">
 <fieldset><legend>Account</legend>
-${
-      Object.entries(accounts).map(([sub, claims], index) =>
-        `<label><input type="radio" name="account" value="${escape(sub)}" required${index === 0 ? " checked" : ""}> ${
-          escape(claims.name ?? sub)
-        } (${escape(sub)})</label>`
-      ).join("\n")
-    }
+${Object.entries(accounts)
+  .map(
+    ([sub, claims], index) =>
+      `<label><input type="radio" name="account" value="${escape(sub)}" required${index === 0 ? " checked" : ""}> ${escape(
+        claims.name ?? sub
+      )} (${escape(sub)})</label>`
+  )
+  .join("\n")}
 </fieldset>
 <button name="decision" value="yes">Sign in</button>
 <button name="decision" value="no">Cancel</button>
@@ -116,19 +133,24 @@ export const consent = (app: string, account: string, scopes: ReadonlyArray<stri
   )
 
 export const signOut = (context: Context) =>
-  html(context, page(
-    "sign-out",
-    "Sign out?",
-    `<form method="post" action="${context.oidc?.urlFor("end_session_confirm")}">
+  html(
+    context,
+    page(
+      "sign-out",
+      "Sign out?",
+      `<form method="post" action="${context.oidc?.urlFor("end_session_confirm")}">
 ${hidden({ xsrf: xsrf(context) })}
 <button name="logout" value="yes">Sign out</button>
 <button>Stay signed in</button>
 </form>`
-  ))
+    )
+  )
 
-export const signedOut = (context: Context) => html(context, page("signed-out", "Signed out", "<p>You can close this page.</p>"))
+export const signedOut = (context: Context) =>
+  html(context, page("signed-out", "Signed out", "<p>You can close this page.</p>"))
 
 export const failed = (context: Context, out: { readonly error: string; readonly error_description?: string }) =>
   html(context, error(out.error, out.error_description ?? ""))
 
-export const error = (code: string, description: string) => page("error", "That did not work", `<p>${escape(description)}</p>`, code)
+export const error = (code: string, description: string) =>
+  page("error", "That did not work", `<p>${escape(description)}</p>`, code)
