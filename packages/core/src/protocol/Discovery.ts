@@ -1,0 +1,107 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
+import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
+
+const Strings = Schema.optionalKey(Schema.Array(Schema.String))
+const Text = Schema.optionalKey(Schema.String)
+
+/**
+ * What a provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2), in the wire's own names;
+ * members Keyfob does not use are dropped.
+ */
+export const ProviderMetadata = Schema.Struct({
+  issuer: Schema.String,
+  authorization_endpoint: Text,
+  token_endpoint: Text,
+  device_authorization_endpoint: Text,
+  userinfo_endpoint: Text,
+  revocation_endpoint: Text,
+  end_session_endpoint: Text,
+  jwks_uri: Text,
+  grant_types_supported: Strings,
+  token_endpoint_auth_methods_supported: Strings,
+  id_token_signing_alg_values_supported: Strings
+})
+export type ProviderMetadata = typeof ProviderMetadata.Type
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
+export const isSecure = (url: URL) =>
+  (url.protocol === "https:" || (url.protocol === "http:" && loopback.test(url.hostname))) &&
+  url.username === "" && url.password === "" && url.hash === ""
+
+/** Checks an issuer as somebody configured it (RFC 8414 section 2: no query, no fragment). */
+export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInvalid> => {
+  const url = URL.parse(issuer)
+  if (url === null || url.hostname === "" || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
+    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) }))
+  }
+  return isSecure(url)
+    ? Effect.succeed(url)
+    : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `issuer ${url.href}` }))
+}
+
+const withoutUserInfo = (text: string) => text.replace(/\/\/[^/@]*@/, "//")
+
+/**
+ * Reads the provider's metadata from `/.well-known/openid-configuration` behind the issuer, else from
+ * `/.well-known/oauth-authorization-server` before its path (RFC 8414 section 3).
+ *
+ * The document's issuer must be the asked one, character for character (RFC 8414 section 3.3). One deviation is
+ * harmless, and common among those who type issuers: a slash at the end, more or less. Both spellings name the same
+ * document, and from here on the document's own counts.
+ */
+export const discover = Effect.fn("keyfob.discover")(function* (
+  http: HttpClient.HttpClient,
+  issuer: string
+): Effect.fn.Return<ProviderMetadata, ConfigurationInvalid | ProviderUnavailable | AnswerRejected> {
+  const url = yield* parseIssuer(issuer)
+  yield* Effect.annotateCurrentSpan({ issuer })
+  const path = url.pathname.replace(/\/$/, "")
+  const get = (location: string) => send(http, "discovery", HttpClientRequest.get(new URL(location, url.origin)), "idempotent")
+  const openId = yield* get(`${path}/.well-known/openid-configuration`)
+  const answer = openId.status === 200 && openId.json !== undefined
+    ? openId
+    : yield* Effect.map(get(`/.well-known/oauth-authorization-server${path}`), (rfc8414) =>
+      rfc8414.status === 200 ? rfc8414 : openId)
+  if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
+  const document = yield* objectOf(answer)
+  const metadata = yield* Effect.mapError(Schema.decodeUnknownEffect(ProviderMetadata)(document), () =>
+    malformed(answer, "not a provider's metadata document"))
+  if (metadata.issuer !== issuer) {
+    if (metadata.issuer.replace(/\/$/, "") !== issuer.replace(/\/$/, "")) {
+      return yield* new AnswerRejected({
+        reason: "IssuerMismatch",
+        endpoint: "discovery",
+        host: hostOf(issuer),
+        detail: `asked for ${issuer}, it states ${printable(withoutUserInfo(metadata.issuer))}`
+      })
+    }
+    yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "issuer differs by a slash at its end" })
+  }
+  yield* checkEndpoints(metadata, url)
+  return metadata
+})
+
+/**
+ * Endpoints must be as safe as the issuer: https (plain http only when the issuer itself is on a loopback address), and
+ * a provider on the network has no business naming an endpoint on this machine (server-side request forgery).
+ */
+const checkEndpoints = Effect.fnUntraced(function* (metadata: ProviderMetadata, issuer: URL) {
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value !== "string" || name === "issuer") continue
+    const url = URL.parse(value)
+    if (url === null || !isSecure(url) || (loopback.test(url.hostname) && !loopback.test(issuer.hostname))) {
+      return yield* new AnswerRejected({
+        reason: "InsecureEndpoint",
+        endpoint: "discovery",
+        host: issuer.host,
+        detail: `${name} ${printable(withoutUserInfo(value))}`
+      })
+    }
+  }
+})

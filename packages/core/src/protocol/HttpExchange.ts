@@ -1,0 +1,209 @@
+import * as ByteSize from "effect/ByteSize"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Headers from "effect/http/Headers"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { AnswerRejected, type Endpoint, printable, ProviderUnavailable } from "../AuthError.ts"
+
+/** A served answer. `json` is absent where the body is not a JSON object; a success then only counts as {@link objectOf} says. */
+export interface Answer {
+  readonly endpoint: Endpoint
+  readonly host: string
+  readonly status: number
+  readonly headers: Headers.Headers
+  readonly json?: Readonly<Record<string, unknown>>
+  /** Why `json` is absent. */
+  readonly defect?: "NotJson" | "Truncated"
+}
+
+/**
+ * How often a request may be sent.
+ * - `idempotent`: again after any transient trouble.
+ * - `spending`: carries a code or refresh token that one use may burn; again only when it certainly was not processed
+ *   (no connection, 429, 503).
+ * - `once`: the caller repeats on its own.
+ */
+export type Repeat = "idempotent" | "spending" | "once"
+
+const bodyLimit = ByteSize.kibibytes(512)
+const attemptTimeout = Duration.seconds(15)
+const longestRetryAfter = Duration.seconds(30)
+const pauses = [Duration.millis(500), Duration.seconds(1), Duration.seconds(2)]
+
+/**
+ * Sends a request to a provider and reads its answer: bounded in size and time, redirects refused, transient trouble
+ * retried with backoff, jitter and `Retry-After` (RFC 9110 section 10.2.3).
+ */
+export const send = Effect.fnUntraced(function* (
+  http: HttpClient.HttpClient,
+  endpoint: Endpoint,
+  request: HttpClientRequest.HttpClientRequest,
+  repeat: Repeat
+): Effect.fn.Return<Answer, ProviderUnavailable | AnswerRejected> {
+  for (let attempt = 0; ; attempt++) {
+    const result = yield* Effect.result(sendOnce(http, endpoint, request))
+    if (Result.isSuccess(result)) return result.success
+    const failure = result.failure
+    const pause = pauses[attempt]
+    if (pause === undefined || !isRepeatable(failure, repeat)) return yield* failure
+    const asked = failure.retryAfter ?? Duration.zero
+    if (Duration.isGreaterThan(asked, longestRetryAfter)) return yield* failure
+    const jittered = Duration.times(pause, 0.5 + 0.5 * (yield* Random.next))
+    yield* Effect.sleep(Duration.max(jittered, asked))
+  }
+})
+
+const isRepeatable = (
+  failure: ProviderUnavailable | AnswerRejected,
+  repeat: Repeat
+): failure is ProviderUnavailable => {
+  if (failure._tag !== "ProviderUnavailable" || repeat === "once") return false
+  return repeat === "idempotent" || wasNotProcessed(failure)
+}
+
+/** Whether the request certainly had no effect at the provider. */
+export const wasNotProcessed = (failure: ProviderUnavailable) =>
+  failure.reason === "Unreachable" || failure.reason === "RateLimited" || failure.status === 503
+
+const sendOnce = Effect.fnUntraced(function* (
+  http: HttpClient.HttpClient,
+  endpoint: Endpoint,
+  request: HttpClientRequest.HttpClientRequest
+): Effect.fn.Return<Answer, ProviderUnavailable | AnswerRejected> {
+  const host = hostOf(request.url)
+  const exchange = Effect.gen(function* () {
+    const response = yield* HttpClientRequest.acceptJson(request).pipe(
+      http.execute,
+      // Only the fetch client follows redirects unasked; what arrives is a 3xx, or status 0 in a browser.
+      Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
+      Effect.provideService(HttpClient.TracerPropagationEnabled, false)
+    )
+    const { status, headers } = response
+    if (status === 0 || (status >= 300 && status < 400)) {
+      return yield* new AnswerRejected({ reason: "Redirected", endpoint, host })
+    }
+    if (status === 429 || status === 408 || status >= 500) {
+      const retryAfter = yield* retryAfterOf(headers)
+      return yield* new ProviderUnavailable({
+        reason: status === 429 ? "RateLimited" : status === 408 ? "TimedOut" : "ServerError",
+        endpoint,
+        host,
+        status,
+        ...(retryAfter === undefined ? {} : { retryAfter })
+      })
+    }
+    const body = parse(headers, yield* readText(response, endpoint, host))
+    return { endpoint, host, status, headers, ...body }
+  })
+  return yield* exchange.pipe(
+    Effect.timeout(attemptTimeout),
+    Effect.catchTags({
+      TimeoutError: () => Effect.fail(new ProviderUnavailable({ reason: "TimedOut", endpoint, host })),
+      HttpClientError: (error) => Effect.fail(unavailable(error, endpoint, host))
+    })
+  )
+})
+
+const readText = (response: HttpClientResponse.HttpClientResponse, endpoint: Endpoint, host: string) => {
+  type Bytes = Stream.Stream<Uint8Array, HttpClientError.HttpClientError | AnswerRejected>
+  const bytes: Bytes = response.stream
+  const tooLarge = (): Bytes => Stream.fail(new AnswerRejected({ reason: "TooLarge", endpoint, host }))
+  return bytes.pipe(
+    Stream.limitBytes(bodyLimit, tooLarge),
+    Stream.decodeText,
+    Stream.mkString,
+    // An answer without a body (revocation) is an empty text, not a failure.
+    Effect.catchIf(
+      (error) => error._tag === "HttpClientError" && error.reason._tag === "EmptyBodyError",
+      () => Effect.succeed("")
+    )
+  )
+}
+
+const parse = (headers: Headers.Headers, text: string): Pick<Answer, "json" | "defect"> => {
+  const contentType = headers["content-type"]
+  // A missing content type is a harmless deviation; a wrong one is somebody else's page.
+  if (contentType !== undefined && !/^application\/([\w.!#$&^-]+\+)?json\s*(;|$)/i.test(contentType)) return { defect: "NotJson" }
+  try {
+    const json: unknown = JSON.parse(text)
+    return Predicate.isObject(json) && !Array.isArray(json)
+      ? { json: json as Record<string, unknown> } // a JSON object: its members are still unknown
+      : { defect: "NotJson" }
+  } catch {
+    return { defect: "Truncated" }
+  }
+}
+
+/** The JSON object of an answer, or why there is none. */
+export const objectOf = (answer: Answer): Effect.Effect<Readonly<Record<string, unknown>>, AnswerRejected> => {
+  if (answer.json !== undefined) return Effect.succeed(answer.json)
+  const contentType = answer.headers["content-type"]
+  return Effect.fail(new AnswerRejected({
+    reason: answer.defect ?? "NotJson",
+    endpoint: answer.endpoint,
+    host: answer.host,
+    ...(answer.defect === "NotJson" && contentType !== undefined ? { detail: `content type ${printable(contentType)}` } : {})
+  }))
+}
+
+export const malformed = (answer: Answer, detail: string) =>
+  new AnswerRejected({ reason: "Malformed", endpoint: answer.endpoint, host: answer.host, detail })
+
+const retryAfterOf = Effect.fnUntraced(function* (headers: Headers.Headers) {
+  const header = headers["retry-after"]
+  const parsed = header === undefined ? undefined : Result.getOrUndefined(Headers.parseRetryAfter(header))
+  if (parsed === undefined) return undefined
+  if (parsed._tag === "Duration") return parsed.duration
+  const now = yield* Clock.currentTimeMillis
+  return Duration.millis(Math.max(0, DateTime.toEpochMillis(parsed.dateTime) - now))
+})
+
+// What the operating system and undici report before a request has left the machine.
+const neverSent = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "UND_ERR_CONNECT_TIMEOUT"
+])
+
+const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint, host: string) => {
+  const code = causeCode(error.reason.cause)
+  const unsent = code !== undefined && (neverSent.has(code) || /CERT|SELF_SIGNED|^ERR_TLS|^ERR_SSL|UNABLE_TO_/.test(code))
+  return new ProviderUnavailable({
+    reason: unsent ? "Unreachable" : "AnswerLost",
+    endpoint,
+    host,
+    ...(code === undefined ? {} : { detail: code })
+  })
+}
+
+/** The system's error code, however deep the HTTP client wrapped it. Codes are constants, so they are safe to show. */
+const causeCode = (cause: unknown, depth = 0): string | undefined => {
+  if (!Predicate.isObject(cause) || depth > 5) return undefined
+  if ("code" in cause && typeof cause.code === "string" && /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)) return cause.code
+  if ("errors" in cause && Array.isArray(cause.errors)) {
+    for (const inner of cause.errors) {
+      const code = causeCode(inner, depth + 1)
+      if (code !== undefined) return code
+    }
+  }
+  return "cause" in cause ? causeCode(cause.cause, depth + 1) : undefined
+}
+
+export const hostOf = (url: string) => {
+  const parsed = URL.parse(url)
+  return parsed === null ? "?" : parsed.host
+}

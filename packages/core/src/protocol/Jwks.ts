@@ -1,0 +1,82 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type { JSONWebKeySet } from "jose"
+import type { AnswerRejected, ProviderUnavailable } from "../AuthError.ts"
+import { malformed, objectOf, send } from "./HttpExchange.ts"
+
+/** A provider's public signing keys (RFC 7517), kept for as long as their `Cache-Control` says. */
+export interface Jwks {
+  /** The keys; fetched when there are none or they are too old. While the provider is away, old keys go on serving. */
+  readonly keys: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
+  /** The keys after a token named one that is not among them: fetched again, at most once in half a minute. */
+  readonly refetched: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
+}
+
+// Symmetric keys are dropped: a public document cannot hold a secret, so an HMAC "verified" with it proves nothing.
+const KeySet = Schema.Struct({
+  keys: Schema.Array(Schema.Record(Schema.String, Schema.Unknown))
+})
+
+const minute = 60_000
+const coolDown = minute / 2
+
+export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jwks> =>
+  Effect.sync(() => {
+    const flight = Semaphore.makeUnsafe(1)
+    const held = Ref.makeUnsafe(Option.none<{ keys: JSONWebKeySet; fetchedAt: number; freshUntil: number }>())
+    const lastTry = Ref.makeUnsafe(Number.NEGATIVE_INFINITY)
+
+    const fetch = Effect.fn("keyfob.jwks")(function* () {
+      const now = yield* Clock.currentTimeMillis
+      yield* Ref.set(lastTry, now)
+      const answer = yield* send(http, "jwks", HttpClientRequest.get(uri), "idempotent")
+      if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
+      const document = yield* objectOf(answer)
+      const set = yield* Effect.mapError(Schema.decodeUnknownEffect(KeySet)(document), () => malformed(answer, "not a JWK set"))
+      const keys = set.keys.filter((key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc")
+      const next = {
+        keys: { keys } as JSONWebKeySet, // jose checks each key's members when it imports the one it needs
+        fetchedAt: now,
+        freshUntil: now + timeToLive(answer.headers["cache-control"])
+      }
+      yield* Ref.set(held, Option.some(next))
+      return next.keys
+    })
+
+    /** The old keys if there are any, when fetching fails. */
+    const orOld = Effect.catch((error: ProviderUnavailable | AnswerRejected) =>
+      Effect.flatMap(Ref.get(held), Option.match({
+        onNone: () => Effect.fail(error),
+        onSome: (old) => Effect.as(Effect.logDebug("keyfob: keys could not be fetched again, the old ones serve on"), old.keys)
+      })))
+
+    const keys = flight.withPermit(Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const current = yield* Ref.get(held)
+      const fresh = Option.isSome(current) && now < current.value.freshUntil
+      const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
+      return fresh || resting ? current.value.keys : yield* orOld(fetch())
+    }))
+
+    const refetched = flight.withPermit(Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const current = yield* Ref.get(held)
+      const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
+      return resting ? current.value.keys : yield* orOld(fetch())
+    }))
+
+    return { keys, refetched }
+  })
+
+/** Milliseconds to keep an answer (RFC 9111): its `max-age` within 1 minute to 1 day; 10 minutes where it says nothing. */
+const timeToLive = (cacheControl: string | undefined) => {
+  const maxAge = /(?:^|[\s,])max-age=(\d{1,9})/i.exec(cacheControl ?? "")?.[1]
+  if (maxAge === undefined) return 10 * minute
+  return Math.min(Math.max(Number(maxAge) * 1000, minute), 24 * 60 * minute)
+}

@@ -1,0 +1,172 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JSONWebKeySet } from "jose"
+import { type AnswerRejected, printable, type ProviderUnavailable, TokenRejected } from "../AuthError.ts"
+import type { Jwks } from "./Jwks.ts"
+
+/** How far the provider's clock and ours may differ. Default 30 seconds. */
+export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/ClockTolerance", {
+  defaultValue: () => Duration.seconds(30)
+})
+
+/** The algorithms accepted where none are named: all asymmetric (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
+export const asymmetric = [
+  "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
+] as const
+export type Algorithm = (typeof asymmetric)[number]
+
+const Audience = Schema.Union([Schema.String, Schema.Array(Schema.String)])
+
+/** The claims of a verified token (RFC 7519 section 4.1, OpenID Connect Core section 2); others are kept as they are. */
+export const Claims = Schema.StructWithRest(
+  Schema.Struct({
+    iss: Schema.String,
+    sub: Schema.optionalKey(Schema.String),
+    aud: Audience,
+    exp: Schema.Finite,
+    iat: Schema.optionalKey(Schema.Finite),
+    nbf: Schema.optionalKey(Schema.Finite),
+    azp: Schema.optionalKey(Schema.String),
+    nonce: Schema.optionalKey(Schema.String),
+    at_hash: Schema.optionalKey(Schema.String),
+    name: Schema.optionalKey(Schema.String),
+    email: Schema.optionalKey(Schema.String)
+  }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)
+export type Claims = typeof Claims.Type
+
+/** What a token is held against. */
+export interface Expected {
+  readonly jwks: Jwks
+  /** Equal to `iss`, character for character. */
+  readonly issuer: string
+  /** Among `aud`. */
+  readonly audience: string
+  readonly algorithms?: ReadonlyArray<Algorithm>
+}
+
+/** The header and claims of a JWT, read without trust: nothing is verified. */
+export const decode = (jwt: string) =>
+  Effect.try({
+    try: (): { readonly header: Readonly<Record<string, unknown>>; readonly claims: Readonly<Record<string, unknown>> } => ({
+      header: { ...decodeProtectedHeader(jwt) },
+      claims: { ...decodeJwt(jwt) }
+    }),
+    catch: () => new TokenRejected({ reason: "Malformed", token: "token" })
+  })
+
+/** Verifies any JWT: signature, `iss`, `aud`, `exp`, `nbf`, `iat` (RFC 7519 section 7.2, RFC 8725 section 3). */
+export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("token", jwt, expected)
+
+/**
+ * Verifies an ID token (OpenID Connect Core section 3.1.3.7): as {@link verify} with the client as audience, and `sub`,
+ * `iat`, `azp`, `nonce` and `at_hash`.
+ */
+export const verifyIdToken = Effect.fn("keyfob.verifyIdToken")(function* (
+  idToken: Redacted.Redacted,
+  expected: Expected & { readonly nonce?: string; readonly accessToken?: Redacted.Redacted }
+): Effect.fn.Return<Claims & { readonly sub: string }, TokenRejected | ProviderUnavailable | AnswerRejected> {
+  const reject = rejecting("ID token")
+  const claims = yield* verifyAs("ID token", idToken, expected)
+  const { sub } = claims
+  if (sub === undefined || sub === "") return yield* reject("MissingClaim", "sub")
+  if (claims.iat === undefined) return yield* reject("MissingClaim", "iat")
+  const severalAudiences = typeof claims.aud !== "string" && claims.aud.length > 1
+  if (severalAudiences && claims.azp === undefined) return yield* reject("AuthorizedParty", "azp is missing")
+  if (claims.azp !== undefined && claims.azp !== expected.audience) return yield* reject("AuthorizedParty")
+  if (expected.nonce !== undefined && claims.nonce !== expected.nonce) return yield* reject("Nonce")
+  if (claims.at_hash !== undefined && expected.accessToken !== undefined) {
+    const { header } = yield* decode(Redacted.value(idToken))
+    const hash = yield* accessTokenHash(Redacted.value(expected.accessToken), String(header["alg"]))
+    if (claims.at_hash !== hash) return yield* reject("AccessTokenHash")
+  }
+  return { ...claims, sub }
+})
+
+const rejecting = (token: TokenRejected["token"]) => (reason: TokenRejected["reason"], detail?: string) =>
+  new TokenRejected({ reason, token, ...(detail === undefined ? {} : { detail }) })
+
+const verifyAs = Effect.fnUntraced(function* (
+  token: TokenRejected["token"],
+  jwt: Redacted.Redacted,
+  expected: Expected
+): Effect.fn.Return<Claims, TokenRejected | ProviderUnavailable | AnswerRejected> {
+  const reject = rejecting(token)
+  const check = (keys: JSONWebKeySet) => verifySignature(token, Redacted.value(jwt), keys, expected.algorithms ?? asymmetric)
+  const payload = yield* Effect.flatMap(expected.jwks.keys, check).pipe(
+    Effect.catchIf((error) => error._tag === "TokenRejected" && error.reason === "UnknownKey", () =>
+      Effect.flatMap(expected.jwks.refetched, check))
+  )
+  const json = yield* Effect.try({
+    try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)),
+    catch: () => reject("Malformed")
+  })
+  const claims = yield* Effect.mapError(Schema.decodeUnknownEffect(Claims)(json), (error) =>
+    reject("MissingClaim", claimNamed(error)))
+  if (claims.iss !== expected.issuer) return yield* reject("Issuer", printable(claims.iss))
+  const audiences = typeof claims.aud === "string" ? [claims.aud] : claims.aud
+  if (!audiences.includes(expected.audience)) return yield* reject("Audience", printable(audiences.join(", ")))
+  const now = (yield* Clock.currentTimeMillis) / 1000
+  const tolerance = Duration.toSeconds(yield* ClockTolerance)
+  if (now >= claims.exp + tolerance) return yield* reject("Expired", instant(claims.exp))
+  if (claims.nbf !== undefined && now < claims.nbf - tolerance) return yield* reject("NotYetValid", instant(claims.nbf))
+  if (claims.iat !== undefined && now < claims.iat - tolerance) return yield* reject("IssuedInFuture", instant(claims.iat))
+  return claims
+})
+
+const claimNamed = (error: Schema.SchemaError) => /\["(\w{1,20})"\]/.exec(error.message)?.[1] ?? "claims"
+
+const instant = (seconds: number) =>
+  Math.abs(seconds) < 8.64e12 ? new Date(seconds * 1000).toISOString() : "out of range"
+
+/** Signature only, and with it the header: jose never looks at `jwk`, `jku` or `x5u` and refuses unknown `crit`. */
+const verifySignature = (
+  token: TokenRejected["token"],
+  jwt: string,
+  keys: JSONWebKeySet,
+  algorithms: ReadonlyArray<string>
+): Effect.Effect<Uint8Array, TokenRejected> => {
+  const options = { algorithms: [...algorithms] }
+  return Effect.tryPromise({
+    try: async () => {
+      try {
+        return (await compactVerify(jwt, createLocalJWKSet(keys), options)).payload
+      } catch (error) {
+        if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+        // A token without `kid` may fit several keys (RFC 7517 section 4.5 leaves it optional): any one of them counts.
+        for await (const key of error) {
+          try {
+            return (await compactVerify(jwt, key, options)).payload
+          } catch (inner) {
+            if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner
+          }
+        }
+        throw new errors.JWSSignatureVerificationFailed()
+      }
+    },
+    catch: (error) => rejecting(token)(refusal(error))
+  })
+}
+
+const refusal = (error: unknown): TokenRejected["reason"] => {
+  if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported) return "Algorithm"
+  if (error instanceof errors.JWKSNoMatchingKey) return "UnknownKey"
+  if (error instanceof errors.JWSSignatureVerificationFailed) return "Signature"
+  // What remains is a broken JWS, or a key that does not fit its algorithm (a plain TypeError).
+  return error instanceof errors.JWSInvalid ? "Malformed" : "Signature"
+}
+
+/** The left half of the access token's hash (OpenID Connect Core section 3.1.3.6). */
+const accessTokenHash = (accessToken: string, algorithm: string) =>
+  Effect.promise(async () => {
+    const size = /(256|384|512)$/.exec(algorithm)?.[1] ?? "512" // EdDSA with Ed25519 hashes with SHA-512
+    const name = algorithm === "Ed25519" ? "SHA-512" : `SHA-${size}`
+    const hash = new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)))
+    return Base64Url.encode(hash.subarray(0, hash.length / 2))
+  })

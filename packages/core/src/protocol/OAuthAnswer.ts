@@ -1,0 +1,57 @@
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { type AnswerRejected, ProviderRefused } from "../AuthError.ts"
+import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
+
+// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2.
+const reasons: Readonly<Record<string, ProviderRefused["reason"]>> = {
+  invalid_client: "InvalidClient",
+  unauthorized_client: "UnauthorizedClient",
+  invalid_grant: "InvalidGrant",
+  invalid_scope: "InvalidScope",
+  invalid_target: "InvalidTarget",
+  invalid_request: "InvalidRequest",
+  unsupported_grant_type: "UnsupportedGrantType",
+  access_denied: "AccessDenied",
+  invalid_token: "InvalidToken",
+  insufficient_scope: "InsufficientScope"
+}
+
+/**
+ * The refusal in an answer, if it is one: an error status, or (seen at some servers) an `error` inside a success.
+ * Descriptions are dropped: they may repeat what was sent. So is a code that does not look like one.
+ */
+export const refusalOf = (answer: Answer): ProviderRefused | undefined => {
+  const error = answer.json?.["error"]
+  if (answer.status < 400 && typeof error !== "string") return undefined
+  const code = typeof error === "string" && /^[a-z][a-z_]{0,39}$/.test(error) ? error : undefined
+  const reason = code === undefined ? undefined : reasons[code]
+  return new ProviderRefused({
+    reason: reason ?? (code !== undefined ? "Other" : byStatus(answer)),
+    endpoint: answer.endpoint,
+    host: answer.host,
+    status: answer.status,
+    ...(code === undefined ? {} : { code })
+  })
+}
+
+const byStatus = ({ endpoint, status }: Answer): ProviderRefused["reason"] => {
+  if (status === 401) return endpoint === "userinfo" ? "InvalidToken" : "InvalidClient"
+  return status === 403 ? "AccessDenied" : "Other"
+}
+
+/** The members of a successful answer, or the refusal, or what is wrong with it (naming the member, never its value). */
+export const accept = <S extends Schema.ConstraintDecoder<unknown>>(
+  answer: Answer,
+  schema: S
+): Effect.Effect<S["Type"], ProviderRefused | AnswerRejected> => {
+  const refusal = refusalOf(answer)
+  if (refusal !== undefined) return Effect.fail(refusal)
+  return Effect.flatMap(objectOf(answer), (json) =>
+    Effect.mapError(Schema.decodeUnknownEffect(schema)(json), (error) => malformed(answer, memberOf(error))))
+}
+
+const memberOf = (error: Schema.SchemaError) => {
+  const member = /\["(\w{1,40})"\]/.exec(error.message)?.[1]
+  return member === undefined ? "members are missing or wrong" : `${member} is missing or wrong`
+}

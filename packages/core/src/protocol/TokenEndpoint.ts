@@ -1,0 +1,84 @@
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import { decodeJwt } from "jose"
+import type { ProviderRefused } from "../AuthError.ts"
+import { AccessToken } from "../Token.ts"
+import type { Repeat } from "./HttpExchange.ts"
+import { accept } from "./OAuthAnswer.ts"
+import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
+
+/** What a grant brings (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3). */
+export interface Granted {
+  readonly token: AccessToken
+  /** When the request was sent: lifetimes are counted from there. */
+  readonly issuedAt: DateTime.Utc
+  readonly refreshToken?: Redacted.Redacted
+  readonly idToken?: Redacted.Redacted
+}
+
+// Servers are seen to send these as "3600": harmless.
+export const Seconds = Schema.Union([
+  Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
+  Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
+    Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String }))
+  )
+])
+
+// null and "" stand for "none" at some servers.
+const OptionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
+
+const Success = Schema.Struct({
+  access_token: Schema.NonEmptyString,
+  token_type: OptionalText,
+  expires_in: Schema.optionalKey(Schema.NullOr(Seconds)),
+  refresh_token: OptionalText,
+  id_token: OptionalText,
+  scope: OptionalText
+})
+
+/**
+ * Asks the token endpoint for a token (RFC 6749 section 3.2).
+ *
+ * @param scopes what was asked for: what the answer means when it names no scope (RFC 6749 section 5.1)
+ */
+export const grant = Effect.fn("keyfob.token")(function* (
+  client: OAuthClient,
+  form: Form & { readonly grant_type: string },
+  options: { readonly scopes: ReadonlyArray<string>; readonly repeat: Repeat }
+): Effect.fn.Return<Granted, MetadataError | ProviderRefused> {
+  yield* Effect.annotateCurrentSpan({ "oauth.grant_type": form.grant_type })
+  yield* client.metadata // so that its time does not count against the token's
+  const now = yield* Clock.currentTimeMillis
+  const answer = yield* client.post("token", form, options.repeat)
+  const success = yield* accept(answer, Success)
+  const issuedAt = DateTime.makeUnsafe(now)
+  const expiresAt = typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
+  return {
+    issuedAt,
+    token: AccessToken.make({
+      value: Redacted.make(success.access_token),
+      type: typeOf(success.token_type),
+      scopes: success.scope ? success.scope.split(" ").filter((scope) => scope !== "") : options.scopes,
+      ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
+    }),
+    ...(success.refresh_token ? { refreshToken: Redacted.make(success.refresh_token) } : {}),
+    ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {})
+  }
+})
+
+// RFC 6749 leaves its letter case open; RFC 9110 section 11.4 spells the scheme so.
+const typeOf = (type: string | null | undefined) => (!type || /^bearer$/i.test(type) ? "Bearer" : type)
+
+/** Where the answer names no lifetime, an access token that is a JWT names its own end. A hint, so nothing is verified. */
+const jwtExpiry = (token: string) => {
+  try {
+    const { exp } = decodeJwt(token)
+    return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 : undefined
+  } catch {
+    return undefined
+  }
+}
