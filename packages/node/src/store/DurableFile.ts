@@ -1,0 +1,69 @@
+/** Files that are there whole or not at all, for their owner alone, and still there after a crash. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import { randomUUID } from "node:crypto"
+import { errnoOf } from "./FileFailure.ts"
+
+/** What file systems (and Windows) that cannot flush a directory answer. They leave nothing to be done about it. */
+const cannotFlushDirectory = new Set(["EINVAL", "ENOTSUP", "EISDIR", "EPERM"])
+
+/**
+ * A name beside `file` that nobody else uses: {@link isTemporaryOf} knows it again after a crash. Not from Effect's
+ * `Random`, which a test may seed: two processes must never agree on a name.
+ */
+export const temporaryOf = (file: string): string => `${file}.${randomUUID()}.tmp`
+
+export const isTemporaryOf = (file: string, other: string): boolean => other.startsWith(`${file}.`) && other.endsWith(".tmp")
+
+export const make = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+
+  const flushDirectory = (directory: string) =>
+    Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), (opened) => opened.sync)).pipe(
+      Effect.catchIf((error) => cannotFlushDirectory.has(errnoOf(error)), () => Effect.void)
+    )
+
+  /** Makes the directory and what is missing above it, each 0700 and flushed. */
+  const makeDirectory = (directory: string): Effect.Effect<void, PlatformError> =>
+    fs.makeDirectory(directory, { mode: 0o700 }).pipe(
+      Effect.andThen(flushDirectory(path.dirname(directory))),
+      Effect.catchReason("PlatformError", "AlreadyExists", () => Effect.void),
+      Effect.catchReason("PlatformError", "NotFound", (_, error) =>
+        path.dirname(directory) === directory
+          ? Effect.fail(error)
+          : Effect.andThen(makeDirectory(path.dirname(directory)), makeDirectory(directory)))
+    )
+
+  /** Writes a file that must not be there yet, mode 0600 from its creation. Leaves nothing behind when it fails. */
+  const create = (file: string, text: string) =>
+    Effect.scoped(Effect.flatMap(fs.open(file, { flag: "wx", mode: 0o600 }), (opened) =>
+      opened.writeAll(new TextEncoder().encode(text)).pipe(
+        Effect.andThen(opened.sync),
+        Effect.onError(() => Effect.ignore(fs.remove(file)))
+      ))).pipe(Effect.uninterruptible)
+
+  /**
+   * Puts `text` in the place of `file`, or leaves `file` as it was. `ready` runs when all that is left to do is the
+   * rename, and may still call it off. A failure of the last flush is reported although the new content shows: it may
+   * not survive a crash.
+   */
+  const replace = <E>(file: string, text: string, ready: Effect.Effect<void, E>) =>
+    Effect.suspend(() => {
+      const temporary = temporaryOf(file)
+      return create(temporary, text).pipe(
+        Effect.andThen(
+          ready.pipe(
+            Effect.andThen(fs.rename(temporary, file)),
+            Effect.onError(() => Effect.ignore(fs.remove(temporary)))
+          )
+        ),
+        Effect.andThen(flushDirectory(path.dirname(file))),
+        Effect.uninterruptible
+      )
+    })
+
+  return { makeDirectory, flushDirectory, create, replace }
+})

@@ -1,0 +1,264 @@
+/**
+ * What every `CredentialStore` must do, as a test suite for vitest: run it over a store of your own.
+ *
+ * ```ts
+ * import { CredentialStoreContract } from "@keyfob/testing"
+ *
+ * CredentialStoreContract.suite("my store", MyStore.layer, { durable: true })
+ * ```
+ *
+ * Every case works on keys that no other case uses. The suite leaves its credentials in the store: give it an empty
+ * place of its own.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { AccessToken, Account, Credential, CredentialKey, CredentialStore } from "keyfob"
+
+/** The secret in every credential of the suite: nothing that is printed may contain it. */
+const canary = "canary-4f1d9c"
+
+const keyOf = (account: string, different: Partial<typeof CredentialKey.Type> = {}): CredentialKey =>
+  CredentialKey.make({
+    issuer: "https://login.example.com",
+    clientId: "app",
+    account,
+    subject: "user",
+    scopes: ["openid", "profile"],
+    audience: "https://api.example.com",
+    resource: ["https://files.example.com"],
+    params: { prompt: "none" },
+    ...different
+  })
+
+const credentialOf = (key: CredentialKey, generation = 1): Credential =>
+  Credential.make({
+    key,
+    generation,
+    token: AccessToken.make({
+      value: Redacted.make(`${canary}-access-${generation}`),
+      type: "Bearer",
+      expiresAt: DateTime.makeUnsafe("2031-02-03T04:05:06.789Z"),
+      scopes: ["openid"]
+    }),
+    issuedAt: DateTime.makeUnsafe("2031-02-03T03:05:06.007Z"),
+    refreshToken: Redacted.make(`${canary}-refresh-${generation}`),
+    idToken: Redacted.make(`${canary}-id`),
+    account: Account.make({ sub: "42", name: "Ærø 🗝", email: "a@example.com" }),
+    spending: generation,
+    refused: true
+  })
+
+/** In clear, so that two credentials with equal texts are equal in every member, secrets too. */
+const clear = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Credential)))
+
+const write = (credential: Credential) =>
+  CredentialStore.use((store) => store.modify(credential.key, (slot) => slot.write(credential)))
+
+const get = (key: CredentialKey) => CredentialStore.use((store) => store.get(key))
+
+const assertHolds = (found: Option.Option<Credential>, expected: Credential) =>
+  assert.deepStrictEqual(Option.map(found, clear), Option.some(clear(expected)))
+
+const inTime = Effect.timeout("10 seconds")
+
+/**
+ * Registers the suite under `name`. `layer` is built anew for each case; with `durable` a case asks that a second build
+ * finds what the first one wrote.
+ */
+export const suite = <E>(
+  name: string,
+  layer: Layer.Layer<CredentialStore, E>,
+  options: { readonly durable?: boolean } = {}
+): void =>
+  describe(`CredentialStore contract: ${name}`, () => {
+    it.live("has nothing at first", () =>
+      Effect.gen(function*() {
+        const key = keyOf("absent")
+        const store = yield* CredentialStore
+        assert.deepStrictEqual(yield* store.get(key), Option.none())
+        assert.deepStrictEqual(yield* store.modify(key, (slot) => slot.read), Option.none())
+        assert.deepStrictEqual((yield* store.list).filter((credential) => credential.key.account === "absent"), [])
+      }).pipe(Effect.provide(layer)))
+
+    it.live("gives back every member of what was written, by key and in the list", () =>
+      Effect.gen(function*() {
+        const full = credentialOf(keyOf("written"))
+        const bare = Credential.make({
+          key: CredentialKey.make({
+            issuer: "https://login.example.com",
+            clientId: "app",
+            account: "written",
+            subject: "client",
+            scopes: [],
+            resource: [],
+            params: {}
+          }),
+          generation: 0,
+          token: AccessToken.make({ value: Redacted.make("t"), type: "Bearer", scopes: [] }),
+          issuedAt: DateTime.makeUnsafe(0)
+        })
+        yield* write(full)
+        yield* write(bare)
+        assertHolds(yield* get(full.key), full)
+        assertHolds(yield* get(bare.key), bare)
+        const listed = (yield* (yield* CredentialStore).list).filter(({ key }) => key.account === "written")
+        assert.deepStrictEqual(listed.map(clear).sort(), [full, bare].map(clear).sort())
+      }).pipe(Effect.provide(layer)))
+
+    it.live("replaces what was there", () =>
+      Effect.gen(function*() {
+        const key = keyOf("replaced")
+        yield* write(credentialOf(key, 1))
+        yield* write(credentialOf(key, 2))
+        assertHolds(yield* get(key), credentialOf(key, 2))
+        assert.lengthOf((yield* (yield* CredentialStore).list).filter((found) => found.key.account === "replaced"), 1)
+      }).pipe(Effect.provide(layer)))
+
+    if (options.durable === true) {
+      it.live("keeps credentials when the layer is built anew", () =>
+        Effect.gen(function*() {
+          const credential = credentialOf(keyOf("durable"))
+          yield* Effect.provide(write(credential), layer)
+          assertHolds(yield* Effect.provide(get(credential.key), layer), credential)
+        }))
+    }
+
+    it.live("never shares between keys that differ in one member", () =>
+      Effect.gen(function*() {
+        const account = "members"
+        const { audience: _, ...withoutAudience } = keyOf(account)
+        const keys = [
+          keyOf(account),
+          keyOf(account, { issuer: "https://login.example.com/" }),
+          keyOf(account, { clientId: "App" }),
+          keyOf(`${account}/`),
+          keyOf("Members"),
+          keyOf(account, { subject: "client" }),
+          keyOf(account, { scopes: ["openid"] }),
+          keyOf(account, { scopes: ["openid profile"] }),
+          keyOf(account, { audience: "" }),
+          CredentialKey.make(withoutAudience),
+          keyOf(account, { resource: [] }),
+          keyOf(account, { resource: ["https://files.example.com", "https://mail.example.com"] }),
+          keyOf(account, { params: {} }),
+          keyOf(account, { params: { prompt: "login" } }),
+          keyOf(account, { params: { prompt: "none", extra: "" } })
+        ]
+        const credentials = keys.map((key, index) => credentialOf(key, index + 1))
+        yield* Effect.forEach(credentials, write)
+        for (const credential of credentials) assertHolds(yield* get(credential.key), credential)
+        yield* CredentialStore.use((store) => store.modify(keyOf(account), (slot) => slot.remove))
+        for (const credential of credentials.slice(1)) assertHolds(yield* get(credential.key), credential)
+      }).pipe(Effect.provide(layer)))
+
+    it.live("does not mind the order of scopes, resources and parameters", () =>
+      Effect.gen(function*() {
+        const one = keyOf("order", { scopes: ["a", "b"], resource: ["r", "s"], params: { x: "1", y: "2" } })
+        const other = keyOf("order", { scopes: ["b", "a"], resource: ["s", "r"], params: { y: "2", x: "1" } })
+        yield* write(credentialOf(one))
+        assertHolds(yield* get(other), credentialOf(one))
+      }).pipe(Effect.provide(layer)))
+
+    it.live("removes, also what is not there", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("removed")
+        yield* write(credentialOf(key))
+        yield* store.modify(key, (slot) =>
+          Effect.gen(function*() {
+            yield* slot.remove
+            assert.deepStrictEqual(yield* slot.read, Option.none())
+            yield* slot.remove
+          }))
+        assert.deepStrictEqual(yield* store.get(key), Option.none())
+        assert.deepStrictEqual((yield* store.list).filter((found) => found.key.account === "removed"), [])
+      }).pipe(Effect.provide(layer)))
+
+    it.live("shows the latest write inside the slot and to everybody else", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("latest")
+        yield* store.modify(key, (slot) =>
+          Effect.gen(function*() {
+            for (const generation of [1, 2]) {
+              yield* slot.write(credentialOf(key, generation))
+              assertHolds(yield* slot.read, credentialOf(key, generation))
+              assertHolds(yield* store.get(key), credentialOf(key, generation))
+            }
+          }))
+      }).pipe(Effect.provide(layer)))
+
+    it.live("lets one at a time modify a credential", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("counted")
+        const increment = store.modify(key, (slot) =>
+          Effect.gen(function*() {
+            const before = yield* slot.read
+            yield* Effect.sleep("5 millis")
+            yield* slot.write(credentialOf(key, Option.match(before, { onNone: () => 1, onSome: (it) => it.generation + 1 })))
+          }))
+        yield* inTime(Effect.all(Array.from({ length: 10 }, () => increment), { concurrency: "unbounded" }))
+        assertHolds(yield* store.get(key), credentialOf(key, 10))
+      }).pipe(Effect.provide(layer)), 20_000)
+
+    it.live("holds nobody up who modifies another credential, or reads", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("held")
+        yield* inTime(store.modify(key, () =>
+          Effect.gen(function*() {
+            yield* store.get(key)
+            yield* store.list
+            yield* Effect.forkChild(write(credentialOf(keyOf("held", { subject: "client" })))).pipe(Effect.flatMap(Fiber.join))
+          })))
+      }).pipe(Effect.provide(layer)), 20_000)
+
+    it.live("releases the lease after a failure, a defect and an interruption", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("released")
+        const failure = yield* Effect.flip(store.modify(key, () => Effect.fail("as it is" as const)))
+        assert.strictEqual(failure, "as it is")
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(store.modify(key, () => Effect.die("a bug")))))
+        const inside = yield* Deferred.make<void>()
+        const stuck = yield* Effect.forkChild(
+          store.modify(key, () => Effect.andThen(Deferred.succeed(inside, undefined), Effect.never))
+        )
+        yield* inTime(Deferred.await(inside))
+        const waiting = yield* Effect.forkChild(store.modify(key, () => Effect.void))
+        yield* inTime(Fiber.interrupt(waiting))
+        yield* inTime(Fiber.interrupt(stuck))
+        yield* inTime(write(credentialOf(key)))
+      }).pipe(Effect.provide(layer)), 60_000)
+
+    it.live("keeps what was written before a failure", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("kept")
+        yield* Effect.exit(store.modify(key, (slot) => Effect.andThen(slot.write(credentialOf(key)), Effect.fail("later"))))
+        assertHolds(yield* store.get(key), credentialOf(key))
+      }).pipe(Effect.provide(layer)))
+
+    it.live("shows no secret in what it gives back or fails with", () =>
+      Effect.gen(function*() {
+        const store = yield* CredentialStore
+        const key = keyOf("secret")
+        yield* write(credentialOf(key))
+        const failed = yield* Effect.exit(
+          store.modify(key, (slot) => Effect.flatMap(slot.read, (found) => Effect.die(new Error(String(found)))))
+        )
+        const printed = [yield* store.get(key), yield* store.list, failed].map((value) => `${String(value)} ${JSON.stringify(value)}`)
+        const pretty = Exit.isFailure(failed) ? Cause.pretty(failed.cause) : ""
+        assert.notInclude([...printed, pretty].join("\n"), canary)
+      }).pipe(Effect.provide(layer)))
+  })

@@ -1,0 +1,1 @@
+export * as CredentialStoreContract from "./CredentialStoreContract.ts"
