@@ -1,0 +1,64 @@
+import type * as Effect from "effect/Effect"
+import { CredentialKey } from "../Credential.ts"
+import type { LoginFailed, ProviderRefused } from "../AuthError.ts"
+import type { ClientOptions, MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
+import type { Granted } from "../protocol/TokenEndpoint.ts"
+
+/** What a flow is made from. */
+export interface FlowOptions extends ClientOptions {
+  readonly scopes?: ReadonlyArray<string>
+  /** The API the token is for, at providers that want it so. */
+  readonly audience?: string
+  /** The API the token is for (RFC 8707), absolute URIs. */
+  readonly resource?: ReadonlyArray<string>
+  /** Further request parameters a provider wants. They cannot replace the flow's own. */
+  readonly params?: Readonly<Record<string, string>>
+  /** The caller's name for whose credential this is; credentials of two names are never shared. Default: `default`. */
+  readonly account?: string
+}
+
+/** What talking to the provider for a token can fail with. */
+export type GrantError = MetadataError | ProviderRefused
+
+/** A flow that a machine runs on its own, as often as it needs to. */
+export interface UnattendedFlow {
+  readonly attended: false
+  readonly key: CredentialKey
+  readonly client: ClientOptions
+  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError>
+}
+
+/** A flow that needs a person; `R` is how it reaches them. Runs in a login alone. */
+export interface AttendedFlow<R> {
+  readonly attended: true
+  readonly key: CredentialKey
+  readonly client: ClientOptions
+  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError | LoginFailed, R>
+}
+
+/** One way to obtain a credential, and the key it is kept under. */
+export type Flow<R = never> = UnattendedFlow | AttendedFlow<R>
+
+/** The parameters that shape the token, in every request that may carry them. */
+export const shapeOf = (key: CredentialKey) => ({
+  ...key.params,
+  scope: key.scopes.length === 0 ? undefined : key.scopes.join(" "),
+  audience: key.audience,
+  resource: key.resource
+})
+
+/** What every flow has: its key and its client. */
+export const partsOf = (subject: CredentialKey["subject"], options: FlowOptions) => {
+  const { account, audience, params, resource, scopes, ...client } = options
+  const key = CredentialKey.make({
+    issuer: client.issuer,
+    clientId: client.clientId,
+    account: account ?? "default",
+    subject,
+    scopes: scopes ?? [],
+    resource: resource ?? [],
+    params: params ?? {},
+    ...(audience === undefined ? {} : { audience })
+  })
+  return { key, client }
+}

@@ -1,0 +1,48 @@
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import type { AccessToken } from "../Token.ts"
+import type { TokenError, TokenSource } from "./TokenSource.ts"
+
+export interface AuthorizedHttpClientOptions {
+  /** The origins that may see the token, for example `https://api.example.com`. Requests elsewhere go without it. */
+  readonly origins: ReadonlyArray<string>
+}
+
+/**
+ * An `HttpClient` that puts the source's token on requests to the allowed origins (RFC 6750 section 2.1). A 401 renews
+ * the token and sends the request once more, unless its body is a stream that cannot be had twice; a 403 is the answer.
+ */
+export const make = Effect.fnUntraced(function* <Self>(
+  source: Effect.Effect<TokenSource, never, Self>,
+  options: AuthorizedHttpClientOptions
+): Effect.fn.Return<
+  HttpClient.HttpClient.With<HttpClientError.HttpClientError | TokenError>,
+  ConfigurationInvalid,
+  Self | HttpClient.HttpClient
+> {
+  const tokens = yield* source
+  const http = yield* HttpClient.HttpClient
+  const origins = new Set<string>()
+  for (const origin of options.origins) {
+    const url = URL.parse(origin)
+    if (url === null || url.origin === "null" || url.href !== `${url.origin}/`) {
+      return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: `origin ${printable(origin)}` })
+    }
+    origins.add(url.origin)
+  }
+  return HttpClient.transform(http, (unauthorized, request) => {
+    const origin = URL.parse(request.url)?.origin
+    if (origin === undefined || !origins.has(origin)) return unauthorized
+    const sendWith = (token: AccessToken) =>
+      http.execute(HttpClientRequest.bearerToken(request, token.value))
+    return Effect.gen(function* () {
+      const token = yield* tokens.token
+      const response = yield* sendWith(token)
+      if (response.status !== 401 || request.body._tag === "Stream") return response
+      return yield* sendWith(yield* tokens.renewedSince(token))
+    })
+  })
+})

@@ -1,0 +1,50 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import type * as HttpClient from "effect/http/HttpClient"
+import type { ConfigurationInvalid, ProviderError, StoreFailed } from "../AuthError.ts"
+import type { Credential } from "../Credential.ts"
+import type { Flow } from "../flow/Flow.ts"
+import * as OAuthClient from "../protocol/OAuthClient.ts"
+import { revoke } from "../protocol/Revocation.ts"
+import { CredentialStore } from "../store/CredentialStore.ts"
+
+export interface LogoutResult {
+  /** A credential was there and is gone. */
+  readonly removed: boolean
+  /** The provider took the tokens back. */
+  readonly revoked: boolean
+  /** Why it did not, where it was asked. */
+  readonly revocationError?: ConfigurationInvalid | ProviderError
+}
+
+/**
+ * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not.
+ */
+export const logout = Effect.fn("keyfob.logout")(function* <R>(
+  flow: Flow<R>,
+  options: { readonly revoke: boolean } = { revoke: true }
+): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
+  const store = yield* CredentialStore
+  const http = yield* Effect.context<HttpClient.HttpClient>()
+  return yield* store.modify(flow.key, Effect.fnUntraced(function* (slot) {
+    const stored = yield* slot.read
+    if (Option.isNone(stored)) return { removed: false, revoked: false }
+    const revocation = options.revoke
+      ? yield* Effect.result(Effect.provideContext(revokeAll(flow, stored.value), http))
+      : undefined
+    yield* slot.remove
+    return {
+      removed: true,
+      revoked: revocation !== undefined && Result.isSuccess(revocation),
+      ...(revocation !== undefined && Result.isFailure(revocation) ? { revocationError: revocation.failure } : {})
+    }
+  }))
+})
+
+/** The refresh token first: most providers end what came of it as well, but not all. */
+const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Credential) {
+  const client = yield* OAuthClient.make(flow.client)
+  if (credential.refreshToken !== undefined) yield* revoke(client, credential.refreshToken, "refresh_token")
+  yield* revoke(client, credential.token.value, "access_token")
+})

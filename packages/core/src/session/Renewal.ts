@@ -1,0 +1,117 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import { AnswerRejected, type ConfigurationInvalid, LoginRequired, type ProviderError, type StoreFailed, type TokenRejected } from "../AuthError.ts"
+import { Account, Credential } from "../Credential.ts"
+import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
+import * as Jwt from "../protocol/Jwt.ts"
+import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
+import { grant } from "../protocol/TokenEndpoint.ts"
+import type { Slot } from "../store/CredentialStore.ts"
+import type { AccessToken } from "../Token.ts"
+
+/** What asking for a token can fail with: each member says who has to act and what helps. */
+export type TokenError = LoginRequired | ProviderError | TokenRejected | StoreFailed | ConfigurationInvalid
+
+/**
+ * Exchanges a refresh token for the next generation. Runs while the slot's lease is held, after it was read:
+ * mark "spending" → exchange → commit → the mark is gone with the commit. From the mark on nothing interrupts it, and
+ * everything in it is bounded.
+ *
+ * A mark that is already there when we come means that its writer died between the two: the same token is tried once
+ * more, since the provider may never have seen it, and a refusal then says what happened.
+ */
+export const renew = Effect.fn("keyfob.renew")(function* (
+  slot: Slot,
+  credential: Credential,
+  client: OAuthClient
+): Effect.fn.Return<Credential, TokenError> {
+  const { key, refreshToken } = credential
+  if (refreshToken === undefined) {
+    return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
+  }
+  const unfinished = credential.spending === credential.generation
+  if (!unfinished) yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
+  const form = {
+    grant_type: "refresh_token",
+    refresh_token: Redacted.value(refreshToken),
+    resource: key.resource
+  }
+  const exchange = grant(client, form, { scopes: credential.token.scopes, repeat: "spending" })
+  const granted = yield* Effect.catch(exchange, Effect.fnUntraced(function* (error) {
+    if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
+      const { refreshToken: _, spending: __, ...rest } = credential
+      yield* slot.write(Credential.make({ ...rest, refused: true }))
+      return yield* new LoginRequired({
+        reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
+        issuer: key.issuer,
+        account: key.account
+      })
+    }
+    // The mark stays where the provider may have spent the token; anything else left it whole.
+    const ambiguous = error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
+    if (!ambiguous) yield* Effect.ignore(slot.write(credential))
+    return yield* error
+  }))
+  const { spending: _, ...before } = credential
+  const next = Credential.make({
+    ...before,
+    generation: credential.generation + 1,
+    token: granted.token,
+    issuedAt: granted.issuedAt,
+    refreshToken: granted.refreshToken ?? refreshToken
+  })
+  if (granted.idToken === undefined) return yield* commit(slot, next)
+  return yield* adoptIdToken(slot, next, client, granted.idToken)
+}, Effect.uninterruptible)
+
+/**
+ * The ID token of a refresh must be about the same person (OpenID Connect Core section 12.2). That much is seen without
+ * a key, before anybody can use the new tokens; its signature is checked when they are safe on disk, since keys may have
+ * to be fetched and a rotation must not be lost over that.
+ */
+const adoptIdToken = Effect.fnUntraced(function* (
+  slot: Slot,
+  next: Credential,
+  client: OAuthClient,
+  idToken: Redacted.Redacted
+): Effect.fn.Return<Credential, TokenError> {
+  const distrust = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.tapError(effect, () => Effect.ignore(slot.write(Credential.make({ ...next, refused: true }))))
+  const { claims } = yield* distrust(Jwt.decode(Redacted.value(idToken)))
+  if (next.account !== undefined && claims["sub"] !== next.account.sub) {
+    const host = hostOf(next.key.issuer)
+    return yield* distrust(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host }))
+  }
+  yield* commit(slot, next)
+  const verified = yield* Effect.result(identify(client, idToken, next.token))
+  if (Result.isSuccess(verified)) return yield* commit(slot, Credential.make({ ...next, idToken }))
+  if (verified.failure._tag === "TokenRejected") return yield* distrust(verified.failure)
+  // The keys are out of reach: the verified ID token of before stays.
+  return next
+})
+
+/** Who an ID token is about, once it is verified (OpenID Connect Core section 3.1.3.7). */
+export const identify = Effect.fnUntraced(function* (
+  client: OAuthClient,
+  idToken: Redacted.Redacted,
+  token: AccessToken
+): Effect.fn.Return<Account, MetadataError | TokenRejected> {
+  const { issuer } = yield* client.metadata
+  const jwks = yield* client.jwks
+  const { email, name, sub } = yield* Jwt.verifyIdToken(idToken, {
+    jwks,
+    issuer,
+    audience: client.clientId,
+    accessToken: token.value
+  })
+  return Account.make({ sub, ...(name === undefined ? {} : { name }), ...(email === undefined ? {} : { email }) })
+})
+
+/** Writes what an exchange brought. The same data again where it fails: it cannot be had a second time. */
+export const commit = (slot: Slot, credential: Credential): Effect.Effect<Credential, StoreFailed> =>
+  slot.write(credential).pipe(
+    Effect.retry({ times: 3, schedule: Schedule.exponential("100 millis") }),
+    Effect.as(credential)
+  )
