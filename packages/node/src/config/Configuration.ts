@@ -1,0 +1,124 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import { ConfigurationInvalid, printable } from "keyfob"
+import { nearest } from "./nearest.ts"
+import { OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
+import * as TextFile from "./TextFile.ts"
+import { dotted, isTable, lineOf, parse, type Table } from "./TomlDocument.ts"
+
+/** What `config.toml` says. */
+export interface Configuration {
+  readonly path: string
+  readonly currentContext: string | undefined
+  readonly contexts: ReadonlyMap<string, Context>
+  /** Sentences for a person: unknown keys, a file with a secret that others can read. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/** A named set of named providers. */
+export interface Context {
+  readonly providers: ReadonlyMap<string, ProviderSettings>
+}
+
+/**
+ * Reads the file at `path`; a missing file is an empty configuration.
+ *
+ * Fails with `ConfigurationInvalid`, which names the file, the place and what is expected there, and never a value.
+ */
+export const read = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Configuration, ConfigurationInvalid> {
+  const file = yield* TextFile.read(path)
+  if (file === undefined) return { path, currentContext: undefined, contexts: new Map(), warnings: [] }
+  return yield* decode(path, file, yield* rootOf(path, file.text))
+})
+
+/** The document's root table; malformed TOML is `ConfigurationInvalid` with line and column. */
+export const rootOf = (path: string, text: string) =>
+  Effect.fromResult(Result.mapError(parse(text), (what) => invalid(`${path}: ${what}`)))
+
+const decode = Effect.fnUntraced(function* (path: string, file: TextFile.TextFile, root: Table) {
+  const warnings: Array<string> = []
+
+  const place = (keys: ReadonlyArray<string>) => {
+    const line = lineOf(file.text, keys)
+    return `${path}${line === undefined ? "" : `, line ${line}`}: ${printable(dotted(keys))}`
+  }
+
+  const tableAt = (keys: ReadonlyArray<string>, value: unknown = {}) =>
+    isTable(value) ? Effect.succeed(value) : Effect.fail(invalid(`${place(keys)}: expected a table`))
+
+  const warnOfUnknown = (keys: ReadonlyArray<string>, table: Table, known: ReadonlyArray<string>) => {
+    for (const key of Object.keys(table)) {
+      if (known.includes(key)) continue
+      const meant = nearest(key, known)
+      warnings.push(
+        `${place([...keys, key])} is not a known key${meant === undefined ? "" : `; did you mean ${meant}?`}`
+      )
+    }
+  }
+
+  const providerAt = Effect.fnUntraced(function* (keys: ReadonlyArray<string>, value: unknown) {
+    const table = yield* tableAt(keys, value)
+    const typeName = table["type"]
+    if (typeName === undefined) return yield* missing(`${place([...keys, "type"])} is missing; for example "oauth"`)
+    if (typeof typeName !== "string") return yield* invalid(`${place([...keys, "type"])}: expected string`)
+    if (typeName !== "oauth") return { type: "other", typeName, table: Redacted.make(table) } satisfies ProviderSettings
+    const settings = Schema.decodeUnknownResult(OAuthSettings)(table)
+    if (Result.isFailure(settings)) {
+      const { expected, isMissing, keys: inside } = complaint(settings.failure)
+      const where = place([...keys, ...inside])
+      return yield* isMissing ? missing(`${where} is missing`) : invalid(`${where}: ${expected}`)
+    }
+    warnOfUnknown(keys, table, Object.keys(OAuthSettings.from.fields))
+    return settings.success
+  })
+
+  const contextAt = Effect.fnUntraced(function* (keys: ReadonlyArray<string>, value: unknown) {
+    const context = yield* tableAt(keys, value)
+    warnOfUnknown(keys, context, ["providers"])
+    const providers = new Map<string, ProviderSettings>()
+    for (const [name, provider] of Object.entries(yield* tableAt([...keys, "providers"], context["providers"]))) {
+      providers.set(name, yield* providerAt([...keys, "providers", name], provider))
+    }
+    return { providers }
+  })
+
+  warnOfUnknown([], root, ["current_context", "contexts"])
+  const currentContext = root["current_context"]
+  if (currentContext !== undefined && typeof currentContext !== "string") {
+    return yield* invalid(`${place(["current_context"])}: expected string`)
+  }
+  const contexts = new Map<string, Context>()
+  for (const [name, context] of Object.entries(yield* tableAt(["contexts"], root["contexts"]))) {
+    contexts.set(name, yield* contextAt(["contexts", name], context))
+  }
+  if (isOpen(file.mode) && holdsSecret(root)) {
+    const mode = file.mode.toString(8).padStart(4, "0")
+    warnings.push(`${path} holds a secret and others can read it (mode ${mode}); run: chmod 600 ${path}`)
+  }
+  return { path, currentContext, contexts, warnings }
+})
+
+/** Whether a file of this mode is open to anyone but its owner. */
+export const isOpen = (mode: number) => (mode & 0o077) !== 0
+
+const secretKeys = ["client_secret", "password", "token", "refresh_token", "app_secret", "private_key"]
+
+/** Whether a value in the table, at any depth, goes by the name of a secret. */
+export const holdsSecret = (table: Table): boolean =>
+  Object.entries(table).some(([key, value]) => (isTable(value) ? holdsSecret(value) : secretKeys.includes(key)))
+
+const complaint = (error: Schema.SchemaError) => {
+  const issue = SchemaIssue.makeFormatterStandardSchemaV1()(error.issue).issues[0]
+  const message = issue?.message ?? "Unreadable"
+  return {
+    keys: (issue?.path ?? []).map(String),
+    isMissing: message === "Missing key",
+    expected: `${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  }
+}
+
+const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
+const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

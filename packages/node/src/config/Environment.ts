@@ -1,0 +1,83 @@
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import { ConfigurationInvalid } from "keyfob"
+import { expandHome } from "../Directories.ts"
+
+/** What the environment says. An empty variable counts as absent; `~` in paths is expanded. */
+export interface Environment {
+  /** `KEYFOB_CONTEXT` */
+  readonly context: string | undefined
+  /** `KEYFOB_CONFIG`: path of the configuration file. */
+  readonly configFile: string | undefined
+  /** `KEYFOB_OUTPUT` */
+  readonly output: "text" | "json" | undefined
+  /** `KEYFOB_NON_INTERACTIVE`, else whether `CI` is set to anything that does not mean no. */
+  readonly nonInteractive: boolean | undefined
+  /** `KEYFOB_CA_FILE`, else `SSL_CERT_FILE`. */
+  readonly caFile: string | undefined
+  /** `KEYFOB_CLIENT_SECRET` */
+  readonly clientSecret: Redacted.Redacted | undefined
+  /** `KEYFOB_PRIVATE_KEY`: the key itself, PEM or JWK. */
+  readonly privateKey: Redacted.Redacted | undefined
+}
+
+const text = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
+const secret = (name: string) => Config.Redacted(name).pipe(Config.withDefault(undefined))
+
+const Variables = Config.all({
+  context: text("KEYFOB_CONTEXT"),
+  configFile: text("KEYFOB_CONFIG"),
+  output: text("KEYFOB_OUTPUT"),
+  nonInteractive: text("KEYFOB_NON_INTERACTIVE"),
+  ci: text("CI"),
+  caFile: text("KEYFOB_CA_FILE"),
+  sslCertFile: text("SSL_CERT_FILE"),
+  clientSecret: secret("KEYFOB_CLIENT_SECRET"),
+  privateKey: secret("KEYFOB_PRIVATE_KEY")
+})
+
+const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
+
+const words: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  1: true,
+  false: false,
+  no: false,
+  off: false,
+  0: false
+}
+const wordOf = (value: string) => (Object.hasOwn(words, value.toLowerCase()) ? words[value.toLowerCase()] : undefined)
+
+const yesOrNo = Effect.fnUntraced(function* (name: string, value: string) {
+  return wordOf(value) ?? (yield* invalid(`${name} is neither true, yes, on, 1 nor false, no, off, 0`))
+})
+
+const textOrJson = Effect.fnUntraced(function* (
+  value: string
+): Effect.fn.Return<"text" | "json", ConfigurationInvalid> {
+  return value === "text" || value === "json" ? value : yield* invalid("KEYFOB_OUTPUT is neither text nor json")
+})
+
+/** Reads the environment through the current `ConfigProvider`. A value that means nothing is `ConfigurationInvalid`. */
+export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen(function* () {
+  const set = yield* Variables
+  const caFile = set.caFile ?? set.sslCertFile
+  return {
+    context: set.context,
+    configFile: set.configFile === undefined ? undefined : yield* expandHome(set.configFile),
+    output: set.output === undefined ? undefined : yield* textOrJson(set.output),
+    nonInteractive:
+      set.nonInteractive !== undefined
+        ? yield* yesOrNo("KEYFOB_NON_INTERACTIVE", set.nonInteractive)
+        : // CI is not ours, and some systems put their own name there: only a plain no is a no.
+          set.ci === undefined
+          ? undefined
+          : (wordOf(set.ci) ?? true),
+    caFile: caFile === undefined ? undefined : yield* expandHome(caFile),
+    clientSecret: set.clientSecret,
+    privateKey: set.privateKey
+  }
+}).pipe(Effect.catchTag("ConfigError", () => invalid("the environment cannot be read")))

@@ -1,0 +1,55 @@
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { Table } from "./TomlDocument.ts"
+
+const Names = Schema.Array(Schema.NonEmptyString)
+const Strings = Schema.Record(Schema.String, Schema.String)
+
+const keys = {
+  clientId: "client_id",
+  clientAuth: "client_auth",
+  clientSecret: "client_secret",
+  redirectPort: "redirect_port"
+} as const
+
+/** The table of a provider of type `oauth`; what is not said is absent. */
+export const OAuthSettings = Schema.Struct({
+  type: Schema.Literal("oauth"),
+  issuer: Schema.NonEmptyString,
+  clientId: Schema.NonEmptyString,
+  clientAuth: Schema.optionalKey(
+    Schema.Literals([
+      "none",
+      "client_secret_basic",
+      "client_secret_post",
+      "client_secret_jwt",
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth"
+    ])
+  ),
+  clientSecret: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString)),
+  scopes: Schema.optionalKey(Names),
+  audience: Schema.optionalKey(Schema.NonEmptyString),
+  resource: Schema.optionalKey(Names),
+  flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
+  store: Schema.optionalKey(Schema.Literals(["file", "keychain", "encrypted_file", "memory", "redis", "sql"])),
+  /** 0 is any free port. */
+  redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+  /** Extra request parameters. */
+  params: Schema.optionalKey(Strings),
+  /** Endpoints by their name in the metadata (RFC 8414), for a server without a discovery document. */
+  endpoints: Schema.optionalKey(Strings)
+}).pipe(Schema.encodeKeys(keys))
+export type OAuthSettings = typeof OAuthSettings.Type
+
+/** A provider of another type: its table as it stands, behind `Redacted` since only its type knows which keys are secret. */
+export interface OtherSettings {
+  readonly type: "other"
+  /** The type as the file has it: `aqt`, `qlam`, … */
+  readonly typeName: string
+  readonly table: Redacted.Redacted<Table>
+}
+
+/** What the file says about one provider. */
+export type ProviderSettings = OAuthSettings | OtherSettings

@@ -1,0 +1,96 @@
+import * as Result from "effect/Result"
+import * as Toml from "effect/encoding/Toml"
+import { printable } from "keyfob"
+
+/** A table of a TOML document, as the parser gives it: without a prototype. */
+export type Table = Readonly<Record<string, unknown>>
+
+export const isTable = (value: unknown): value is Table =>
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
+
+/** The document's root table, or what is wrong with it and where, in words without any value of the file. */
+export const parse = (text: string): Result.Result<Table, string> =>
+  Result.mapError(Toml.parse(text), ({ message }) =>
+    // The parser quotes what it cannot read: an unquoted secret would be shown.
+    printable(
+      message.replace(/^(Invalid value|Invalid date-time|Integer out of range|Invalid escape) '.*' at/s, "$1 at")
+    )
+  )
+
+/** A header with the lines below it, or the lines before the first header. */
+export interface Section {
+  /** The keys in the header; none before the first header. */
+  readonly path: ReadonlyArray<string>
+  /** Index of the header's line (of the first line before the first header). */
+  readonly start: number
+  /** Index of the next header's line, or the number of lines. */
+  readonly end: number
+}
+
+/** Cuts a well-formed document at its headers. */
+export const sections = (lines: ReadonlyArray<string>): ReadonlyArray<Section> => {
+  const headers = lines.flatMap((line, start) =>
+    /^\uFEFF?[ \t]*\[/.test(line) && isStatement(lines, start) ? [{ path: pathOf(line), start }] : []
+  )
+  return [{ path: [], start: 0 }, ...headers].map((section, index) => ({
+    ...section,
+    end: headers[index]?.start ?? lines.length
+  }))
+}
+
+/** Whether a statement may start at this line: within a string or an array, what stands before it is cut in the middle. */
+export const isStatement = (lines: ReadonlyArray<string>, index: number) =>
+  Result.isSuccess(
+    Toml.parse(
+      lines
+        .slice(0, index)
+        .map((line) => `${line}\n`)
+        .join("")
+    )
+  )
+
+const pathOf = (header: string): ReadonlyArray<string> => {
+  const path: Array<string> = []
+  let rest: unknown = Result.getOrElse(Toml.parse(`${header}\n`), () => undefined)
+  while (isTable(rest) || Array.isArray(rest)) {
+    const [key, value]: ReadonlyArray<unknown> = Object.entries(rest)[0] ?? []
+    if (key === undefined) break
+    if (!Array.isArray(rest)) path.push(String(key))
+    rest = value
+  }
+  return path
+}
+
+/** The number, from 1, of the line that sets `path` or opens it, where one line does. */
+export const lineOf = (text: string, path: ReadonlyArray<string>): number | undefined => {
+  const lines = text.split("\n")
+  const all = sections(lines)
+  const opened = all.find((section) => isPrefix(path, section.path))
+  if (opened !== undefined) return opened.start + 1
+  const around = all.filter((section) => isPrefix(section.path, path)).sort((a, b) => b.path.length - a.path.length)
+  for (const section of around) {
+    const key = path[section.path.length]
+    const index = key === undefined ? undefined : findSetter(lines, key, section)
+    if (index !== undefined) return index + 1
+  }
+  return undefined
+}
+
+/** The index of the section's line that sets `key` or something in it. */
+export const findSetter = (lines: ReadonlyArray<string>, key: string, { end, start }: Section) => {
+  const spelled = [key, quote(key), `'${key}'`].map((form) => form.replace(/[^\w-]/g, "\\$&")).join("|")
+  const setter = new RegExp(`^\\uFEFF?[ \\t]*(?:${spelled})[ \\t]*[.=]`)
+  const index = lines.findIndex((line, at) => at >= start && at < end && setter.test(line) && isStatement(lines, at))
+  return index < 0 ? undefined : index
+}
+
+/** Whether `path` begins with `start`. */
+export const isPrefix = (start: ReadonlyArray<string>, path: ReadonlyArray<string>) =>
+  start.every((key, index) => key === path[index])
+
+/** A basic string that stands for `text`. */
+export const quote = (text: string) => JSON.stringify(text).replaceAll("\u007f", "\\u007f")
+
+/** A path of keys, quoted where TOML wants it. */
+export const dotted = (path: ReadonlyArray<string>) =>
+  path.map((key) => (/^[\w-]+$/.test(key) ? key : quote(key))).join(".")

@@ -1,0 +1,6 @@
+export * as Configuration from "./config/Configuration.ts"
+export * as Environment from "./config/Environment.ts"
+export { resolve } from "./config/precedence.ts"
+export type { OAuthSettings, OtherSettings, ProviderSettings } from "./config/ProviderSettings.ts"
+export { Directories, expandHome } from "./Directories.ts"
+export * as FileCredentialStore from "./store/FileCredentialStore.ts"

@@ -1,0 +1,75 @@
+import { assert, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { adviceOf } from "keyfob"
+import * as Environment from "../../src/config/Environment.ts"
+
+const readFrom = (env: Record<string, string>) =>
+  Environment.read.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
+
+it.effect("reads every variable", () =>
+  Effect.gen(function* () {
+    const { clientSecret, privateKey, ...rest } = yield* readFrom({
+      HOME: "/home/ada",
+      KEYFOB_CONTEXT: "work",
+      KEYFOB_CONFIG: "~/k.toml",
+      KEYFOB_OUTPUT: "json",
+      KEYFOB_NON_INTERACTIVE: "1",
+      KEYFOB_CA_FILE: "~/ca.pem",
+      SSL_CERT_FILE: "/etc/ssl/cert.pem",
+      KEYFOB_CLIENT_SECRET: "s3cret",
+      KEYFOB_PRIVATE_KEY: "key"
+    })
+    assert.deepStrictEqual(rest, {
+      context: "work",
+      configFile: "/home/ada/k.toml",
+      output: "json",
+      nonInteractive: true,
+      caFile: "/home/ada/ca.pem"
+    })
+    assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
+    assert.strictEqual(String(privateKey), "<redacted>")
+  })
+)
+
+it.effect("empty counts as absent", () =>
+  Effect.gen(function* () {
+    const names = ["CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE", "CLIENT_SECRET", "PRIVATE_KEY"]
+    const environment = yield* readFrom({ ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])), CI: "" })
+    assert.deepStrictEqual([...new Set(Object.values(environment))], [undefined])
+  })
+)
+
+it.effect("SSL_CERT_FILE stands in for KEYFOB_CA_FILE", () =>
+  Effect.gen(function* () {
+    assert.strictEqual((yield* readFrom({ SSL_CERT_FILE: "/c.pem" })).caFile, "/c.pem")
+  })
+)
+
+it.effect.each<readonly [Record<string, string>, boolean]>([
+  [{ CI: "true" }, true],
+  [{ CI: "1" }, true],
+  [{ CI: "woodpecker" }, true],
+  [{ CI: "false" }, false],
+  [{ CI: "true", KEYFOB_NON_INTERACTIVE: "no" }, false],
+  [{ KEYFOB_NON_INTERACTIVE: "TRUE" }, true],
+  [{ KEYFOB_NON_INTERACTIVE: "off" }, false]
+])("%j means non-interactive: %s", ([env, expected]) =>
+  Effect.gen(function* () {
+    assert.strictEqual((yield* readFrom(env)).nonInteractive, expected)
+  })
+)
+
+it.effect.each<readonly [string, string, RegExp]>([
+  ["KEYFOB_NON_INTERACTIVE", "maybe", /KEYFOB_NON_INTERACTIVE .*true, yes, on, 1 .*false/],
+  ["KEYFOB_NON_INTERACTIVE", "constructor", /KEYFOB_NON_INTERACTIVE/],
+  ["KEYFOB_OUTPUT", "xml", /KEYFOB_OUTPUT .*text.*json/],
+  ["KEYFOB_CONFIG", "~/x", /home directory/]
+])("%s=%s is refused", ([name, value, message]) =>
+  Effect.gen(function* () {
+    const error = yield* Effect.flip(readFrom({ [name]: value }))
+    assert.match(error.message, message)
+    assert.strictEqual(adviceOf(error).exitCode, 2)
+  })
+)
