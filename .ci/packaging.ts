@@ -55,15 +55,7 @@ main(async () => {
         await must(root, "publint", ["run", "--strict", tarball])
         const modules = Object.keys(manifest.exports ?? {}).filter((subpath) => subpath !== "./package.json")
         if (modules.length > 0) {
-          await must(root, "attw", [
-            "--profile",
-            "esm-only",
-            "--no-definitely-typed",
-            "--exclude-entrypoints",
-            "package.json",
-            "--",
-            tarball
-          ])
+          await must(root, "attw", ["--profile", "esm-only", "--no-definitely-typed", tarball])
         }
 
         const project = join(work, folder.replaceAll("/", "-"))
