@@ -6,7 +6,7 @@
  */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, relative, resolve } from "node:path"
-import { parseSync, Visitor } from "vite"
+import { type ESTree, parseSync, Visitor } from "vite"
 
 /** What the source of a package may import, besides its own files. A package without an entry must be private. */
 const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -53,6 +53,19 @@ const read = (file: string): Facts => {
     const specifier = "value" in from && typeof from.value === "string" ? from.value : "(computed)"
     imports.push({ specifier, line: line(node.start) })
   }
+  // A name the file gives to something of its own is not the global; oxlint, which knows scopes, has the last word on those.
+  const own = new Set<string>()
+  const bind = (pattern: ESTree.Node | null): void => {
+    if (pattern === null) return
+    if (pattern.type === "Identifier") own.add(pattern.name)
+    else if (pattern.type === "Property") bind(pattern.value)
+    else if (pattern.type === "ObjectPattern") pattern.properties.forEach(bind)
+    else if (pattern.type === "ArrayPattern") pattern.elements.forEach(bind)
+    else if (pattern.type === "AssignmentPattern") bind(pattern.left)
+    else if (pattern.type === "RestElement") bind(pattern.argument)
+  }
+  const binds = (node: { readonly id: ESTree.Node | null; readonly params: ReadonlyArray<ESTree.Node> }) =>
+    [node.id, ...node.params].forEach(bind)
   const called = (node: { readonly start: number; readonly callee: object }) => {
     if (!("name" in node.callee) || typeof node.callee.name !== "string") return
     if (globals.includes(node.callee.name)) ambient.push({ name: `${node.callee.name}()`, line: line(node.start) })
@@ -65,6 +78,11 @@ const read = (file: string): Facts => {
     ExportAllDeclaration: (node) => importing(node, node.source),
     ImportExpression: (node) => importing(node, node.source),
     TSImportType: (node) => importing(node, node.source),
+    ImportSpecifier: (node) => bind(node.local),
+    VariableDeclarator: (node) => bind(node.id),
+    FunctionDeclaration: binds,
+    FunctionExpression: binds,
+    ArrowFunctionExpression: binds,
     CallExpression: called,
     // new Date(x) only converts; new Date() reads the clock.
     NewExpression: (node) => {
@@ -80,7 +98,7 @@ const read = (file: string): Facts => {
       }
     }
   }).visit(program)
-  return { imports, ambient }
+  return { imports, ambient: ambient.filter(({ name }) => !own.has(name.replace(/\W.*$/, ""))) }
 }
 
 const isRelative = (specifier: string) => specifier.startsWith(".")

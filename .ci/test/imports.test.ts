@@ -41,6 +41,8 @@ test("comments, strings, members of others and dates from numbers are not breach
       export const words = "Math.random() process.env fetch('x')" + \`node:fs \${1}\`
       export const date = new Date(0)
       export const get = (client: { fetch: (url: string) => string; now: () => number }) => client.fetch("x") + client.now()
+      export const later = (setTimeout: () => void) => setTimeout()
+      export const own = ({ fetch }: { fetch: () => void }) => fetch()
       export const pattern = /fetch\\(Date.now()/
     `
   })
