@@ -27,7 +27,14 @@ export type Endpoint = typeof Endpoint.Type
 export class ConfigurationInvalid extends Schema.TaggedError<ConfigurationInvalid>("keyfob/ConfigurationInvalid")(
   "ConfigurationInvalid",
   {
-    reason: Schema.Literals(["InvalidIssuer", "InsecureUrl", "InvalidValue", "MissingValue", "UnknownName", "NotSupported"]),
+    reason: Schema.Literals([
+      "InvalidIssuer",
+      "InsecureUrl",
+      "InvalidValue",
+      "MissingValue",
+      "UnknownName",
+      "NotSupported"
+    ]),
     detail: Schema.String
   }
 ) {
@@ -55,7 +62,10 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   }
 ) {
   override get message(): string {
-    return sentence(this, `${this.host}${this.status === undefined ? "" : `, status ${this.status}`}${inBrackets(this.detail)}`)
+    return sentence(
+      this,
+      `${this.host}${this.status === undefined ? "" : `, status ${this.status}`}${inBrackets(this.detail)}`
+    )
   }
   override get [Runtime.errorExitCode](): number {
     return adviceOf(this).exitCode
@@ -84,7 +94,10 @@ export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob
   status: Schema.optionalKey(Schema.Int)
 }) {
   override get message(): string {
-    return sentence(this, `${this.host}${inBrackets(this.code ?? (this.status === undefined ? undefined : `status ${this.status}`))}`)
+    return sentence(
+      this,
+      `${this.host}${inBrackets(this.code ?? (this.status === undefined ? undefined : `status ${this.status}`))}`
+    )
   }
   override get [Runtime.errorExitCode](): number {
     return adviceOf(this).exitCode
@@ -108,7 +121,10 @@ export class AnswerRejected extends Schema.TaggedError<AnswerRejected>("keyfob/A
   detail: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    return sentence(this, `${this.endpoint} answer of ${this.host}${this.detail === undefined ? "" : `: ${this.detail}`}`)
+    return sentence(
+      this,
+      `${this.endpoint} answer of ${this.host}${this.detail === undefined ? "" : `: ${this.detail}`}`
+    )
   }
   override get [Runtime.errorExitCode](): number {
     return adviceOf(this).exitCode
@@ -216,13 +232,13 @@ export interface Advice {
   readonly remedy: string
 }
 
-const advice = (
-  exitCode: Advice["exitCode"],
-  retry: Retry,
-  actor: Actor,
-  what: string,
-  remedy: string
-): Advice => ({ exitCode, retry, actor, what, remedy })
+const advice = (exitCode: Advice["exitCode"], retry: Retry, actor: Actor, what: string, remedy: string): Advice => ({
+  exitCode,
+  retry,
+  actor,
+  what,
+  remedy
+})
 
 type Table = { readonly [E in AuthError as E["_tag"]]: { readonly [R in E["reason"]]: Advice } }
 
@@ -232,47 +248,191 @@ const tellProvider = "Try again later; if it stays, tell the provider's administ
 /** The one table: error and reason → what follows from it. */
 export const table: Table = {
   ConfigurationInvalid: {
-    InvalidIssuer: advice(2, "fix configuration", "developer", "the issuer is not a usable URL", "Give the issuer exactly as the provider states it, for example https://login.example.com"),
-    InsecureUrl: advice(2, "fix configuration", "developer", "the URL is not https", "Use https; plain http is accepted on loopback addresses alone"),
-    InvalidValue: advice(2, "fix configuration", "user", "a setting has a wrong value", "Correct it; keyfob --help and config.toml name what is accepted"),
-    MissingValue: advice(2, "fix configuration", "user", "a needed setting is missing", "Add it to config.toml, the environment or the command line"),
+    InvalidIssuer: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the issuer is not a usable URL",
+      "Give the issuer exactly as the provider states it, for example https://login.example.com"
+    ),
+    InsecureUrl: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the URL is not https",
+      "Use https; plain http is accepted on loopback addresses alone"
+    ),
+    InvalidValue: advice(
+      2,
+      "fix configuration",
+      "user",
+      "a setting has a wrong value",
+      "Correct it; keyfob --help and config.toml name what is accepted"
+    ),
+    MissingValue: advice(
+      2,
+      "fix configuration",
+      "user",
+      "a needed setting is missing",
+      "Add it to config.toml, the environment or the command line"
+    ),
     UnknownName: advice(2, "fix configuration", "user", "no such name", "keyfob context list shows what there is"),
-    NotSupported: advice(2, "fix configuration", "developer", "the provider does not offer what is configured", "Choose a flow or client authentication that the provider lists")
+    NotSupported: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not offer what is configured",
+      "Choose a flow or client authentication that the provider lists"
+    )
   },
   ProviderUnavailable: {
-    Unreachable: advice(5, "retry", "nobody", "the provider cannot be reached", "Check the network, the proxy and the issuer's spelling, then try again"),
+    Unreachable: advice(
+      5,
+      "retry",
+      "nobody",
+      "the provider cannot be reached",
+      "Check the network, the proxy and the issuer's spelling, then try again"
+    ),
     TimedOut: advice(5, "retry", "nobody", "the provider did not answer in time", "Try again"),
     AnswerLost: advice(5, "retry", "nobody", "the connection broke before the answer was complete", "Try again"),
     RateLimited: advice(5, "wait", "nobody", "the provider asks for fewer requests", "Wait, then try again"),
     ServerError: advice(5, "retry", "provider", "the provider has trouble", tellProvider)
   },
   ProviderRefused: {
-    InvalidClient: advice(2, "fix configuration", "developer", "the provider does not accept the client", "Check client id, client secret or key, and the client authentication method"),
-    UnauthorizedClient: advice(2, "fix configuration", "administrator", "the client may not use this grant", "Have the provider's administrator allow it, or choose another flow"),
+    InvalidClient: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not accept the client",
+      "Check client id, client secret or key, and the client authentication method"
+    ),
+    UnauthorizedClient: advice(
+      2,
+      "fix configuration",
+      "administrator",
+      "the client may not use this grant",
+      "Have the provider's administrator allow it, or choose another flow"
+    ),
     InvalidGrant: advice(3, "log in", "user", "the provider does not accept the grant any more", signInAgain),
-    InvalidScope: advice(2, "fix configuration", "developer", "the provider does not accept the scopes", "Correct the scopes"),
-    InvalidTarget: advice(2, "fix configuration", "developer", "the provider does not accept the audience or resource", "Correct audience or resource"),
-    InvalidRequest: advice(2, "fix configuration", "developer", "the provider does not accept the request", "Check the configured flow and parameters against the provider's documentation"),
-    UnsupportedGrantType: advice(2, "fix configuration", "developer", "the provider does not offer this grant", "Choose another flow"),
-    AccessDenied: advice(4, "give up", "administrator", "the provider denies access", "Ask the provider's administrator for access"),
-    InvalidToken: advice(3, "refresh", "nobody", "the provider does not accept the token", "Renew it: keyfob refresh --force, or sign in again: keyfob login"),
-    InsufficientScope: advice(4, "log in", "user", "the token does not cover this", "Sign in again with the scopes it needs"),
-    Other: advice(4, "give up", "administrator", "the provider refused", "Ask the provider's administrator what the code means")
+    InvalidScope: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not accept the scopes",
+      "Correct the scopes"
+    ),
+    InvalidTarget: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not accept the audience or resource",
+      "Correct audience or resource"
+    ),
+    InvalidRequest: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not accept the request",
+      "Check the configured flow and parameters against the provider's documentation"
+    ),
+    UnsupportedGrantType: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not offer this grant",
+      "Choose another flow"
+    ),
+    AccessDenied: advice(
+      4,
+      "give up",
+      "administrator",
+      "the provider denies access",
+      "Ask the provider's administrator for access"
+    ),
+    InvalidToken: advice(
+      3,
+      "refresh",
+      "nobody",
+      "the provider does not accept the token",
+      "Renew it: keyfob refresh --force, or sign in again: keyfob login"
+    ),
+    InsufficientScope: advice(
+      4,
+      "log in",
+      "user",
+      "the token does not cover this",
+      "Sign in again with the scopes it needs"
+    ),
+    Other: advice(
+      4,
+      "give up",
+      "administrator",
+      "the provider refused",
+      "Ask the provider's administrator what the code means"
+    )
   },
   AnswerRejected: {
-    NotJson: advice(5, "retry", "provider", "the answer is not JSON", "Check the issuer, and whether a proxy or sign-in page of the network stands between"),
+    NotJson: advice(
+      5,
+      "retry",
+      "provider",
+      "the answer is not JSON",
+      "Check the issuer, and whether a proxy or sign-in page of the network stands between"
+    ),
     Truncated: advice(5, "retry", "nobody", "the answer is cut off or not valid JSON", "Try again"),
     TooLarge: advice(5, "give up", "provider", "the answer is larger than 512 KiB", tellProvider),
     Malformed: advice(5, "give up", "provider", "the answer is not what the RFC asks for", tellProvider),
-    Redirected: advice(5, "fix configuration", "developer", "the answer is a redirect, which is never followed with credentials", "Use the final URL of the issuer"),
-    IssuerMismatch: advice(7, "fix configuration", "developer", "the document states another issuer", "Give the issuer exactly as the provider states it"),
-    InsecureEndpoint: advice(7, "give up", "provider", "the document names an endpoint that must not be used", "Tell the provider's administrator; do not sign in"),
-    SubjectMismatch: advice(7, "give up", "provider", "the answer is about somebody else", "Do not use it; sign in again: keyfob login")
+    Redirected: advice(
+      5,
+      "fix configuration",
+      "developer",
+      "the answer is a redirect, which is never followed with credentials",
+      "Use the final URL of the issuer"
+    ),
+    IssuerMismatch: advice(
+      7,
+      "fix configuration",
+      "developer",
+      "the document states another issuer",
+      "Give the issuer exactly as the provider states it"
+    ),
+    InsecureEndpoint: advice(
+      7,
+      "give up",
+      "provider",
+      "the document names an endpoint that must not be used",
+      "Tell the provider's administrator; do not sign in"
+    ),
+    SubjectMismatch: advice(
+      7,
+      "give up",
+      "provider",
+      "the answer is about somebody else",
+      "Do not use it; sign in again: keyfob login"
+    )
   },
   TokenRejected: {
-    Malformed: advice(7, "give up", "provider", "not a well-formed signed JWT", "Use a JWT (opaque tokens cannot be verified here)"),
-    Algorithm: advice(7, "give up", "provider", "its signature algorithm is not accepted", "Only asymmetric algorithms that were allowed are accepted"),
-    UnknownKey: advice(7, "retry", "provider", "its key is not among the provider's keys", "Check the issuer; after a key rotation try again in a minute"),
+    Malformed: advice(
+      7,
+      "give up",
+      "provider",
+      "not a well-formed signed JWT",
+      "Use a JWT (opaque tokens cannot be verified here)"
+    ),
+    Algorithm: advice(
+      7,
+      "give up",
+      "provider",
+      "its signature algorithm is not accepted",
+      "Only asymmetric algorithms that were allowed are accepted"
+    ),
+    UnknownKey: advice(
+      7,
+      "retry",
+      "provider",
+      "its key is not among the provider's keys",
+      "Check the issuer; after a key rotation try again in a minute"
+    ),
     Signature: advice(7, "give up", "provider", "its signature does not verify", "Do not use it"),
     MissingClaim: advice(7, "give up", "provider", "a required claim is missing or has a wrong type", "Do not use it"),
     Issuer: advice(7, "give up", "developer", "it was issued by somebody else", "Check the issuer"),
@@ -288,16 +448,40 @@ export const table: Table = {
     NoCredential: advice(3, "log in", "user", "nobody is signed in", "Sign in: keyfob login"),
     NotRenewable: advice(3, "log in", "user", "the token has expired and cannot be renewed", signInAgain),
     RefreshRefused: advice(3, "log in", "user", "the provider ended the session", signInAgain),
-    RefreshUnfinished: advice(3, "log in", "user", "the last refresh did not finish and its result is lost", signInAgain)
+    RefreshUnfinished: advice(
+      3,
+      "log in",
+      "user",
+      "the last refresh did not finish and its result is lost",
+      signInAgain
+    )
   },
   LoginFailed: {
-    Denied: advice(4, "give up", "user", "the login was denied", "Try again and approve, or ask the provider's administrator"),
+    Denied: advice(
+      4,
+      "give up",
+      "user",
+      "the login was denied",
+      "Try again and approve, or ask the provider's administrator"
+    ),
     Expired: advice(3, "log in", "user", "the login was not completed in time", signInAgain)
   },
   StoreFailed: {
     Unreadable: advice(6, "give up", "user", "the credential cannot be read", "Check the owner and mode of the file"),
-    Corrupt: advice(6, "log in", "user", "the stored credential is damaged and was left as it is", "Look at the file, move it away, then sign in again: keyfob login"),
-    ReadOnly: advice(6, "give up", "user", "the credential store cannot be written", "Make the folder writable, or set KEYFOB_HOME to one that is"),
+    Corrupt: advice(
+      6,
+      "log in",
+      "user",
+      "the stored credential is damaged and was left as it is",
+      "Look at the file, move it away, then sign in again: keyfob login"
+    ),
+    ReadOnly: advice(
+      6,
+      "give up",
+      "user",
+      "the credential store cannot be written",
+      "Make the folder writable, or set KEYFOB_HOME to one that is"
+    ),
     Full: advice(6, "give up", "user", "there is no space left for the credential", "Free some space, then try again"),
     Busy: advice(6, "retry", "nobody", "another process holds the credential", "Try again"),
     WriteFailed: advice(6, "retry", "user", "the credential could not be written", "Check the folder, then try again")

@@ -24,8 +24,9 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
 
   /** Whether the token is past its end. A token without a known end never is. */
   get isExpired(): Effect.Effect<boolean> {
-    return Effect.map(Clock.currentTimeMillis, (now) =>
-      this.expiresAt !== undefined && now >= DateTime.toEpochMillis(this.expiresAt)
+    return Effect.map(
+      Clock.currentTimeMillis,
+      (now) => this.expiresAt !== undefined && now >= DateTime.toEpochMillis(this.expiresAt)
     )
   }
 }

@@ -34,9 +34,9 @@ export const resolve = (
   return Redacted.isRedacted(secret)
     ? Effect.succeed({ method, secret })
     : Effect.mapBoth(secret, {
-      onSuccess: (secret) => ({ method, secret }),
-      onFailure: () => new ConfigurationInvalid({ reason: "MissingValue", detail: "client secret" })
-    })
+        onSuccess: (secret) => ({ method, secret }),
+        onFailure: () => new ConfigurationInvalid({ reason: "MissingValue", detail: "client secret" })
+      })
 }
 
 /** What authentication adds to a request. */
@@ -52,22 +52,29 @@ export const prove = (
   metadata: ProviderMetadata
 ): Effect.Effect<Proof, ConfigurationInvalid> => {
   const supported = metadata.token_endpoint_auth_methods_supported
-  const method = authentication.method !== "client_secret"
-    ? authentication.method
-    : supported?.find((name) => name === "client_secret_basic" || name === "client_secret_post") ?? "client_secret_basic"
+  const method =
+    authentication.method !== "client_secret"
+      ? authentication.method
+      : (supported?.find((name) => name === "client_secret_basic" || name === "client_secret_post") ??
+        "client_secret_basic")
   // "none" is never refused here: servers often leave it out of the list though they have public clients.
   if (authentication.method === "none") return Effect.succeed({ headers: {}, form: { client_id: clientId } })
   if (supported !== undefined && !supported.includes(method)) {
-    return Effect.fail(new ConfigurationInvalid({
-      reason: "NotSupported",
-      detail: `client authentication ${method}; ${metadata.issuer} offers ${supported.join(", ")}`
-    }))
+    return Effect.fail(
+      new ConfigurationInvalid({
+        reason: "NotSupported",
+        detail: `client authentication ${method}; ${metadata.issuer} offers ${supported.join(", ")}`
+      })
+    )
   }
   const secret = Redacted.value(authentication.secret)
   return Effect.succeed(
     method === "client_secret_post"
       ? { headers: {}, form: { client_id: clientId, client_secret: secret } }
-      : { headers: { authorization: `Basic ${Base64.encode(`${formEncode(clientId)}:${formEncode(secret)}`)}` }, form: {} }
+      : {
+          headers: { authorization: `Basic ${Base64.encode(`${formEncode(clientId)}:${formEncode(secret)}`)}` },
+          form: {}
+        }
   )
 }
 

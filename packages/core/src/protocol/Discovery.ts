@@ -32,13 +32,24 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 /** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
 export const isSecure = (url: URL) =>
   (url.protocol === "https:" || (url.protocol === "http:" && loopback.test(url.hostname))) &&
-  url.username === "" && url.password === "" && url.hash === ""
+  url.username === "" &&
+  url.password === "" &&
+  url.hash === ""
 
 /** Checks an issuer as somebody configured it (RFC 8414 section 2: no query, no fragment). */
 export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInvalid> => {
   const url = URL.parse(issuer)
-  if (url === null || url.hostname === "" || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") {
-    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) }))
+  if (
+    url === null ||
+    url.hostname === "" ||
+    url.search !== "" ||
+    url.hash !== "" ||
+    url.username !== "" ||
+    url.password !== ""
+  ) {
+    return Effect.fail(
+      new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) })
+    )
   }
   return isSecure(url)
     ? Effect.succeed(url)
@@ -62,16 +73,20 @@ export const discover = Effect.fn("keyfob.discover")(function* (
   const url = yield* parseIssuer(issuer)
   yield* Effect.annotateCurrentSpan({ issuer })
   const path = url.pathname.replace(/\/$/, "")
-  const get = (location: string) => send(http, "discovery", HttpClientRequest.get(new URL(location, url.origin)), "idempotent")
+  const get = (location: string) =>
+    send(http, "discovery", HttpClientRequest.get(new URL(location, url.origin)), "idempotent")
   const openId = yield* get(`${path}/.well-known/openid-configuration`)
-  const answer = openId.status === 200 && openId.json !== undefined
-    ? openId
-    : yield* Effect.map(get(`/.well-known/oauth-authorization-server${path}`), (rfc8414) =>
-      rfc8414.status === 200 ? rfc8414 : openId)
+  const answer =
+    openId.status === 200 && openId.json !== undefined
+      ? openId
+      : yield* Effect.map(get(`/.well-known/oauth-authorization-server${path}`), (rfc8414) =>
+          rfc8414.status === 200 ? rfc8414 : openId
+        )
   if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
   const document = yield* objectOf(answer)
   const metadata = yield* Effect.mapError(Schema.decodeUnknownEffect(ProviderMetadata)(document), () =>
-    malformed(answer, "not a provider's metadata document"))
+    malformed(answer, "not a provider's metadata document")
+  )
   if (metadata.issuer !== issuer) {
     if (metadata.issuer.replace(/\/$/, "") !== issuer.replace(/\/$/, "")) {
       return yield* new AnswerRejected({

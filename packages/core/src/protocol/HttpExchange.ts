@@ -133,7 +133,8 @@ const readText = (response: HttpClientResponse.HttpClientResponse, endpoint: End
 const parse = (headers: Headers.Headers, text: string): Pick<Answer, "json" | "defect"> => {
   const contentType = headers["content-type"]
   // A missing content type is a harmless deviation; a wrong one is somebody else's page.
-  if (contentType !== undefined && !/^application\/([\w.!#$&^-]+\+)?json\s*(;|$)/i.test(contentType)) return { defect: "NotJson" }
+  if (contentType !== undefined && !/^application\/([\w.!#$&^-]+\+)?json\s*(;|$)/i.test(contentType))
+    return { defect: "NotJson" }
   try {
     const json: unknown = JSON.parse(text)
     return Predicate.isObject(json) && !Array.isArray(json)
@@ -148,12 +149,16 @@ const parse = (headers: Headers.Headers, text: string): Pick<Answer, "json" | "d
 export const objectOf = (answer: Answer): Effect.Effect<Readonly<Record<string, unknown>>, AnswerRejected> => {
   if (answer.json !== undefined) return Effect.succeed(answer.json)
   const contentType = answer.headers["content-type"]
-  return Effect.fail(new AnswerRejected({
-    reason: answer.defect ?? "NotJson",
-    endpoint: answer.endpoint,
-    host: answer.host,
-    ...(answer.defect === "NotJson" && contentType !== undefined ? { detail: `content type ${printable(contentType)}` } : {})
-  }))
+  return Effect.fail(
+    new AnswerRejected({
+      reason: answer.defect ?? "NotJson",
+      endpoint: answer.endpoint,
+      host: answer.host,
+      ...(answer.defect === "NotJson" && contentType !== undefined
+        ? { detail: `content type ${printable(contentType)}` }
+        : {})
+    })
+  )
 }
 
 export const malformed = (answer: Answer, detail: string) =>
@@ -181,7 +186,8 @@ const neverSent = new Set([
 
 const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint, host: string) => {
   const code = causeCode(error.reason.cause)
-  const unsent = code !== undefined && (neverSent.has(code) || /CERT|SELF_SIGNED|^ERR_TLS|^ERR_SSL|UNABLE_TO_/.test(code))
+  const unsent =
+    code !== undefined && (neverSent.has(code) || /CERT|SELF_SIGNED|^ERR_TLS|^ERR_SSL|UNABLE_TO_/.test(code))
   return new ProviderUnavailable({
     reason: unsent ? "Unreachable" : "AnswerLost",
     endpoint,

@@ -38,8 +38,12 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
       const answer = yield* send(http, "jwks", HttpClientRequest.get(uri), "idempotent")
       if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
       const document = yield* objectOf(answer)
-      const set = yield* Effect.mapError(Schema.decodeUnknownEffect(KeySet)(document), () => malformed(answer, "not a JWK set"))
-      const keys = set.keys.filter((key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc")
+      const set = yield* Effect.mapError(Schema.decodeUnknownEffect(KeySet)(document), () =>
+        malformed(answer, "not a JWK set")
+      )
+      const keys = set.keys.filter(
+        (key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc"
+      )
       const next = {
         keys: { keys } as JSONWebKeySet, // jose checks each key's members when it imports the one it needs
         fetchedAt: now,
@@ -51,25 +55,34 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
 
     /** The old keys if there are any, when fetching fails. */
     const orOld = Effect.catch((error: ProviderUnavailable | AnswerRejected) =>
-      Effect.flatMap(Ref.get(held), Option.match({
-        onNone: () => Effect.fail(error),
-        onSome: (old) => Effect.as(Effect.logDebug("keyfob: keys could not be fetched again, the old ones serve on"), old.keys)
-      })))
+      Effect.flatMap(
+        Ref.get(held),
+        Option.match({
+          onNone: () => Effect.fail(error),
+          onSome: (old) =>
+            Effect.as(Effect.logDebug("keyfob: keys could not be fetched again, the old ones serve on"), old.keys)
+        })
+      )
+    )
 
-    const keys = flight.withPermit(Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const current = yield* Ref.get(held)
-      const fresh = Option.isSome(current) && now < current.value.freshUntil
-      const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
-      return fresh || resting ? current.value.keys : yield* orOld(fetch())
-    }))
+    const keys = flight.withPermit(
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const current = yield* Ref.get(held)
+        const fresh = Option.isSome(current) && now < current.value.freshUntil
+        const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
+        return fresh || resting ? current.value.keys : yield* orOld(fetch())
+      })
+    )
 
-    const refetched = flight.withPermit(Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const current = yield* Ref.get(held)
-      const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
-      return resting ? current.value.keys : yield* orOld(fetch())
-    }))
+    const refetched = flight.withPermit(
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const current = yield* Ref.get(held)
+        const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
+        return resting ? current.value.keys : yield* orOld(fetch())
+      })
+    )
 
     return { keys, refetched }
   })

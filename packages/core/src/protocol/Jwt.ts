@@ -16,7 +16,17 @@ export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/Clock
 
 /** The algorithms accepted where none are named: all asymmetric (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
 export const asymmetric = [
-  "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519"
 ] as const
 export type Algorithm = (typeof asymmetric)[number]
 
@@ -54,7 +64,10 @@ export interface Expected {
 /** The header and claims of a JWT, read without trust: nothing is verified. */
 export const decode = (jwt: string) =>
   Effect.try({
-    try: (): { readonly header: Readonly<Record<string, unknown>>; readonly claims: Readonly<Record<string, unknown>> } => ({
+    try: (): {
+      readonly header: Readonly<Record<string, unknown>>
+      readonly claims: Readonly<Record<string, unknown>>
+    } => ({
       header: { ...decodeProtectedHeader(jwt) },
       claims: { ...decodeJwt(jwt) }
     }),
@@ -98,17 +111,21 @@ const verifyAs = Effect.fnUntraced(function* (
   expected: Expected
 ): Effect.fn.Return<Claims, TokenRejected | ProviderUnavailable | AnswerRejected> {
   const reject = rejecting(token)
-  const check = (keys: JSONWebKeySet) => verifySignature(token, Redacted.value(jwt), keys, expected.algorithms ?? asymmetric)
+  const check = (keys: JSONWebKeySet) =>
+    verifySignature(token, Redacted.value(jwt), keys, expected.algorithms ?? asymmetric)
   const payload = yield* Effect.flatMap(expected.jwks.keys, check).pipe(
-    Effect.catchIf((error) => error._tag === "TokenRejected" && error.reason === "UnknownKey", () =>
-      Effect.flatMap(expected.jwks.refetched, check))
+    Effect.catchIf(
+      (error) => error._tag === "TokenRejected" && error.reason === "UnknownKey",
+      () => Effect.flatMap(expected.jwks.refetched, check)
+    )
   )
   const json = yield* Effect.try({
     try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload)),
     catch: () => reject("Malformed")
   })
   const claims = yield* Effect.mapError(Schema.decodeUnknownEffect(Claims)(json), (error) =>
-    reject("MissingClaim", claimNamed(error)))
+    reject("MissingClaim", claimNamed(error))
+  )
   if (claims.iss !== expected.issuer) return yield* reject("Issuer", printable(claims.iss))
   const audiences = typeof claims.aud === "string" ? [claims.aud] : claims.aud
   if (!audiences.includes(expected.audience)) return yield* reject("Audience", printable(audiences.join(", ")))
@@ -116,7 +133,8 @@ const verifyAs = Effect.fnUntraced(function* (
   const tolerance = Duration.toSeconds(yield* ClockTolerance)
   if (now >= claims.exp + tolerance) return yield* reject("Expired", instant(claims.exp))
   if (claims.nbf !== undefined && now < claims.nbf - tolerance) return yield* reject("NotYetValid", instant(claims.nbf))
-  if (claims.iat !== undefined && now < claims.iat - tolerance) return yield* reject("IssuedInFuture", instant(claims.iat))
+  if (claims.iat !== undefined && now < claims.iat - tolerance)
+    return yield* reject("IssuedInFuture", instant(claims.iat))
   return claims
 })
 

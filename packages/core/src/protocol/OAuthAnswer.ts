@@ -48,7 +48,8 @@ export const accept = <S extends Schema.ConstraintDecoder<unknown>>(
   const refusal = refusalOf(answer)
   if (refusal !== undefined) return Effect.fail(refusal)
   return Effect.flatMap(objectOf(answer), (json) =>
-    Effect.mapError(Schema.decodeUnknownEffect(schema)(json), (error) => malformed(answer, memberOf(error))))
+    Effect.mapError(Schema.decodeUnknownEffect(schema)(json), (error) => malformed(answer, memberOf(error)))
+  )
 }
 
 const memberOf = (error: Schema.SchemaError) => {

@@ -50,8 +50,11 @@ export const make = Effect.fnUntraced(function* (
   yield* Discovery.parseIssuer(options.issuer)
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
   const metadata = yield* once(Discovery.discover(http, options.issuer))
-  const jwks = yield* once(Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
-    jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri)))
+  const jwks = yield* once(
+    Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
+      jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri)
+    )
+  )
   const endpoint: OAuthClient["endpoint"] = (name) =>
     Effect.flatMap(metadata, (document) => {
       const url = document[`${name}_endpoint`]
@@ -72,14 +75,20 @@ export const make = Effect.fnUntraced(function* (
 /** A GET with an access token (RFC 6750 section 2.1). */
 export const getWithToken = (client: OAuthClient, name: EndpointName & Endpoint, token: AccessToken) =>
   Effect.flatMap(client.endpoint(name), (url) =>
-    send(client.http, name, HttpClientRequest.get(url).pipe(HttpClientRequest.bearerToken(token.value)), "idempotent"))
+    send(client.http, name, HttpClientRequest.get(url).pipe(HttpClientRequest.bearerToken(token.value)), "idempotent")
+  )
 
 const lacks = (issuer: string, member: string) =>
   new ConfigurationInvalid({ reason: "NotSupported", detail: `${issuer} has no ${member}` })
 
 const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
   Object.entries(form).flatMap(([name, value]) =>
-    value === undefined ? [] : typeof value === "string" ? [[name, value] as const] : value.map((one) => [name, one] as const))
+    value === undefined
+      ? []
+      : typeof value === "string"
+        ? [[name, value] as const]
+        : value.map((one) => [name, one] as const)
+  )
 
 /** Keeps the first success; a failure is not kept, and callers share one run. */
 const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
@@ -89,6 +98,12 @@ const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A,
     return Effect.flatMap(Ref.get(kept), (found) =>
       Option.isSome(found)
         ? Effect.succeed(found.value)
-        : flight.withPermit(Effect.flatMap(Ref.get(kept), (found) =>
-          Option.isSome(found) ? Effect.succeed(found.value) : Effect.tap(effect, (value) => Ref.set(kept, Option.some(value))))))
+        : flight.withPermit(
+            Effect.flatMap(Ref.get(kept), (found) =>
+              Option.isSome(found)
+                ? Effect.succeed(found.value)
+                : Effect.tap(effect, (value) => Ref.set(kept, Option.some(value)))
+            )
+          )
+    )
   })

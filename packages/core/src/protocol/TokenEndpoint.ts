@@ -56,7 +56,8 @@ export const grant = Effect.fn("keyfob.token")(function* (
   const answer = yield* client.post("token", form, options.repeat)
   const success = yield* accept(answer, Success)
   const issuedAt = DateTime.makeUnsafe(now)
-  const expiresAt = typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
+  const expiresAt =
+    typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
   return {
     issuedAt,
     token: AccessToken.make({

@@ -15,13 +15,13 @@ export interface AuthorizedHttpClientOptions {
  * An `HttpClient` that puts the source's token on requests to the allowed origins (RFC 6750 section 2.1). A 401 renews
  * the token and sends the request once more, unless its body is a stream that cannot be had twice; a 403 is the answer.
  */
-export const make = Effect.fnUntraced(function* <Self>(
-  source: Effect.Effect<TokenSource, never, Self>,
+export const make = Effect.fnUntraced(function* <E, R>(
+  source: Effect.Effect<TokenSource, E, R>,
   options: AuthorizedHttpClientOptions
 ): Effect.fn.Return<
   HttpClient.HttpClient.With<HttpClientError.HttpClientError | TokenError>,
-  ConfigurationInvalid,
-  Self | HttpClient.HttpClient
+  E | ConfigurationInvalid,
+  R | HttpClient.HttpClient
 > {
   const tokens = yield* source
   const http = yield* HttpClient.HttpClient
@@ -36,8 +36,7 @@ export const make = Effect.fnUntraced(function* <Self>(
   return HttpClient.transform(http, (unauthorized, request) => {
     const origin = URL.parse(request.url)?.origin
     if (origin === undefined || !origins.has(origin)) return unauthorized
-    const sendWith = (token: AccessToken) =>
-      http.execute(HttpClientRequest.bearerToken(request, token.value))
+    const sendWith = (token: AccessToken) => http.execute(HttpClientRequest.bearerToken(request, token.value))
     return Effect.gen(function* () {
       const token = yield* tokens.token
       const response = yield* sendWith(token)

@@ -26,7 +26,10 @@ export const login = Effect.fn("keyfob.login")(function* <R>(
 
 /** A credential straight from its flow, its ID token verified; not kept yet. */
 export const obtain = Effect.fnUntraced(function* <E, R>(
-  flow: { readonly key: CredentialKey; readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Granted, E, R> },
+  flow: {
+    readonly key: CredentialKey
+    readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Granted, E, R>
+  },
   client: OAuthClient.OAuthClient
 ): Effect.fn.Return<Credential, E | OAuthClient.MetadataError | TokenRejected, R> {
   const { idToken, ...granted } = yield* flow.obtain(client)
@@ -35,8 +38,15 @@ export const obtain = Effect.fnUntraced(function* <E, R>(
 })
 
 /** Writes it as the generation after what is there. A damaged credential is no reason not to sign in again. */
-export const keep = Effect.fnUntraced(function* (slot: Slot, obtained: Credential): Effect.fn.Return<Credential, StoreFailed> {
-  const before = yield* Effect.catchIf(slot.read, (error) => error.reason === "Corrupt", () => Effect.succeedNone)
+export const keep = Effect.fnUntraced(function* (
+  slot: Slot,
+  obtained: Credential
+): Effect.fn.Return<Credential, StoreFailed> {
+  const before = yield* Effect.catchIf(
+    slot.read,
+    (error) => error.reason === "Corrupt",
+    () => Effect.succeedNone
+  )
   const generation = Option.match(before, { onNone: () => 1, onSome: (credential) => credential.generation + 1 })
   return yield* commit(slot, Credential.make({ ...obtained, generation }))
 })

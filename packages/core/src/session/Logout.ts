@@ -27,19 +27,22 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 ): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const http = yield* Effect.context<HttpClient.HttpClient>()
-  return yield* store.modify(flow.key, Effect.fnUntraced(function* (slot) {
-    const stored = yield* slot.read
-    if (Option.isNone(stored)) return { removed: false, revoked: false }
-    const revocation = options.revoke
-      ? yield* Effect.result(Effect.provideContext(revokeAll(flow, stored.value), http))
-      : undefined
-    yield* slot.remove
-    return {
-      removed: true,
-      revoked: revocation !== undefined && Result.isSuccess(revocation),
-      ...(revocation !== undefined && Result.isFailure(revocation) ? { revocationError: revocation.failure } : {})
-    }
-  }))
+  return yield* store.modify(
+    flow.key,
+    Effect.fnUntraced(function* (slot) {
+      const stored = yield* slot.read
+      if (Option.isNone(stored)) return { removed: false, revoked: false }
+      const revocation = options.revoke
+        ? yield* Effect.result(Effect.provideContext(revokeAll(flow, stored.value), http))
+        : undefined
+      yield* slot.remove
+      return {
+        removed: true,
+        revoked: revocation !== undefined && Result.isSuccess(revocation),
+        ...(revocation !== undefined && Result.isFailure(revocation) ? { revocationError: revocation.failure } : {})
+      }
+    })
+  )
 })
 
 /** The refresh token first: most providers end what came of it as well, but not all. */

@@ -21,7 +21,11 @@ export const dueAt = (credential: Credential): DateTime.Utc | undefined => {
  * Whether the token may be handed out at `now`: not due, and valid for as long as the caller asks. Who asks for more than
  * the provider's lifetimes allow gets a token in the first tenth of its life, not an exchange for each call.
  */
-export const isFresh = (credential: Credential, now: number, minValidity: Duration.Duration = Duration.zero): boolean => {
+export const isFresh = (
+  credential: Credential,
+  now: number,
+  minValidity: Duration.Duration = Duration.zero
+): boolean => {
   if (credential.refused === true) return false
   const due = dueAt(credential)
   const { expiresAt } = credential.token

@@ -2,7 +2,14 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
-import { AnswerRejected, type ConfigurationInvalid, LoginRequired, type ProviderError, type StoreFailed, type TokenRejected } from "../AuthError.ts"
+import {
+  AnswerRejected,
+  type ConfigurationInvalid,
+  LoginRequired,
+  type ProviderError,
+  type StoreFailed,
+  type TokenRejected
+} from "../AuthError.ts"
 import { Account, Credential } from "../Credential.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
@@ -39,21 +46,25 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     resource: key.resource
   }
   const exchange = grant(client, form, { scopes: credential.token.scopes, repeat: "spending" })
-  const granted = yield* Effect.catch(exchange, Effect.fnUntraced(function* (error) {
-    if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
-      const { refreshToken: _, spending: __, ...rest } = credential
-      yield* slot.write(Credential.make({ ...rest, refused: true }))
-      return yield* new LoginRequired({
-        reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
-        issuer: key.issuer,
-        account: key.account
-      })
-    }
-    // The mark stays where the provider may have spent the token; anything else left it whole.
-    const ambiguous = error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
-    if (!ambiguous) yield* Effect.ignore(slot.write(credential))
-    return yield* error
-  }))
+  const granted = yield* Effect.catch(
+    exchange,
+    Effect.fnUntraced(function* (error) {
+      if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
+        const { refreshToken: _, spending: __, ...rest } = credential
+        yield* slot.write(Credential.make({ ...rest, refused: true }))
+        return yield* new LoginRequired({
+          reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
+          issuer: key.issuer,
+          account: key.account
+        })
+      }
+      // The mark stays where the provider may have spent the token; anything else left it whole.
+      const ambiguous =
+        error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
+      if (!ambiguous) yield* Effect.ignore(slot.write(credential))
+      return yield* error
+    })
+  )
   const { spending: _, ...before } = credential
   const next = Credential.make({
     ...before,
@@ -111,7 +122,6 @@ export const identify = Effect.fnUntraced(function* (
 
 /** Writes what an exchange brought. The same data again where it fails: it cannot be had a second time. */
 export const commit = (slot: Slot, credential: Credential): Effect.Effect<Credential, StoreFailed> =>
-  slot.write(credential).pipe(
-    Effect.retry({ times: 3, schedule: Schedule.exponential("100 millis") }),
-    Effect.as(credential)
-  )
+  slot
+    .write(credential)
+    .pipe(Effect.retry({ times: 3, schedule: Schedule.exponential("100 millis") }), Effect.as(credential))

@@ -59,7 +59,8 @@ export const make = Effect.fnUntraced(function* (
 
   const freshIn = (credential: Option.Option<Credential>, minValidity: Duration.Duration) =>
     Effect.map(Clock.currentTimeMillis, (now) =>
-      Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity)))
+      Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity))
+    )
 
   const exchange = Effect.fnUntraced(function* (slot: Slot, current: Option.Option<Credential>) {
     if (!flow.attended) {
@@ -75,10 +76,11 @@ export const make = Effect.fnUntraced(function* (
   const unsaved = Ref.makeUnsafe(Option.none<Credential>())
   const remembering = (slot: Slot): Slot => ({
     ...slot,
-    write: (credential) => Ref.set(unsaved, Option.some(credential)).pipe(
-      Effect.andThen(slot.write(credential)),
-      Effect.andThen(Ref.set(unsaved, Option.none()))
-    )
+    write: (credential) =>
+      Ref.set(unsaved, Option.some(credential)).pipe(
+        Effect.andThen(slot.write(credential)),
+        Effect.andThen(Ref.set(unsaved, Option.none()))
+      )
   })
   const settled = Effect.fnUntraced(function* (slot: Slot) {
     const current = yield* slot.read
@@ -91,20 +93,25 @@ export const make = Effect.fnUntraced(function* (
 
   /** Under the lease: what a sibling renewed is adopted, anything else exchanged. */
   const underLease = (isGoodEnough: (found: Credential, now: number) => boolean) =>
-    store.modify(flow.key, Effect.fnUntraced(function* (place) {
-      const slot = remembering(place)
-      const current = yield* settled(slot)
-      const now = yield* Clock.currentTimeMillis
-      if (Option.isSome(current) && isGoodEnough(current.value, now)) {
-        return { outcome: "adopted", credential: current.value } as const
-      }
-      return { outcome: "renewed", credential: yield* exchange(slot, current) } as const
-    })).pipe(
-      Effect.tap(({ credential }) => Ref.set(held, Option.some(credential))),
-      // In a fiber of the source's own: a caller that gives up does not take the exchange with it.
-      Effect.forkIn(scope, { startImmediately: true }),
-      Effect.flatMap(Fiber.join)
-    )
+    store
+      .modify(
+        flow.key,
+        Effect.fnUntraced(function* (place) {
+          const slot = remembering(place)
+          const current = yield* settled(slot)
+          const now = yield* Clock.currentTimeMillis
+          if (Option.isSome(current) && isGoodEnough(current.value, now)) {
+            return { outcome: "adopted", credential: current.value } as const
+          }
+          return { outcome: "renewed", credential: yield* exchange(slot, current) } as const
+        })
+      )
+      .pipe(
+        Effect.tap(({ credential }) => Ref.set(held, Option.some(credential))),
+        // In a fiber of the source's own: a caller that gives up does not take the exchange with it.
+        Effect.forkIn(scope, { startImmediately: true }),
+        Effect.flatMap(Fiber.join)
+      )
 
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const stored = yield* store.get(flow.key)
@@ -113,13 +120,19 @@ export const make = Effect.fnUntraced(function* (
       yield* Ref.set(held, found)
       return found.value
     }
-    const renewed = yield* Effect.result(underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity)))
+    const renewed = yield* Effect.result(
+      underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity))
+    )
     if (Result.isSuccess(renewed)) return renewed.success.credential
     // Trouble that passes does not take away a token that still serves.
     const now = yield* Clock.currentTimeMillis
-    const serves = Option.filter(stored, ({ refused, token }) =>
-      refused !== true && token.expiresAt !== undefined &&
-      now + Duration.toMillis(minValidity) < DateTime.toEpochMillis(token.expiresAt))
+    const serves = Option.filter(
+      stored,
+      ({ refused, token }) =>
+        refused !== true &&
+        token.expiresAt !== undefined &&
+        now + Duration.toMillis(minValidity) < DateTime.toEpochMillis(token.expiresAt)
+    )
     if (Option.isSome(serves) && renewed.failure._tag === "ProviderUnavailable") return serves.value
     return yield* renewed.failure
   })
@@ -127,10 +140,12 @@ export const make = Effect.fnUntraced(function* (
   const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const known = yield* freshIn(yield* Ref.get(held), minValidity)
     if (Option.isSome(known)) return known.value.token
-    const { token } = yield* flight.withPermit(Effect.gen(function* () {
-      const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
-      return Option.isSome(meanwhile) ? meanwhile.value : yield* fresh(minValidity)
-    }))
+    const { token } = yield* flight.withPermit(
+      Effect.gen(function* () {
+        const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
+        return Option.isSome(meanwhile) ? meanwhile.value : yield* fresh(minValidity)
+      })
+    )
     return token
   })
 
@@ -146,11 +161,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const renewedSince = (refused: AccessToken) =>
-    flight.withPermit(Effect.gen(function* () {
-      const current = yield* Ref.get(held)
-      if (Option.isSome(current) && !Equal.equals(current.value.token.value, refused.value)) return current.value.token
-      return (yield* renewFrom(current)).credential.token
-    }))
+    flight.withPermit(
+      Effect.gen(function* () {
+        const current = yield* Ref.get(held)
+        if (Option.isSome(current) && !Equal.equals(current.value.token.value, refused.value))
+          return current.value.token
+        return (yield* renewFrom(current)).credential.token
+      })
+    )
 
   return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
 })
@@ -165,9 +183,11 @@ export interface ServiceClass<Self, Key extends string> extends Context.ServiceC
   ) => Layer.Layer<Self, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore>
 }
 
-export const Service = <Self>() => <const Key extends string>(key: Key): ServiceClass<Self, Key> =>
-  class extends Context.Service<Self, TokenSource>()(key) {
-    static readonly layerStored = (flow: Flow<unknown>) => Layer.effect(this, make(flow))
-    static readonly layer = (flow: UnattendedFlow) =>
-      this.layerStored(flow).pipe(Layer.provide(CredentialStore.layerMemory))
-  }
+export const Service =
+  <Self>() =>
+  <const Key extends string>(key: Key): ServiceClass<Self, Key> =>
+    class extends Context.Service<Self, TokenSource>()(key) {
+      static readonly layerStored = (flow: Flow<unknown>) => Layer.effect(this, make(flow))
+      static readonly layer = (flow: UnattendedFlow) =>
+        this.layerStored(flow).pipe(Layer.provide(CredentialStore.layerMemory))
+    }

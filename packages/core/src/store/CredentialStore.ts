@@ -48,18 +48,23 @@ export class CredentialStore extends Context.Service<
     return CredentialStore.of({
       name: "memory",
       get: (key) => Effect.sync(() => placeOf(key).credential),
-      list: Effect.sync(() => Array.from(MutableHashMap.values(places)).flatMap(({ credential }) => Option.toArray(credential))),
+      list: Effect.sync(() =>
+        Array.from(MutableHashMap.values(places)).flatMap(({ credential }) => Option.toArray(credential))
+      ),
       modify: (key, use) => {
         const place = placeOf(key)
-        return place.lease.withPermit(use({
-          read: Effect.sync(() => place.credential),
-          write: (credential) => Effect.sync(() => {
-            place.credential = Option.some(credential)
-          }),
-          remove: Effect.sync(() => {
-            place.credential = Option.none()
+        return place.lease.withPermit(
+          use({
+            read: Effect.sync(() => place.credential),
+            write: (credential) =>
+              Effect.sync(() => {
+                place.credential = Option.some(credential)
+              }),
+            remove: Effect.sync(() => {
+              place.credential = Option.none()
+            })
           })
-        }))
+        )
       }
     })
   })
