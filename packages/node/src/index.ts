@@ -1,6 +1,7 @@
 export * as Configuration from "./config/Configuration.ts"
+export * as ConfigurationEdit from "./config/ConfigurationEdit.ts"
 export * as Environment from "./config/Environment.ts"
-export { resolve } from "./config/precedence.ts"
+export * as Precedence from "./config/Precedence.ts"
 export type { OAuthSettings, OtherSettings, ProviderSettings } from "./config/ProviderSettings.ts"
 export { Directories, expandHome } from "./Directories.ts"
 export * as FileCredentialStore from "./store/FileCredentialStore.ts"

@@ -2,12 +2,11 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import { ConfigurationInvalid, printable } from "keyfob"
 import { nearest } from "./nearest.ts"
-import { OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
-import * as TextFile from "./TextFile.ts"
-import { dotted, isTable, lineOf, parse, type Table } from "./TomlDocument.ts"
+import { complaintOf, OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
+import { dotted, isTable, lineOf, type Table } from "./TomlDocument.ts"
+import * as TomlFile from "./TomlFile.ts"
 
 /** What `config.toml` says. */
 export interface Configuration {
@@ -29,20 +28,17 @@ export interface Context {
  * Fails with `ConfigurationInvalid`, which names the file, the place and what is expected there, and never a value.
  */
 export const read = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Configuration, ConfigurationInvalid> {
-  const file = yield* TextFile.read(path)
-  if (file === undefined) return { path, currentContext: undefined, contexts: new Map(), warnings: [] }
-  return yield* decode(path, file, yield* rootOf(path, file.text))
+  const file = yield* TomlFile.read(path)
+  return file === undefined
+    ? { path, currentContext: undefined, contexts: new Map(), warnings: [] }
+    : yield* decode(path, file)
 })
 
-/** The document's root table; malformed TOML is `ConfigurationInvalid` with line and column. */
-export const rootOf = (path: string, text: string) =>
-  Effect.fromResult(Result.mapError(parse(text), (what) => invalid(`${path}: ${what}`)))
-
-const decode = Effect.fnUntraced(function* (path: string, file: TextFile.TextFile, root: Table) {
+const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: TomlFile.TomlFile) {
   const warnings: Array<string> = []
 
   const place = (keys: ReadonlyArray<string>) => {
-    const line = lineOf(file.text, keys)
+    const line = lineOf(text, keys)
     return `${path}${line === undefined ? "" : `, line ${line}`}: ${printable(dotted(keys))}`
   }
 
@@ -67,7 +63,7 @@ const decode = Effect.fnUntraced(function* (path: string, file: TextFile.TextFil
     if (typeName !== "oauth") return { type: "other", typeName, table: Redacted.make(table) } satisfies ProviderSettings
     const settings = Schema.decodeUnknownResult(OAuthSettings)(table)
     if (Result.isFailure(settings)) {
-      const { expected, isMissing, keys: inside } = complaint(settings.failure)
+      const { expected, isMissing, keys: inside } = complaintOf(settings.failure)
       const where = place([...keys, ...inside])
       return yield* isMissing ? missing(`${where} is missing`) : invalid(`${where}: ${expected}`)
     }
@@ -94,31 +90,11 @@ const decode = Effect.fnUntraced(function* (path: string, file: TextFile.TextFil
   for (const [name, context] of Object.entries(yield* tableAt(["contexts"], root["contexts"]))) {
     contexts.set(name, yield* contextAt(["contexts", name], context))
   }
-  if (isOpen(file.mode) && holdsSecret(root)) {
-    const mode = file.mode.toString(8).padStart(4, "0")
-    warnings.push(`${path} holds a secret and others can read it (mode ${mode}); run: chmod 600 ${path}`)
+  if (TomlFile.isOpen(mode) && TomlFile.holdsSecret(root)) {
+    warnings.push(`${path} holds a secret and others can read it (mode 0${mode.toString(8)}); run: chmod 600 ${path}`)
   }
   return { path, currentContext, contexts, warnings }
 })
-
-/** Whether a file of this mode is open to anyone but its owner. */
-export const isOpen = (mode: number) => (mode & 0o077) !== 0
-
-const secretKeys = ["client_secret", "password", "token", "refresh_token", "app_secret", "private_key"]
-
-/** Whether a value in the table, at any depth, goes by the name of a secret. */
-export const holdsSecret = (table: Table): boolean =>
-  Object.entries(table).some(([key, value]) => (isTable(value) ? holdsSecret(value) : secretKeys.includes(key)))
-
-const complaint = (error: Schema.SchemaError) => {
-  const issue = SchemaIssue.makeFormatterStandardSchemaV1()(error.issue).issues[0]
-  const message = issue?.message ?? "Unreadable"
-  return {
-    keys: (issue?.path ?? []).map(String),
-    isMissing: message === "Missing key",
-    expected: `${message.charAt(0).toLowerCase()}${message.slice(1)}`
-  }
-}
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
 const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

@@ -1,5 +1,6 @@
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { Table } from "./TomlDocument.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
@@ -53,3 +54,16 @@ export interface OtherSettings {
 
 /** What the file says about one provider. */
 export type ProviderSettings = OAuthSettings | OtherSettings
+
+/** The first thing that is wrong with a table, without its value. */
+export const complaintOf = (error: Schema.SchemaError) => {
+  const issue = SchemaIssue.makeFormatterStandardSchemaV1()(error.issue).issues[0]
+  const message = issue?.message ?? "Expected something else"
+  const spelled: Readonly<Record<string, string>> = keys
+  return {
+    /** Where, from the table down, as the file spells it. */
+    keys: (issue?.path ?? []).map(String).map((key, depth) => (depth === 0 ? (spelled[key] ?? key) : key)),
+    isMissing: message === "Missing key",
+    expected: `${message.charAt(0).toLowerCase()}${message.slice(1)}`
+  }
+}

@@ -94,3 +94,25 @@ export const quote = (text: string) => JSON.stringify(text).replaceAll("\u007f",
 /** A path of keys, quoted where TOML wants it. */
 export const dotted = (path: ReadonlyArray<string>) =>
   path.map((key) => (/^[\w-]+$/.test(key) ? key : quote(key))).join(".")
+
+/** The lines that state `table` at `path`: a header, its values, then a header for each table in it. */
+export const block = (path: ReadonlyArray<string>, table: Table): ReadonlyArray<string> => {
+  const entries = Object.entries(table)
+  return [
+    `[${dotted(path)}]`,
+    ...entries.flatMap(([key, value]) => (isTable(value) ? [] : [assignment(key, value)])),
+    ...entries.flatMap(([key, value]) => (isTable(value) ? block([...path, key], value) : []))
+  ]
+}
+
+const assignment = (key: string, value: unknown) => `${dotted([key])} = ${written(value)}`
+
+const written = (value: unknown): string => {
+  if (typeof value === "string") return quote(value)
+  if (Array.isArray(value)) return `[${value.map(written).join(", ")}]`
+  if (value instanceof Date) return value.toISOString()
+  if (!isTable(value)) return String(value)
+  return `{ ${Object.entries(value)
+    .map(([key, inner]) => assignment(key, inner))
+    .join(", ")} }`
+}

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { resolve } from "../../src/config/precedence.ts"
+import { resolve } from "../../src/config/Precedence.ts"
 
 interface Settings {
   readonly context: string

@@ -1,0 +1,256 @@
+/**
+ * Changes to `config.toml` that leave everything else in it as its owner wrote it: comments, order, spacing.
+ *
+ * A change is made twice, as an edit of lines and as an edit of what they mean; if the edited lines do not mean that,
+ * nothing is written.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { ConfigurationInvalid, printable } from "keyfob"
+import * as DurableFile from "../store/DurableFile.ts"
+import { errnoOf } from "../store/FileFailure.ts"
+import * as FileLease from "../store/FileLease.ts"
+import { nearest } from "./nearest.ts"
+import { complaintOf, OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
+import {
+  block,
+  dotted,
+  findSetter,
+  isPrefix,
+  isTable,
+  parse,
+  quote,
+  type Section,
+  sections,
+  type Table
+} from "./TomlDocument.ts"
+import * as TomlFile from "./TomlFile.ts"
+
+type Lines = ReadonlyArray<string>
+type KeyPath = ReadonlyArray<string>
+
+/** A change to the configuration, to be given to {@link apply}. */
+export interface Change {
+  /** What is changed, as the file would write it. */
+  readonly what: string
+  readonly meaning: (root: Table) => Effect.Effect<Table, ConfigurationInvalid>
+  readonly lines: (lines: Lines) => Lines
+}
+
+/** Makes a context the current one. It must be there: else `UnknownName`. */
+export const useContext = (name: string): Change => ({
+  what: `current_context = ${quote(name)}`,
+  meaning: (root) => Effect.as(known(root, name), { ...root, current_context: name }),
+  lines: (lines) => {
+    const [top] = sections(lines)
+    const at = top && findSetter(lines, "current_context", top)
+    if (at === undefined) return insertAtTop(lines, `current_context = ${quote(name)}`)
+    const value = /(=[ \t]*)(?:"(?:[^"\\]|\\.)*"|'[^']*')/
+    return lines.map((line, index) =>
+      index === at ? line.replace(value, (_, equals) => `${equals}${quote(name)}`) : line
+    )
+  }
+})
+
+/** Adds a context without providers. One that is there already stays as it is. */
+export const addContext = (name: string): Change => ({
+  what: `[${dotted(["contexts", name])}]`,
+  meaning: (root) => Effect.succeed(put(root, ["contexts", name], tableIn(tableIn(root, "contexts"), name))),
+  lines: (lines) => append(lines, block(["contexts", name], {}))
+})
+
+/** Removes a context with its providers, and `current_context` where it names it. A context that is not there is `UnknownName`. */
+export const removeContext = (name: string): Change => ({
+  what: `[${dotted(["contexts", name])}]`,
+  meaning: (root) => Effect.as(known(root, name), withoutContext(root, name)),
+  lines: (lines) => {
+    const path = ["contexts", name]
+    const current = Result.match(parse(lines.join("\n")), {
+      onFailure: () => undefined,
+      onSuccess: (root) => root["current_context"]
+    })
+    const [top] = sections(lines)
+    const at = top && current === name ? findSetter(lines, "current_context", top) : undefined
+    return cut(lines, sectionsOf(lines, path)).filter((_, index) => index !== at)
+  }
+})
+
+/**
+ * Adds a provider, and its context where there is none, or puts other settings in the place of the provider's. Settings
+ * that the file must not hold are `ConfigurationInvalid`.
+ */
+export const setProvider = Effect.fnUntraced(function* (
+  context: string,
+  name: string,
+  settings: ProviderSettings
+): Effect.fn.Return<Change, ConfigurationInvalid> {
+  const path = ["contexts", context, "providers", name]
+  const table = yield* tableOf(settings)
+  return {
+    what: `[${dotted(path)}]`,
+    meaning: (root) => Effect.succeed(put(root, path, table)),
+    lines: (lines) => {
+      const [first, ...inside] = sectionsOf(lines, path)
+      if (first === undefined) return append(lines, block(path, table))
+      return cut(lines, inside).toSpliced(
+        first.start,
+        lastStatement(lines, first) + 1 - first.start,
+        ...block(path, table)
+      )
+    }
+  }
+})
+
+/**
+ * Applies changes to the file at `path`, all or none. A file and directories that are missing are made, for their owner
+ * alone; the mode of a file that is there stays. A link is written through.
+ *
+ * Fails with `ConfigurationInvalid` where the file is malformed, cannot be written, or is written in a way that the
+ * change would have to disturb.
+ */
+export const apply = Effect.fn("ConfigurationEdit.apply")(
+  function* (path: string, ...changes: ReadonlyArray<Change>) {
+    const fs = yield* FileSystem.FileSystem
+    const { dirname } = yield* Path.Path
+    const durable = yield* DurableFile.make
+    const leases = yield* FileLease.make
+    const target = yield* targetOf(path)
+
+    // A change that changes nothing needs no place to write.
+    if ((yield* plan(path, target, changes)) === undefined) return
+    yield* durable.makeDirectory(dirname(target))
+    const lease = yield* leases.acquire(`${target}.lock`)
+    const planned = yield* plan(path, target, changes)
+    if (planned === undefined) return
+    yield* durable.replace(target, planned.text, lease.check)
+    if (planned.mode !== 0o600) yield* fs.chmod(target, planned.mode)
+  },
+  Effect.scoped,
+  (effect, path) =>
+    Effect.mapError(effect, (error) =>
+      error._tag === "ConfigurationInvalid"
+        ? error
+        : invalid(`${path} cannot be written (${error._tag === "StoreFailed" ? error.detail : errnoOf(error)})`)
+    )
+)
+
+/** The file as the changes make it, or `undefined` where they leave it as it is. */
+const plan = Effect.fnUntraced(function* (path: string, target: string, changes: ReadonlyArray<Change>) {
+  const { mode, root, text } = (yield* TomlFile.read(target)) ?? { mode: 0o600, root: {}, text: "" }
+  let after = { text, root }
+  for (const change of changes) after = yield* applyOne(path, after, change)
+  if (after.text === text) return undefined
+  if (TomlFile.isOpen(mode) && TomlFile.holdsSecret(after.root) && !TomlFile.holdsSecret(root)) {
+    return yield* invalid(`${path} would hold a secret that others can read; first run: chmod 600 ${path}`)
+  }
+  return { mode, text: after.text }
+})
+
+const applyOne = Effect.fnUntraced(function* (
+  path: string,
+  before: { readonly text: string; readonly root: Table },
+  change: Change
+) {
+  const intended = yield* change.meaning(before.root)
+  if (means(before.root, intended)) return before
+  const mark = before.text.startsWith("\uFEFF") ? "\uFEFF" : ""
+  const eol = /\r\n/.test(before.text) && !/(?:^|[^\r])\n/.test(before.text) ? "\r\n" : "\n"
+  const text = mark + change.lines(before.text.slice(mark.length).split(eol)).join(eol)
+  const root = Result.getOrUndefined(parse(text))
+  if (root === undefined || !means(root, intended)) {
+    return yield* invalid(
+      `${path}: ${printable(change.what)} cannot be changed without touching other lines; change it by hand`
+    )
+  }
+  return { text, root }
+})
+
+/** Where a link leads, be there a file or not yet. */
+const targetOf: (path: string) => Effect.Effect<string, PlatformError, FileSystem.FileSystem | Path.Path> =
+  Effect.fnUntraced(function* (path) {
+    const fs = yield* FileSystem.FileSystem
+    const { dirname, resolve } = yield* Path.Path
+    return yield* fs.realPath(path).pipe(
+      Effect.catchReason("PlatformError", "NotFound", () =>
+        Effect.matchEffect(fs.readLink(path), {
+          onFailure: () => Effect.succeed(path),
+          onSuccess: (link) => targetOf(resolve(dirname(path), link))
+        })
+      )
+    )
+  })
+
+const tableOf = (settings: ProviderSettings): Effect.Effect<Table, ConfigurationInvalid> =>
+  settings.type === "oauth"
+    ? Schema.encodeEffect(OAuthSettings)(settings).pipe(
+        Effect.mapError((error) => {
+          const { expected, keys } = complaintOf(error)
+          return invalid(`${dotted(keys)}: ${expected}`)
+        })
+      )
+    : Effect.succeed({ type: settings.typeName, ...Redacted.value(settings.table) })
+
+const tableIn = (table: Table, key: string): Table => {
+  const inner = table[key]
+  return isTable(inner) ? inner : {}
+}
+
+const put = (root: Table, [key, ...rest]: KeyPath, value: Table): Table =>
+  key === undefined ? value : { ...root, [key]: put(tableIn(root, key), rest, value) }
+
+const withoutContext = (root: Table, name: string): Table => {
+  const { [name]: _, ...contexts } = tableIn(root, "contexts")
+  const { current_context: current, ...others } = root
+  return current === name ? { ...others, contexts } : { ...root, contexts }
+}
+
+/** Equal but for an empty `contexts`, which no line need state. */
+const means = (root: Table, intended: Table) =>
+  Equal.equals(
+    { ...root, contexts: tableIn(root, "contexts") },
+    { ...intended, contexts: tableIn(intended, "contexts") }
+  )
+
+const known = (root: Table, name: string) => {
+  const names = Object.keys(tableIn(root, "contexts"))
+  if (names.includes(name)) return Effect.void
+  const meant = nearest(name, names)
+  const hint = meant === undefined ? "" : `; did you mean ${printable(meant)}?`
+  return new ConfigurationInvalid({ reason: "UnknownName", detail: `context ${printable(name)}${hint}` })
+}
+
+const sectionsOf = (lines: Lines, path: KeyPath) => sections(lines).filter((section) => isPrefix(path, section.path))
+
+/** Index of the section's last line that is neither empty nor a comment: what follows may be about the next section. */
+const lastStatement = (lines: Lines, { end, start }: Section) =>
+  start + lines.slice(start, end).findLastIndex((line) => !/^[ \t]*(?:#|$)/.test(line))
+
+const cut = (lines: Lines, gone: ReadonlyArray<Section>): Lines => {
+  const spans = gone.map((section) => {
+    let end = lastStatement(lines, section) + 1
+    while (end < lines.length - 1 && lines[end]?.trim() === "") end++
+    return { start: section.start, end }
+  })
+  return lines.filter((_, index) => !spans.some(({ end, start }) => start <= index && index < end))
+}
+
+const append = (lines: Lines, added: Lines): Lines => {
+  const kept = lines.at(-1) === "" ? lines.slice(0, -1) : lines
+  const gap = kept.length === 0 || kept.at(-1)?.trim() === "" ? [] : [""]
+  return [...kept, ...gap, ...added, ""]
+}
+
+/** Below the comment that heads the file, if one does. */
+const insertAtTop = (lines: Lines, added: string): Lines => {
+  const heading = lines.findIndex((line) => !line.startsWith("#"))
+  const at = heading > 0 && lines[heading]?.trim() === "" ? heading + 1 : 0
+  return lines.toSpliced(at, 0, added, ...(lines[at]?.trim() === "" || /^\s*[^[\s#]/.test(lines[at] ?? "") ? [] : [""]))
+}
+
+const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })

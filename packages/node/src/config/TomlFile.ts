@@ -1,0 +1,60 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { ConfigurationInvalid } from "keyfob"
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
+import { isTable, parse, type Table } from "./TomlDocument.ts"
+
+/** A file as it was found. */
+export interface TomlFile {
+  readonly text: string
+  /** Permission bits, `0o600`. `0o600` on Windows, which has none. */
+  readonly mode: number
+  readonly root: Table
+}
+
+/**
+ * Reads the file at `path`; `undefined` where there is none. Fails with `ConfigurationInvalid` where it cannot be read or
+ * is not TOML, then with line and column.
+ */
+export const read = Effect.fnUntraced(function* (
+  path: string
+): Effect.fn.Return<TomlFile | undefined, ConfigurationInvalid> {
+  const found = yield* Effect.try({ try: () => bytesAndMode(path), catch: codeOf }).pipe(
+    Effect.catchIf(
+      (code) => code === "ENOENT",
+      () => Effect.succeed(undefined)
+    ),
+    Effect.mapError((code) => invalid(`${path} cannot be read (${code})`))
+  )
+  if (found === undefined) return undefined
+  const text = yield* Effect.try({
+    // Strict, and with the byte order mark: an edit must not lose what decoding let fall.
+    try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(found.bytes),
+    catch: () => invalid(`${path} is not UTF-8 text`)
+  })
+  const root = yield* Effect.fromResult(Result.mapError(parse(text), (what) => invalid(`${path}: ${what}`)))
+  return { text, mode: found.mode, root }
+})
+
+/** Synchronous, since it stands before every command's start, and one small file is read sooner than a thread is asked. */
+const bytesAndMode = (path: string) => {
+  const file = openSync(path, "r")
+  try {
+    return { bytes: readFileSync(file), mode: process.platform === "win32" ? 0o600 : fstatSync(file).mode & 0o777 }
+  } finally {
+    closeSync(file)
+  }
+}
+
+const codeOf = (cause: unknown) => (cause instanceof Error && "code" in cause ? String(cause.code) : String(cause))
+
+const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
+
+/** Whether a file of this mode is open to anyone but its owner. */
+export const isOpen = (mode: number) => (mode & 0o077) !== 0
+
+const secretKeys = ["client_secret", "password", "token", "refresh_token", "app_secret", "private_key"]
+
+/** Whether a value in the table, at any depth, goes by the name of a secret. */
+export const holdsSecret = (table: Table): boolean =>
+  Object.entries(table).some(([key, value]) => (isTable(value) ? holdsSecret(value) : secretKeys.includes(key)))

@@ -1,0 +1,315 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { adviceOf } from "keyfob"
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as Configuration from "../../src/config/Configuration.ts"
+import {
+  addContext,
+  apply,
+  type Change,
+  removeContext,
+  setProvider,
+  useContext
+} from "../../src/config/ConfigurationEdit.ts"
+import type { OAuthSettings } from "../../src/config/ProviderSettings.ts"
+
+const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-edit-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+)
+
+const fileWith = Effect.fnUntraced(function* (text: string, mode = 0o600) {
+  const path = join(yield* directory, "config.toml")
+  writeFileSync(path, text)
+  chmodSync(path, mode)
+  return path
+})
+
+const edited = Effect.fnUntraced(function* (text: string, ...changes: ReadonlyArray<Change>) {
+  const path = yield* fileWith(text)
+  yield* apply(path, ...changes).pipe(Effect.provide(files))
+  assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  return readFileSync(path, "utf8")
+})
+
+const refused = Effect.fnUntraced(function* (text: string, ...changes: ReadonlyArray<Change>) {
+  const path = yield* fileWith(text)
+  const error = yield* Effect.flip(apply(path, ...changes).pipe(Effect.provide(files)))
+  assert.strictEqual(readFileSync(path, "utf8"), text)
+  assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  assert.strictEqual(adviceOf(error).exitCode, 2)
+  return error
+})
+
+const settings: OAuthSettings = { type: "oauth", issuer: "https://id.test", clientId: "cli" }
+const api = setProvider("work", "api", settings)
+
+const mine = `# My own words.
+# More of them.
+
+current_context = 'work'   # the usual
+
+# the office
+[contexts.work.providers.api]  # main
+  type      = "oauth"
+issuer = "https://old.test"
+client_id = "old"
+scopes = [
+  "openid", # always
+  "[not.a.header]"
+]
+[contexts.work.providers.api.params]
+audience = "a"
+
+# at home
+[contexts.home.providers."my api"]
+type = "aqt"
+note = """
+[contexts.work]
+"""
+# the end
+`
+
+it.live("uses another context and touches one value", () =>
+  Effect.gen(function* () {
+    assert.strictEqual(yield* edited(mine, useContext("home")), mine.replace("'work'", '"home"'))
+  })
+)
+
+it.live("states the current context below the heading, where nothing did", () =>
+  Effect.gen(function* () {
+    const silent = mine.replace("current_context = 'work'   # the usual\n\n", "")
+    assert.strictEqual(
+      yield* edited(silent, useContext("home")),
+      silent.replace("them.\n\n", 'them.\n\ncurrent_context = "home"\n\n')
+    )
+    assert.strictEqual(yield* edited("[contexts.a]\n", useContext("a")), 'current_context = "a"\n\n[contexts.a]\n')
+  })
+)
+
+it.live("a context that is not there cannot be used or removed", () =>
+  Effect.gen(function* () {
+    for (const change of [useContext("hom"), removeContext("hom")]) {
+      const error = yield* refused(mine, change)
+      assert.strictEqual(error.message, "no such name: context hom; did you mean home?")
+    }
+  })
+)
+
+it.live("appends a provider", () =>
+  Effect.gen(function* () {
+    const text = yield* edited(
+      mine,
+      yield* setProvider("new one", "api.2", {
+        ...settings,
+        clientAuth: "client_secret_post",
+        clientSecret: Redacted.make('a"b\\c\u007f\n'),
+        scopes: ["openid", "é"],
+        redirectPort: 8080,
+        params: { "login hint": "x", tenant: "t" }
+      })
+    )
+    assert.strictEqual(
+      text,
+      `${mine}
+[contexts."new one".providers."api.2"]
+type = "oauth"
+issuer = "https://id.test"
+client_id = "cli"
+client_auth = "client_secret_post"
+client_secret = "a\\"b\\\\c\\u007f\\n"
+scopes = ["openid", "é"]
+redirect_port = 8080
+[contexts."new one".providers."api.2".params]
+"login hint" = "x"
+tenant = "t"
+`
+    )
+  })
+)
+
+it.live("what was set is what is read", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("")
+    const aqt = {
+      type: "other",
+      typeName: "aqt",
+      table: Redacted.make({ client_secret: "s", deep: { list: [1, { a: true }] } })
+    } as const
+    const all: OAuthSettings = {
+      ...settings,
+      endpoints: { token_endpoint: "https://id.test/token" },
+      flow: "device",
+      resource: ["r"]
+    }
+    yield* apply(
+      path,
+      yield* setProvider('a "quoted" name', "é", all),
+      yield* setProvider("__proto__", "lab", aqt),
+      useContext("__proto__")
+    ).pipe(Effect.provide(files))
+    const configuration = yield* Configuration.read(path)
+    assert.strictEqual(configuration.currentContext, "__proto__")
+    assert.deepStrictEqual(configuration.contexts.get('a "quoted" name')?.providers.get("é"), all)
+    const lab = configuration.contexts.get("__proto__")?.providers.get("lab")
+    assert(lab?.type === "other")
+    assert.strictEqual(
+      JSON.stringify(Redacted.value(lab.table)),
+      '{"type":"aqt","client_secret":"s","deep":{"list":[1,{"a":true}]}}'
+    )
+  })
+)
+
+it.live("replaces a provider where it stands", () =>
+  Effect.gen(function* () {
+    const start = mine.indexOf("[contexts.work.providers.api]")
+    const end = mine.indexOf("# at home")
+    assert.strictEqual(
+      yield* edited(mine, yield* api),
+      `${mine.slice(0, start)}[contexts.work.providers.api]\ntype = "oauth"\nissuer = "https://id.test"\nclient_id = "cli"\n${mine.slice(end)}`
+    )
+  })
+)
+
+it.live("the same settings leave the file alone", () =>
+  Effect.gen(function* () {
+    const text =
+      '[contexts.work.providers]\napi = { type = "oauth", client_id=\'cli\', issuer="https://id.test" } # tight\n'
+    assert.strictEqual(yield* edited(text, yield* api, addContext("work")), text)
+  })
+)
+
+it.live("adds and removes contexts", () =>
+  Effect.gen(function* () {
+    assert.strictEqual(yield* edited(mine, addContext("lab")), `${mine}\n[contexts.lab]\n`)
+    assert.strictEqual(yield* edited(`${mine}\n[contexts.lab]\n`, removeContext("lab")), `${mine}\n`)
+    const start = mine.indexOf("[contexts.work.providers.api]")
+    const end = mine.indexOf("# at home")
+    assert.strictEqual(
+      yield* edited(mine, removeContext("work")),
+      (mine.slice(0, start) + mine.slice(end)).replace("current_context = 'work'   # the usual\n", "")
+    )
+    assert.strictEqual(yield* edited("[contexts.a]\n[contexts.a.providers]\n", removeContext("a")), "")
+  })
+)
+
+it.live("keeps line ends of Windows, a byte order mark and a missing last line end", () =>
+  Effect.gen(function* () {
+    const windows = `\uFEFF${mine.replaceAll("\n", "\r\n")}`
+    assert.strictEqual(yield* edited(windows, useContext("home")), windows.replace("'work'", '"home"'))
+    assert.strictEqual(yield* edited(windows, addContext("lab")), `${windows}\r\n[contexts.lab]\r\n`)
+    assert.strictEqual(yield* edited("[contexts.a]", addContext("b")), "[contexts.a]\n\n[contexts.b]\n")
+  })
+)
+
+it.live.each<readonly [string, Change]>([
+  ["[contexts]\nwork = { providers = { } }\n", removeContext("work")],
+  ["contexts = { work = { } }\n", addContext("lab")],
+  ['current_context = """work"""\n[contexts.lab]\n', useContext("lab")]
+])("refuses what would disturb other lines: %j", ([text, change]) =>
+  Effect.gen(function* () {
+    const error = yield* refused(text, change)
+    assert.match(error.message, /cannot be changed without touching other lines; change it by hand$/)
+  })
+)
+
+it.live("refuses a provider that is not a block of its own, and one step undoes all", () =>
+  Effect.gen(function* () {
+    yield* refused('[contexts.work.providers]\napi = { type = "aqt" }\n', addContext("lab"), yield* api)
+    yield* refused('[contexts.work]\nproviders.api.type = "aqt"\n', yield* api)
+  })
+)
+
+it.live("refuses a malformed file and settings that no file may hold", () =>
+  Effect.gen(function* () {
+    assert.match(
+      (yield* refused("current_context = work", addContext("a"))).message,
+      /Invalid value at line 1, column 23$/
+    )
+    const error = yield* Effect.flip(setProvider("work", "api", { ...settings, redirectPort: 70000 }))
+    assert.strictEqual(
+      error.message,
+      "a setting has a wrong value: redirect_port: expected a value between 0 and 65535"
+    )
+  })
+)
+
+it.live("makes a new file and its directories for the owner alone", () =>
+  Effect.gen(function* () {
+    const root = yield* directory
+    const path = join(root, "a", "b", "config.toml")
+    yield* apply(path, yield* api).pipe(Effect.provide(files))
+    assert.strictEqual(statSync(path).mode & 0o777, 0o600)
+    assert.strictEqual(statSync(join(root, "a", "b")).mode & 0o777, 0o700)
+    assert.strictEqual(statSync(join(root, "a")).mode & 0o777, 0o700)
+    assert.deepStrictEqual((yield* Configuration.read(path)).contexts.get("work")?.providers.get("api"), settings)
+  })
+)
+
+it.live("keeps the mode, and puts no secret where others read", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("", 0o644)
+    yield* apply(path, yield* api).pipe(Effect.provide(files))
+    assert.strictEqual(statSync(path).mode & 0o777, 0o644)
+    const secret = yield* setProvider("work", "api", { ...settings, clientSecret: Redacted.make("s3cret") })
+    const error = yield* Effect.flip(apply(path, secret).pipe(Effect.provide(files)))
+    assert.include(error.message, `chmod 600 ${path}`)
+    assert.notInclude(readFileSync(path, "utf8"), "s3cret")
+  })
+)
+
+it.live("writes through a link, be its target there or not", () =>
+  Effect.gen(function* () {
+    const root = yield* directory
+    mkdirSync(join(root, "dotfiles"))
+    const path = join(root, "config.toml")
+    symlinkSync("dotfiles/keyfob.toml", path)
+    for (const name of ["a", "b"]) {
+      yield* apply(path, addContext(name)).pipe(Effect.provide(files))
+      assert.isTrue(lstatSync(path).isSymbolicLink())
+    }
+    assert.strictEqual(readFileSync(join(root, "dotfiles", "keyfob.toml"), "utf8"), "[contexts.a]\n\n[contexts.b]\n")
+    assert.deepStrictEqual(readdirSync(join(root, "dotfiles")), ["keyfob.toml"])
+  })
+)
+
+it.live("changes at the same time all last", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("# mine\n")
+    const names = Array.from({ length: 8 }, (_, index) => `c${index}`)
+    yield* Effect.forEach(names, (name) => apply(path, addContext(name)), { concurrency: "unbounded" }).pipe(
+      Effect.provide(files)
+    )
+    assert.deepStrictEqual([...(yield* Configuration.read(path)).contexts.keys()].sort(), names)
+    assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  })
+)
+
+it.live("a place that cannot be written is named", () =>
+  Effect.gen(function* () {
+    const path = join(yield* fileWith("x"), "config.toml")
+    const error = yield* Effect.flip(apply(path, addContext("a")).pipe(Effect.provide(files)))
+    assert.match(error.message, /config\.toml cannot be (read|written) \(ENOTDIR\)$/)
+    assert.isFalse(existsSync(path))
+  })
+)
