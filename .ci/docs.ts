@@ -47,9 +47,10 @@ main(async () => {
   }
 
   const runnable = examples.filter((example) => example.run)
-  await withProvider(async (env) => {
-    for (const { file, line, page } of runnable) {
-      const { ok, output } = await run(join(file, ".."), process.execPath, [file], env)
+  await withProvider(async (provider) => {
+    for (const { code, file, line, page } of runnable) {
+      writeFileSync(file, "\n".repeat(line) + provider.adapt(code))
+      const { ok, output } = await run(join(file, ".."), process.execPath, [file], provider)
       if (!ok) failures.push(`${page}:${line}  does not run\n${output.trimEnd()}`)
     }
   })

@@ -1,7 +1,7 @@
 /** What docs.ts and packaging.ts share: finding the examples of a page, a provider for them to talk to, and running things. */
 import { spawn } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { readFileSync } from "node:fs"
+import { type DocsProvider, start } from "./docs-provider.ts"
 
 /** A fenced ```ts block. `line` is the line of its fence, `name` comes from a first line `// file: NAME.ts`. */
 export interface Example {
@@ -34,34 +34,33 @@ export const examplesOf = (page: string): ReadonlyArray<Example> => {
   return examples
 }
 
-/**
- * The environment of running examples. Where .ci/docs-provider.ts exists, it brings the provider they talk to, in KEYFOB_DOCS_ISSUER:
- * `export const start: () => Promise<{ issuer: string; stop: () => Promise<void> }>`.
- */
-export const withProvider = async (use: (env: NodeJS.ProcessEnv) => Promise<void>) => {
-  const file = join(import.meta.dirname, "docs-provider.ts")
-  if (!existsSync(file)) return use(process.env)
-  const provider: { readonly issuer: string; readonly stop: () => Promise<void> } = await (await import(file)).start()
+/** Brings the provider that running examples talk to. */
+export const withProvider = async (use: (provider: DocsProvider) => Promise<void>) => {
+  const provider = await start()
   try {
-    await use({ ...process.env, KEYFOB_DOCS_ISSUER: provider.issuer })
+    await use(provider)
   } finally {
     await provider.stop()
   }
 }
 
 /** Runs a command to its end (not blocking the provider above): whether it exited 0, and all it printed. */
-export const run = (cwd: string, command: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv = process.env) =>
+export const run = (cwd: string, command: string, args: ReadonlyArray<string>, provider?: DocsProvider) =>
   new Promise<{ readonly ok: boolean; readonly output: string }>((resolve, reject) => {
+    const env = { ...process.env, ...provider?.env }
     const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], timeout: 180_000 })
     let output = ""
     for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding("utf8").on("data", (text: string) => (output += text))
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        output += text
+        provider?.approve(output)
+      })
     child.on("error", reject).on("close", (code) => resolve({ ok: code === 0, output }))
   })
 
 /** The same, where anything but exit 0 ends the check. */
-export const must = async (cwd: string, command: string, args: ReadonlyArray<string>, env?: NodeJS.ProcessEnv) => {
-  const { ok, output } = await run(cwd, command, args, env)
+export const must = async (cwd: string, command: string, args: ReadonlyArray<string>, provider?: DocsProvider) => {
+  const { ok, output } = await run(cwd, command, args, provider)
   if (!ok) throw new Error(`${[command, ...args].join(" ")}\n${output}`)
   return output
 }

@@ -3,7 +3,7 @@
  * a tarball into an empty project of its own, where the example of its README (the first ```ts block that names itself with
  * `// file: NAME.ts`) must compile and run, and its commands must print their version.
  *
- *     node .ci/packaging.ts        after a build
+ *     node .ci/packaging.ts        after a build from nothing: old files in dist would be packed too
  */
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -48,7 +48,7 @@ main(async () => {
       return manifest === undefined ? [] : [name, ...below.flatMap(ours)]
     }
 
-    await withProvider(async (env) => {
+    await withProvider(async (provider) => {
       for (const { folder, manifest } of published) {
         const { name, peerDependencies = {}, version } = manifest
         const tarball = tarballs.get(name) ?? ""
@@ -76,14 +76,14 @@ main(async () => {
         ])
 
         for (const bin of Object.keys(manifest.bin ?? {})) {
-          const said = await must(project, join(project, "node_modules/.bin", bin), ["--version"], env)
+          const said = await must(project, join(project, "node_modules/.bin", bin), ["--version"])
           if (!said.includes(version))
             throw new Error(`${name}: ${bin} --version says "${said.trim()}", not ${version}`)
         }
 
         const example = examplesOf(join(root, folder, "README.md")).find((one) => one.name !== undefined)
         if (example?.name !== undefined) {
-          writeFileSync(join(project, example.name), example.code)
+          writeFileSync(join(project, example.name), provider.adapt(example.code))
           const options = [
             "--noEmit",
             "--strict",
@@ -95,7 +95,7 @@ main(async () => {
             "--allowImportingTsExtensions"
           ]
           await must(project, "tsc", ["--module", "nodenext", ...options, example.name])
-          await must(project, process.execPath, [example.name], env)
+          await must(project, process.execPath, [example.name], provider)
         } else if (modules.length > 0) {
           throw new Error(`${folder}/README.md shows no example: no \`\`\`ts block begins with "// file: NAME.ts"`)
         }
