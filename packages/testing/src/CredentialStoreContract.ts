@@ -58,7 +58,8 @@ const credentialOf = (key: CredentialKey, generation = 1): Credential =>
   })
 
 /** In clear, so that two credentials with equal texts are equal in every member, secrets too. */
-const clear = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Credential)))
+const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Credential)))
+const clear = (credential: Credential) => encode(credential)
 
 const write = (credential: Credential) =>
   CredentialStore.use((store) => store.modify(credential.key, (slot) => slot.write(credential)))
@@ -78,19 +79,23 @@ export const suite = <E>(
   name: string,
   layer: Layer.Layer<CredentialStore, E>,
   options: { readonly durable?: boolean } = {}
-): void =>
+): void => {
   describe(`CredentialStore contract: ${name}`, () => {
     it.live("has nothing at first", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const key = keyOf("absent")
         const store = yield* CredentialStore
         assert.deepStrictEqual(yield* store.get(key), Option.none())
         assert.deepStrictEqual(yield* store.modify(key, (slot) => slot.read), Option.none())
-        assert.deepStrictEqual((yield* store.list).filter((credential) => credential.key.account === "absent"), [])
-      }).pipe(Effect.provide(layer)))
+        assert.deepStrictEqual(
+          (yield* store.list).filter((credential) => credential.key.account === "absent"),
+          []
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("gives back every member of what was written, by key and in the list", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const full = credentialOf(keyOf("written"))
         const bare = Credential.make({
           key: CredentialKey.make({
@@ -112,28 +117,34 @@ export const suite = <E>(
         assertHolds(yield* get(bare.key), bare)
         const listed = (yield* (yield* CredentialStore).list).filter(({ key }) => key.account === "written")
         assert.deepStrictEqual(listed.map(clear).sort(), [full, bare].map(clear).sort())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("replaces what was there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const key = keyOf("replaced")
         yield* write(credentialOf(key, 1))
         yield* write(credentialOf(key, 2))
         assertHolds(yield* get(key), credentialOf(key, 2))
-        assert.lengthOf((yield* (yield* CredentialStore).list).filter((found) => found.key.account === "replaced"), 1)
-      }).pipe(Effect.provide(layer)))
+        assert.lengthOf(
+          (yield* (yield* CredentialStore).list).filter((found) => found.key.account === "replaced"),
+          1
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     if (options.durable === true) {
       it.live("keeps credentials when the layer is built anew", () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const credential = credentialOf(keyOf("durable"))
           yield* Effect.provide(write(credential), layer)
           assertHolds(yield* Effect.provide(get(credential.key), layer), credential)
-        }))
+        })
+      )
     }
 
     it.live("never shares between keys that differ in one member", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const account = "members"
         const { audience: _, ...withoutAudience } = keyOf(account)
         const keys = [
@@ -158,107 +169,148 @@ export const suite = <E>(
         for (const credential of credentials) assertHolds(yield* get(credential.key), credential)
         yield* CredentialStore.use((store) => store.modify(keyOf(account), (slot) => slot.remove))
         for (const credential of credentials.slice(1)) assertHolds(yield* get(credential.key), credential)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("does not mind the order of scopes, resources and parameters", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const one = keyOf("order", { scopes: ["a", "b"], resource: ["r", "s"], params: { x: "1", y: "2" } })
         const other = keyOf("order", { scopes: ["b", "a"], resource: ["s", "r"], params: { y: "2", x: "1" } })
         yield* write(credentialOf(one))
         assertHolds(yield* get(other), credentialOf(one))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("removes, also what is not there", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* CredentialStore
         const key = keyOf("removed")
         yield* write(credentialOf(key))
         yield* store.modify(key, (slot) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* slot.remove
             assert.deepStrictEqual(yield* slot.read, Option.none())
             yield* slot.remove
-          }))
+          })
+        )
         assert.deepStrictEqual(yield* store.get(key), Option.none())
-        assert.deepStrictEqual((yield* store.list).filter((found) => found.key.account === "removed"), [])
-      }).pipe(Effect.provide(layer)))
+        assert.deepStrictEqual(
+          (yield* store.list).filter((found) => found.key.account === "removed"),
+          []
+        )
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("shows the latest write inside the slot and to everybody else", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* CredentialStore
         const key = keyOf("latest")
         yield* store.modify(key, (slot) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             for (const generation of [1, 2]) {
               yield* slot.write(credentialOf(key, generation))
               assertHolds(yield* slot.read, credentialOf(key, generation))
               assertHolds(yield* store.get(key), credentialOf(key, generation))
             }
-          }))
-      }).pipe(Effect.provide(layer)))
-
-    it.live("lets one at a time modify a credential", () =>
-      Effect.gen(function*() {
-        const store = yield* CredentialStore
-        const key = keyOf("counted")
-        const increment = store.modify(key, (slot) =>
-          Effect.gen(function*() {
-            const before = yield* slot.read
-            yield* Effect.sleep("5 millis")
-            yield* slot.write(credentialOf(key, Option.match(before, { onNone: () => 1, onSome: (it) => it.generation + 1 })))
-          }))
-        yield* inTime(Effect.all(Array.from({ length: 10 }, () => increment), { concurrency: "unbounded" }))
-        assertHolds(yield* store.get(key), credentialOf(key, 10))
-      }).pipe(Effect.provide(layer)), 20_000)
-
-    it.live("holds nobody up who modifies another credential, or reads", () =>
-      Effect.gen(function*() {
-        const store = yield* CredentialStore
-        const key = keyOf("held")
-        yield* inTime(store.modify(key, () =>
-          Effect.gen(function*() {
-            yield* store.get(key)
-            yield* store.list
-            yield* Effect.forkChild(write(credentialOf(keyOf("held", { subject: "client" })))).pipe(Effect.flatMap(Fiber.join))
-          })))
-      }).pipe(Effect.provide(layer)), 20_000)
-
-    it.live("releases the lease after a failure, a defect and an interruption", () =>
-      Effect.gen(function*() {
-        const store = yield* CredentialStore
-        const key = keyOf("released")
-        const failure = yield* Effect.flip(store.modify(key, () => Effect.fail("as it is" as const)))
-        assert.strictEqual(failure, "as it is")
-        assert.isTrue(Exit.hasDies(yield* Effect.exit(store.modify(key, () => Effect.die("a bug")))))
-        const inside = yield* Deferred.make<void>()
-        const stuck = yield* Effect.forkChild(
-          store.modify(key, () => Effect.andThen(Deferred.succeed(inside, undefined), Effect.never))
+          })
         )
-        yield* inTime(Deferred.await(inside))
-        const waiting = yield* Effect.forkChild(store.modify(key, () => Effect.void))
-        yield* inTime(Fiber.interrupt(waiting))
-        yield* inTime(Fiber.interrupt(stuck))
-        yield* inTime(write(credentialOf(key)))
-      }).pipe(Effect.provide(layer)), 60_000)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.live(
+      "lets one at a time modify a credential",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* CredentialStore
+          const key = keyOf("counted")
+          const increment = store.modify(key, (slot) =>
+            Effect.gen(function* () {
+              const before = yield* slot.read
+              yield* Effect.sleep("5 millis")
+              yield* slot.write(
+                credentialOf(key, Option.match(before, { onNone: () => 1, onSome: (it) => it.generation + 1 }))
+              )
+            })
+          )
+          yield* inTime(
+            Effect.all(
+              Array.from({ length: 10 }, () => increment),
+              { concurrency: "unbounded" }
+            )
+          )
+          assertHolds(yield* store.get(key), credentialOf(key, 10))
+        }).pipe(Effect.provide(layer)),
+      20_000
+    )
+
+    it.live(
+      "holds nobody up who modifies another credential, or reads",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* CredentialStore
+          const key = keyOf("held")
+          yield* inTime(
+            store.modify(key, () =>
+              Effect.gen(function* () {
+                yield* store.get(key)
+                yield* store.list
+                yield* Effect.forkChild(write(credentialOf(keyOf("held", { subject: "client" })))).pipe(
+                  Effect.flatMap(Fiber.join)
+                )
+              })
+            )
+          )
+        }).pipe(Effect.provide(layer)),
+      20_000
+    )
+
+    it.live(
+      "releases the lease after a failure, a defect and an interruption",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* CredentialStore
+          const key = keyOf("released")
+          const failure = yield* Effect.flip(store.modify(key, () => Effect.fail("as it is" as const)))
+          assert.strictEqual(failure, "as it is")
+          assert.isTrue(Exit.hasDies(yield* Effect.exit(store.modify(key, () => Effect.die("a bug")))))
+          const inside = yield* Deferred.make<void>()
+          const stuck = yield* Effect.forkChild(
+            store.modify(key, () => Effect.andThen(Deferred.succeed(inside, undefined), Effect.never))
+          )
+          yield* inTime(Deferred.await(inside))
+          const waiting = yield* Effect.forkChild(store.modify(key, () => Effect.void))
+          yield* inTime(Fiber.interrupt(waiting))
+          yield* inTime(Fiber.interrupt(stuck))
+          yield* inTime(write(credentialOf(key)))
+        }).pipe(Effect.provide(layer)),
+      60_000
+    )
 
     it.live("keeps what was written before a failure", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* CredentialStore
         const key = keyOf("kept")
-        yield* Effect.exit(store.modify(key, (slot) => Effect.andThen(slot.write(credentialOf(key)), Effect.fail("later"))))
+        yield* Effect.exit(
+          store.modify(key, (slot) => Effect.andThen(slot.write(credentialOf(key)), Effect.fail("later")))
+        )
         assertHolds(yield* store.get(key), credentialOf(key))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.live("shows no secret in what it gives back or fails with", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* CredentialStore
         const key = keyOf("secret")
         yield* write(credentialOf(key))
         const failed = yield* Effect.exit(
           store.modify(key, (slot) => Effect.flatMap(slot.read, (found) => Effect.die(new Error(String(found)))))
         )
-        const printed = [yield* store.get(key), yield* store.list, failed].map((value) => `${String(value)} ${JSON.stringify(value)}`)
+        const printed = [yield* store.get(key), yield* store.list, failed].map(
+          (value) => `${String(value)} ${JSON.stringify(value)}`
+        )
         const pretty = Exit.isFailure(failed) ? Cause.pretty(failed.cause) : ""
         assert.notInclude([...printed, pretty].join("\n"), canary)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
+}

@@ -15,15 +15,19 @@ const cannotFlushDirectory = new Set(["EINVAL", "ENOTSUP", "EISDIR", "EPERM"])
  */
 export const temporaryOf = (file: string): string => `${file}.${randomUUID()}.tmp`
 
-export const isTemporaryOf = (file: string, other: string): boolean => other.startsWith(`${file}.`) && other.endsWith(".tmp")
+export const isTemporaryOf = (file: string, other: string): boolean =>
+  other.startsWith(`${file}.`) && other.endsWith(".tmp")
 
-export const make = Effect.gen(function*() {
+export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
 
   const flushDirectory = (directory: string) =>
     Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), (opened) => opened.sync)).pipe(
-      Effect.catchIf((error) => cannotFlushDirectory.has(errnoOf(error)), () => Effect.void)
+      Effect.catchIf(
+        (error) => cannotFlushDirectory.has(errnoOf(error)),
+        () => Effect.void
+      )
     )
 
   /** Makes the directory and what is missing above it, each 0700 and flushed. */
@@ -34,16 +38,20 @@ export const make = Effect.gen(function*() {
       Effect.catchReason("PlatformError", "NotFound", (_, error) =>
         path.dirname(directory) === directory
           ? Effect.fail(error)
-          : Effect.andThen(makeDirectory(path.dirname(directory)), makeDirectory(directory)))
+          : Effect.andThen(makeDirectory(path.dirname(directory)), makeDirectory(directory))
+      )
     )
 
   /** Writes a file that must not be there yet, mode 0600 from its creation. Leaves nothing behind when it fails. */
   const create = (file: string, text: string) =>
-    Effect.scoped(Effect.flatMap(fs.open(file, { flag: "wx", mode: 0o600 }), (opened) =>
-      opened.writeAll(new TextEncoder().encode(text)).pipe(
-        Effect.andThen(opened.sync),
-        Effect.onError(() => Effect.ignore(fs.remove(file)))
-      ))).pipe(Effect.uninterruptible)
+    Effect.scoped(
+      Effect.flatMap(fs.open(file, { flag: "wx", mode: 0o600 }), (opened) =>
+        opened.writeAll(new TextEncoder().encode(text)).pipe(
+          Effect.andThen(opened.sync),
+          Effect.onError(() => Effect.ignore(fs.remove(file)))
+        )
+      )
+    ).pipe(Effect.uninterruptible)
 
   /**
    * Puts `text` in the place of `file`, or leaves `file` as it was. `ready` runs when all that is left to do is the

@@ -4,11 +4,11 @@
  * ```
  * directory/                                      0700
  *   work-login-<SHA-256 of the key>.json          0600  {"version":1,"credential":{…}}
- *   work-login-<SHA-256 of the key>.json.lock     0600  who holds the lease, while somebody does
+ *   work-login-<SHA-256 of the key>.json.lock/    0700  while somebody holds the lease
  * ```
  *
  * A file that cannot be understood is kept: `get` fails with `Corrupt`, `list` leaves it out with a warning, and a
- * `write` moves it aside to `NAME.corrupt-<time>` first. `remove` removes it.
+ * `write` keeps it as `NAME.corrupt-<time>`. `remove` removes it.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -30,15 +30,18 @@ import { busy, corrupt, readFailed, writeFailed } from "./FileFailure.ts"
 import * as FileLease from "./FileLease.ts"
 
 const waitAtMost = Duration.seconds(60)
-const temporaryIsOldAfter = Duration.minutes(1)
+const temporaryIsOldAfter = Duration.minutes(2)
 
 /** The account, as far as it is safe in a file name, for the eye; the hash of the whole key, for uniqueness. */
 const nameOf = (key: CredentialKey): string => {
-  const readable = key.account.replace(/[^A-Za-z0-9_]+/g, "-").replace(/^-|-$/g, "").slice(0, 40)
+  const readable = key.account
+    .replace(/[^A-Za-z0-9_]+/g, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 40)
   return `${readable || "credential"}-${createHash("sha256").update(key.canonical).digest("hex")}.json`
 }
 
-const make = Effect.fnUntraced(function*({ directory }: { readonly directory: string }) {
+const make = Effect.fnUntraced(function* ({ directory }: { readonly directory: string }) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const durable = yield* DurableFile.make
@@ -53,22 +56,25 @@ const make = Effect.fnUntraced(function*({ directory }: { readonly directory: st
   const isWide = (info: FileSystem.File.Info) => process.platform !== "win32" && (info.mode & 0o077) !== 0
   /** Once for each path. A file that has just gone away needs no warning. */
   const warnWhenWide = (location: string) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       if (warned.has(location) || !isWide(yield* fs.stat(location))) return
       warned.add(location)
       yield* Effect.logWarning(`other users may read ${location}; the next write corrects that`)
     }).pipe(Effect.ignore)
 
-  const decode = Effect.fnUntraced(function*(name: string, text: string) {
+  const decode = Effect.fnUntraced(function* (name: string, text: string) {
     const damaged = (detail: string) => () => corrupt(path.join(directory, name), detail)
-    const { version } = yield* Effect.mapError(Schema.decodeEffect(Version)(text), damaged("no JSON object with a version"))
+    const { version } = yield* Effect.mapError(
+      Schema.decodeEffect(Version)(text),
+      damaged("no JSON object with a version")
+    )
     if (version !== 1) return yield* damaged(`version ${version}, this keyfob knows version 1`)()
     const { credential } = yield* Effect.mapError(Schema.decodeEffect(Content)(text), damaged("not a credential"))
     if (nameOf(credential.key) !== name) return yield* damaged("the credential of another key")()
     return credential
   })
 
-  const read = Effect.fnUntraced(function*(name: string): Effect.fn.Return<Option.Option<Credential>, StoreFailed> {
+  const read = Effect.fnUntraced(function* (name: string): Effect.fn.Return<Option.Option<Credential>, StoreFailed> {
     const file = path.join(directory, name)
     const text = yield* fs.readFileString(file).pipe(
       Effect.asSome,
@@ -81,22 +87,33 @@ const make = Effect.fnUntraced(function*({ directory }: { readonly directory: st
     return Option.some(yield* decode(name, text.value))
   })
 
+  /** Not every file system has modes to change: that must not keep anybody from signing in. */
+  const tighten = (location: string, mode: number) => Effect.ignore(fs.chmod(location, mode))
+
   const prepareDirectory = fs.stat(directory).pipe(
-    Effect.flatMap((info) => isWide(info) ? Effect.andThen(warnWhenWide(directory), fs.chmod(directory, 0o700)) : Effect.void),
+    Effect.flatMap((info) =>
+      info.type === "Directory" && isWide(info)
+        ? Effect.andThen(warnWhenWide(directory), tighten(directory, 0o700))
+        : Effect.void
+    ),
     Effect.catchReason("PlatformError", "NotFound", () => durable.makeDirectory(directory)),
     Effect.mapError(writeFailed(directory))
   )
 
   /** What a crash left. Under the lease nobody else writes this credential; the age is for one who has lost it. */
   const removeOldTemporaries = (name: string) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      for (const other of yield* fs.readDirectory(directory)) {
-        if (!DurableFile.isTemporaryOf(name, other)) continue
-        const { mtime } = yield* fs.stat(path.join(directory, other))
-        const isOld = Option.exists(mtime, (date) => now - date.getTime() > Duration.toMillis(temporaryIsOldAfter))
-        if (isOld) yield* fs.remove(path.join(directory, other))
-      }
+      const names = yield* fs.readDirectory(directory)
+      yield* Effect.forEach(
+        names.filter((other) => DurableFile.isTemporaryOf(name, other)),
+        (other) =>
+          Effect.gen(function* () {
+            const { mtime } = yield* fs.stat(path.join(directory, other))
+            const isOld = Option.exists(mtime, (date) => now - Number(date) > Duration.toMillis(temporaryIsOldAfter))
+            if (isOld) yield* fs.remove(path.join(directory, other), { recursive: true })
+          }).pipe(Effect.ignore)
+      )
     }).pipe(Effect.ignore)
 
   const slotOf = (name: string, lease: FileLease.FileLease): Slot => {
@@ -104,25 +121,34 @@ const make = Effect.fnUntraced(function*({ directory }: { readonly directory: st
     const asWriteFailed = <A>(effect: Effect.Effect<A, PlatformError | StoreFailed>): Effect.Effect<A, StoreFailed> =>
       Effect.catchTag(effect, "PlatformError", (error) => Effect.fail(writeFailed(file)(error)))
 
-    const moveAside = Effect.gen(function*() {
+    // A second name for the damaged file, so that there is no moment without the first.
+    const keepAside = Effect.gen(function* () {
       const aside = `${file}.corrupt-${DateTime.formatIso(yield* DateTime.now).replace(/[-:.]/g, "")}`
-      yield* fs.chmod(file, 0o600)
-      yield* fs.rename(file, aside)
+      yield* tighten(file, 0o600)
+      yield* Effect.catch(fs.link(file, aside), () => fs.copyFile(file, aside))
       yield* Effect.logWarning(`${file} was damaged; it is kept as ${aside}`)
     })
 
     return {
       read: read(name),
-      write: Effect.fnUntraced(function*(credential) {
-        if (nameOf(credential.key) !== name) return yield* Effect.die(new Error("a slot holds the credential of its own key"))
-        const isDamaged = yield* read(name).pipe(
-          Effect.as(false),
-          Effect.catchIf((error) => error.reason === "Corrupt", () => Effect.succeed(true))
-        )
-        yield* removeOldTemporaries(name)
-        const text = yield* Effect.orDie(Schema.encodeEffect(Content)({ version: 1, credential }))
-        yield* durable.replace(file, text, isDamaged ? Effect.andThen(lease.check, moveAside) : lease.check)
-      }, asWriteFailed, Effect.uninterruptible),
+      write: Effect.fnUntraced(
+        function* (credential) {
+          if (nameOf(credential.key) !== name)
+            return yield* Effect.die(new Error("a slot holds the credential of its own key"))
+          const isDamaged = yield* read(name).pipe(
+            Effect.as(false),
+            Effect.catchIf(
+              (error) => error.reason === "Corrupt",
+              () => Effect.succeed(true)
+            )
+          )
+          yield* removeOldTemporaries(name)
+          const text = yield* Effect.orDie(Schema.encodeEffect(Content)({ version: 1, credential }))
+          yield* durable.replace(file, text, isDamaged ? Effect.andThen(keepAside, lease.check) : lease.check)
+        },
+        asWriteFailed,
+        Effect.uninterruptible
+      ),
       remove: lease.check.pipe(
         Effect.andThen(fs.remove(file, { force: true })),
         Effect.andThen(durable.flushDirectory(directory)),
@@ -161,8 +187,13 @@ const make = Effect.fnUntraced(function*({ directory }: { readonly directory: st
       Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
       Effect.mapError(readFailed(directory)),
       Effect.flatMap((names) =>
-        Effect.forEach(names.filter((name) => name.endsWith(".json")), (name) =>
-          Effect.catch(read(name), (error) => Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())))
+        Effect.forEach(
+          names.filter((name) => name.endsWith(".json")),
+          (name) =>
+            Effect.catch(read(name), (error) =>
+              Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
+            )
+        )
       ),
       Effect.map((found) => found.flatMap(Option.toArray))
     ),
@@ -182,4 +213,5 @@ const make = Effect.fnUntraced(function*({ directory }: { readonly directory: st
  */
 export const layer = (options: {
   readonly directory: string
-}): Layer.Layer<CredentialStore, never, FileSystem.FileSystem | Path.Path> => Layer.effect(CredentialStore, make(options))
+}): Layer.Layer<CredentialStore, never, FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(CredentialStore, make(options))

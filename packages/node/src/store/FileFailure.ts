@@ -21,7 +21,8 @@ const unwritable: Readonly<Record<string, StoreFailed["reason"]>> = {
 const failure = (reason: StoreFailed["reason"], location: string, detail: string) =>
   new StoreFailed({ reason, store: "file", location, detail })
 
-export const readFailed = (location: string) => (error: PlatformError) => failure("Unreadable", location, errnoOf(error))
+export const readFailed = (location: string) => (error: PlatformError) =>
+  failure("Unreadable", location, errnoOf(error))
 
 export const writeFailed = (location: string) => (error: PlatformError) =>
   failure(unwritable[errnoOf(error)] ?? "WriteFailed", location, errnoOf(error))

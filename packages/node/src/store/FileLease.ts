@@ -1,17 +1,26 @@
 /**
- * An exclusive lease across processes: a lock file that says who holds it and whose modification time is the holder's
- * heartbeat.
+ * An exclusive lease across processes, as a directory that holds one file:
  *
- * A lock is abandoned when its holder ran on this machine and is gone, or when its heartbeat stood still for
- * {@link abandonedAfter} while somebody watched. Watching, rather than comparing the heartbeat with a clock, holds up
- * against hosts whose clocks differ and against a machine that was asleep. A holder that lost its lease finds out
- * from {@link FileLease.check} before it does harm.
+ * ```
+ * LOCK/      there, and not empty, while somebody holds the lease
+ *   <nonce>  who does: {"host":…,"processes":…,"pid":…}; its modification time is the holder's heartbeat
+ * ```
+ *
+ * Taking it is one rename of a directory made ready beside it, which the system refuses over a directory that is not
+ * empty. Giving it back, and taking it from a holder that is gone, is to unlink the file of just that nonce: nobody can
+ * hit somebody else's lease by being late.
+ *
+ * A lease is abandoned when its holder ran on this machine and is gone, or when its heartbeat stood still for 30 s
+ * while somebody watched. Watching, rather than comparing the heartbeat with a clock, holds up against hosts whose
+ * clocks differ and against a machine that was asleep. A holder that lost its lease finds out from
+ * {@link FileLease.check} before it does harm.
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
@@ -19,34 +28,38 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { StoreFailed } from "keyfob"
 import { randomUUID } from "node:crypto"
+import { rmdir } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as DurableFile from "./DurableFile.ts"
-import { busy, writeFailed } from "./FileFailure.ts"
+import { busy, errnoOf, writeFailed } from "./FileFailure.ts"
 
 const heartbeatEvery = Duration.seconds(5)
-const abandonedAfter = Duration.seconds(30)
+/** In milliseconds, as the next one. */
+const abandonedAfter = 30_000
+/** What one look at a lock may count for: more has passed only while this machine was asleep. */
+const longestLook = 1000
+
+/** What a rename onto a directory that is not empty fails with. Windows does not tell it from a missing permission. */
+const heldAlready = new Set(process.platform === "win32" ? ["EEXIST", "EPERM", "EACCES"] : ["ENOTEMPTY", "EEXIST"])
 
 export interface FileLease {
   /** Fails with `Busy` when somebody took the lease over. To be asked right before what only the holder may do. */
   readonly check: Effect.Effect<void, StoreFailed>
 }
 
-/** What a lock file says. `nonce` makes every lease its own, also two of one process. */
+/** Processes are only comparable inside one Linux process namespace; `processes` is empty where there are none. */
 const Holder = Schema.Struct({
   host: Schema.String,
-  /** Processes are only comparable inside one Linux process namespace; empty where there are none. */
   processes: Schema.String,
-  pid: Schema.Int.check(Schema.isGreaterThan(0)),
-  nonce: Schema.String
+  pid: Schema.Int.check(Schema.isGreaterThan(0))
 })
 
-/** A lock as it was seen: who holds it (as it is written there) and the last heartbeat. */
+/** A lease as it was seen from outside. */
 interface Sighting {
+  readonly nonce: string
   readonly text: string
   readonly heartbeat: number
 }
-
-const sameSighting = (a: Sighting, b: Sighting) => a.text === b.text && a.heartbeat === b.heartbeat
 
 /** No such process here. (`EPERM` would say: there is, but it is not ours.) */
 const isGone = (pid: number): boolean => {
@@ -58,85 +71,116 @@ const isGone = (pid: number): boolean => {
   }
 }
 
-export const make = Effect.gen(function*() {
+const whenMissing =
+  <B>(instead: B) =>
+  <A>(effect: Effect.Effect<A, PlatformError>): Effect.Effect<A | B, PlatformError> =>
+    Effect.catchReason(effect, "PlatformError", "NotFound", () => Effect.succeed(instead))
+
+export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const durable = yield* DurableFile.make
+  const path = yield* Path.Path
   const HolderText = Schema.fromJsonString(Holder)
   const here = {
     host: hostname(),
     processes: yield* Effect.orElseSucceed(fs.readLink("/proc/self/ns/pid"), () => "")
   }
 
-  const sight = (lock: string): Effect.Effect<Option.Option<Sighting>, PlatformError> =>
-    Effect.zipWith(fs.readFileString(lock), fs.stat(lock), (text, { mtime }) => ({
-      text,
-      heartbeat: Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
-    })).pipe(Effect.asSome, Effect.catchReason("PlatformError", "NotFound", () => Effect.succeedNone))
+  const sight = Effect.fnUntraced(function* (lock: string) {
+    const [nonce] = yield* fs.readDirectory(lock)
+    if (nonce === undefined) return Option.none<Sighting>()
+    const file = path.join(lock, nonce)
+    const text = yield* fs.readFileString(file)
+    const { mtime } = yield* fs.stat(file)
+    return Option.some<Sighting>({ nonce, text, heartbeat: Option.match(mtime, { onNone: () => 0, onSome: Number }) })
+  }, whenMissing(Option.none<Sighting>()))
 
-  const holderIsGone = (sighting: Sighting) =>
+  const holderIsGone = ({ text }: Sighting) =>
     Option.exists(
-      Schema.decodeUnknownOption(HolderText)(sighting.text),
+      Schema.decodeUnknownOption(HolderText)(text),
       (holder) => holder.host === here.host && holder.processes === here.processes && isGone(holder.pid)
     )
 
-  /** Of all who judged the same lock abandoned one wins: the rename. Who moved a newer lock by it puts that back. */
-  const evict = (lock: string, judged: Sighting) => {
-    const moved = DurableFile.temporaryOf(lock)
-    return fs.rename(lock, moved).pipe(
-      Effect.andThen(sight(moved)),
-      Effect.flatMap((found) =>
-        Option.exists(found, (sighting) => sameSighting(sighting, judged)) ? fs.remove(moved) : fs.rename(moved, lock)
-      ),
-      Effect.catchReason("PlatformError", "NotFound", () => Effect.void),
+  const end = (lock: string, nonce: string): Effect.Effect<void, PlatformError> =>
+    fs.remove(path.join(lock, nonce)).pipe(
+      whenMissing(undefined),
+      // Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along.
+      Effect.andThen(Effect.ignore(Effect.tryPromise(() => rmdir(lock)))),
       Effect.uninterruptible
     )
-  }
 
-  /** Waits for the lock, however long, and keeps it until the scope closes. */
-  const acquire = Effect.fnUntraced(function*(lock: string): Effect.fn.Return<FileLease, StoreFailed, Scope.Scope> {
-    const text = yield* Effect.orDie(
-      Schema.encodeEffect(HolderText)({ ...here, pid: process.pid, nonce: randomUUID() })
-    )
-    const isOurs = Effect.map(sight(lock), Option.exists((sighting) => sighting.text === text))
-    const release = isOurs.pipe(
-      Effect.flatMap((ours) => ours ? fs.remove(lock) : Effect.void),
-      Effect.catch((error) => Effect.logWarning(`the lock ${lock} could not be removed; others wait for it in vain`, error.message))
-    )
-    const attempt = durable.create(lock, text).pipe(
-      Effect.as(true),
-      Effect.catchReason("PlatformError", "AlreadyExists", () => Effect.succeed(false)),
-      Effect.tap((taken) => taken ? Effect.addFinalizer(() => release) : Effect.void),
-      Effect.uninterruptible
-    )
-    const beat = Effect.gen(function*() {
-      const seconds = (yield* Clock.currentTimeMillis) / 1000
-      if (yield* isOurs) yield* fs.utimes(lock, seconds, seconds)
+  /** Whether the lease is ours now. */
+  const take = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
+    Effect.suspend(() => {
+      const ready = DurableFile.temporaryOf(lock)
+      return fs.makeDirectory(ready, { mode: 0o700 }).pipe(
+        Effect.andThen(
+          fs
+            .writeFileString(path.join(ready, nonce), JSON.stringify({ ...here, pid: process.pid }), {
+              flag: "wx",
+              mode: 0o600
+            })
+            .pipe(
+              Effect.andThen(fs.rename(ready, lock)),
+              Effect.onError(() => Effect.ignore(fs.remove(ready, { recursive: true })))
+            )
+        ),
+        Effect.as(true),
+        Effect.catchIf(
+          (error) => heldAlready.has(errnoOf(error)),
+          () => Effect.succeed(false)
+        )
+      )
     })
 
-    const wait = Effect.gen(function*() {
+  /** Waits for the lease, however long, and keeps it until the scope closes. */
+  const acquire = Effect.fnUntraced(function* (lock: string): Effect.fn.Return<FileLease, StoreFailed, Scope.Scope> {
+    const nonce = randomUUID()
+    const release = Effect.catch(end(lock, nonce), (error) =>
+      Effect.logWarning(`${lock} could not be removed (${errnoOf(error)}); others wait 30 s for it`)
+    )
+    const attempt = take(lock, nonce).pipe(
+      Effect.tap((taken) => (taken ? Effect.addFinalizer(() => release) : Effect.void)),
+      Effect.uninterruptible
+    )
+
+    const wait = Effect.gen(function* () {
+      let last = yield* Clock.currentTimeMillis
       let watched: Sighting | undefined
-      let unchanged = Duration.zero
-      while (!(yield* attempt)) {
-        const pause = Duration.millis(yield* Random.nextIntBetween(20, 80))
-        yield* Effect.sleep(pause)
-        const seen = Option.getOrUndefined(yield* sight(lock))
-        if (seen === undefined) continue
-        unchanged = watched !== undefined && sameSighting(seen, watched) ? Duration.sum(unchanged, pause) : Duration.zero
-        watched = seen
-        if (holderIsGone(seen) || Duration.isGreaterThan(unchanged, abandonedAfter)) {
-          yield* Effect.logWarning(`taking over the lock ${lock}: its holder is gone`)
-          yield* evict(lock, seen)
+      let unchanged = 0
+      while (true) {
+        const seen = yield* sight(lock)
+        if (Option.isNone(seen)) {
+          if (yield* attempt) return
+        } else {
+          const now = yield* Clock.currentTimeMillis
+          const stoodStill = watched?.nonce === seen.value.nonce && watched.heartbeat === seen.value.heartbeat
+          unchanged = stoodStill ? unchanged + Math.min(now - last, longestLook) : 0
+          watched = seen.value
+          last = now
+          if (holderIsGone(watched) || unchanged > abandonedAfter) {
+            yield* Effect.logWarning(`taking over ${lock}: its holder is gone`)
+            yield* end(lock, watched.nonce)
+            continue
+          }
         }
+        yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(20, 80)))
       }
+    })
+
+    const beat = Effect.gen(function* () {
+      const seconds = (yield* Clock.currentTimeMillis) / 1000
+      yield* fs.utimes(path.join(lock, nonce), seconds, seconds)
     })
 
     yield* Effect.mapError(wait, writeFailed(lock))
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(heartbeatEvery), Effect.ignore(beat))))
     return {
-      check: isOurs.pipe(
-        Effect.mapError(writeFailed(lock)),
-        Effect.filterOrFail((ours) => ours, () => busy(lock, "the lease was taken over")),
-        Effect.asVoid
+      check: fs.stat(path.join(lock, nonce)).pipe(
+        Effect.asVoid,
+        Effect.catch((error) => {
+          const lost = error.reason._tag === "NotFound"
+          return Effect.fail(lost ? busy(lock, "the lease was taken over") : writeFailed(lock)(error))
+        })
       )
     }
   })
