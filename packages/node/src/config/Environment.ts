@@ -14,6 +14,8 @@ export interface Environment {
   readonly output: "text" | "json" | undefined
   /** `KEYFOB_NON_INTERACTIVE`, else whether `CI` is set to anything that does not mean no. */
   readonly nonInteractive: boolean | undefined
+  /** False where `NO_COLOR` is set or `TERM` is `dumb`: the terminal is not to be sent escape sequences. */
+  readonly color: false | undefined
   /** `KEYFOB_CA_FILE`, else `SSL_CERT_FILE`. */
   readonly caFile: string | undefined
   /** `KEYFOB_CLIENT_SECRET` */
@@ -31,6 +33,8 @@ const Variables = Config.all({
   output: text("KEYFOB_OUTPUT"),
   nonInteractive: text("KEYFOB_NON_INTERACTIVE"),
   ci: text("CI"),
+  noColor: text("NO_COLOR"),
+  term: text("TERM"),
   caFile: text("KEYFOB_CA_FILE"),
   sslCertFile: text("SSL_CERT_FILE"),
   clientSecret: secret("KEYFOB_CLIENT_SECRET"),
@@ -76,6 +80,7 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
           set.ci === undefined
           ? undefined
           : (wordOf(set.ci) ?? true),
+    color: set.noColor !== undefined || set.term === "dumb" ? false : undefined,
     caFile: caFile === undefined ? undefined : yield* expandHome(caFile),
     clientSecret: set.clientSecret,
     privateKey: set.privateKey

@@ -26,6 +26,7 @@ it.effect("reads every variable", () =>
       configFile: "/home/ada/k.toml",
       output: "json",
       nonInteractive: true,
+      color: undefined,
       caFile: "/home/ada/ca.pem"
     })
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
@@ -58,6 +59,16 @@ it.effect.each<readonly [Record<string, string>, boolean]>([
 ])("%j means non-interactive: %s", ([env, expected]) =>
   Effect.gen(function* () {
     assert.strictEqual((yield* readFrom(env)).nonInteractive, expected)
+  })
+)
+
+it.effect.each<readonly [Record<string, string>, false | undefined]>([
+  [{ NO_COLOR: "1" }, false],
+  [{ NO_COLOR: "", TERM: "xterm" }, undefined],
+  [{ TERM: "dumb" }, false]
+])("%j means color: %s", ([env, expected]) =>
+  Effect.gen(function* () {
+    assert.strictEqual((yield* readFrom(env)).color, expected)
   })
 )
 

@@ -1,0 +1,106 @@
+/** What a login asks of a person, on a terminal: everything on standard error, since standard output is the answer's. */
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { type DeviceCodePrompt, printable, UserPrompt } from "keyfob"
+import * as QrCode from "./QrCode.ts"
+
+/**
+ * Sentences for a person. On a terminal also a QR code, and with `color` (the terminal takes escape sequences) the time
+ * that is left, kept up to date in one line that goes away with the login.
+ */
+export const layer = (options: { readonly color: boolean }) =>
+  Layer.effect(
+    UserPrompt,
+    Effect.gen(function* () {
+      const write = yield* stderr
+      const onTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
+      const countdown = Effect.fnUntraced(function* (expiresAt: DateTime.Utc) {
+        yield* Effect.addFinalizer(() => write(eraseLine))
+        const show = Effect.flatMap(secondsLeft(expiresAt), (left) =>
+          write(`${eraseLine}Waiting for your approval; the code is good for another ${minutes(left)}`)
+        )
+        yield* Effect.forkScoped(Effect.forever(Effect.andThen(show, Effect.sleep("1 second"))))
+      })
+
+      return UserPrompt.of({
+        deviceCode: Effect.fnUntraced(function* (prompt) {
+          yield* write(instructions(prompt))
+          if (onTerminal) {
+            const code = yield* QrCode.lines(
+              printableUri(prompt.verificationUriComplete ?? prompt.verificationUri),
+              options
+            )
+            yield* write(code.map((line) => `${line}\n`).join(""))
+          }
+          yield* onTerminal && options.color
+            ? countdown(prompt.expiresAt)
+            : write(`The code is good for ${minutes(yield* secondsLeft(prompt.expiresAt))}.\n`)
+        })
+      })
+    })
+  )
+
+/** One JSON object a line, as `keyfob -o json` documents them: `device_code`, then `waiting`. */
+export const layerJson = Layer.effect(
+  UserPrompt,
+  Effect.gen(function* () {
+    const write = yield* stderr
+    return UserPrompt.of({
+      deviceCode: Effect.fnUntraced(function* (prompt) {
+        yield* write(
+          event({
+            event: "device_code",
+            verification_uri: prompt.verificationUri,
+            verification_uri_complete: prompt.verificationUriComplete,
+            user_code: prompt.userCode,
+            expires_in: yield* secondsLeft(prompt.expiresAt),
+            interval: prompt.interval
+          })
+        )
+        yield* write(event({ event: "waiting", for: "approval" }))
+      })
+    })
+  })
+)
+
+const instructions = ({ issuer, userCode, verificationUri, verificationUriComplete }: DeviceCodePrompt) =>
+  [
+    `To sign in at ${printable(issuer)}, open this page on any device:`,
+    "",
+    `    ${printableUri(verificationUri)}`,
+    "",
+    `and enter the code    ${printable(userCode)}`,
+    "",
+    ...(verificationUriComplete === undefined
+      ? []
+      : ["This link has the code in it:", "", `    ${printableUri(verificationUriComplete)}`, ""])
+  ]
+    .map((line) => `${line}\n`)
+    .join("")
+
+/** Writes to standard error. Whoever closed it does not want to read, and that ends no login. */
+const stderr = Effect.map(
+  Stdio.Stdio,
+  (stdio) => (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stderr()))
+)
+
+const secondsLeft = (expiresAt: DateTime.Utc) =>
+  Effect.map(Clock.currentTimeMillis, (now) => Math.max(0, Math.ceil((DateTime.toEpochMillis(expiresAt) - now) / 1000)))
+
+const minutes = (seconds: number) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")} minutes`
+
+const eraseLine = "\r\u001b[K"
+
+/** A URI in full and in ASCII: cutting it would break it, and other scripts can look like another host. */
+const printableUri = (uri: string) => (/^[\u0021-\u007e]*$/.test(uri) ? uri : (URL.parse(uri)?.href ?? printable(uri)))
+
+/** JSON escapes what a terminal obeys below U+0020; the rest of what {@link printable} strips is escaped here. */
+const event = (fields: Readonly<Record<string, string | number | undefined>>) =>
+  JSON.stringify(fields).replace(
+    /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  ) + "\n"
