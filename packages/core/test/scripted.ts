@@ -3,8 +3,10 @@
  *
  *     const { layer, requests } = scripted({ ...provider, [metadata.token_endpoint]: [status(503), json({ … })] })
  */
-import { Clock, Effect, Layer } from "effect"
+import { Clock, Effect, Fiber, Layer } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
+import { TestClock } from "effect/testing"
+import type { AuthError } from "keyfob"
 
 export const issuer = "https://id.example"
 
@@ -108,3 +110,20 @@ export const scripted = (script: Readonly<Record<string, Reply | ReadonlyArray<R
     to: (url: string): ReadonlyArray<Recorded> => requests.filter((request) => request.url === url)
   }
 }
+
+/** What an error is, in one word: `ProviderUnavailable.TimedOut`. */
+export const named = (error: AuthError) => `${error._tag}.${error.reason}`
+
+// Bodies are read in microtasks and crypto in threads: a turn of the event loop lets them come in.
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+
+/** Runs an effect to its end while the test's clock moves on by itself, in steps of a tenth of a second. */
+export const inTime = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const fiber = yield* Effect.forkChild(effect)
+  for (;;) {
+    yield* turn
+    yield* turn
+    if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
+    yield* TestClock.adjust("100 millis")
+  }
+})

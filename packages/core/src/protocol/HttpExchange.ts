@@ -184,10 +184,13 @@ const neverSent = new Set([
   "UND_ERR_CONNECT_TIMEOUT"
 ])
 
+// The handshake failed. Trouble with a record comes later, perhaps in the middle of the answer.
+const noHandshake = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_(SSL|TLS)_\w*(HANDSHAKE|PROTOCOL|VERSION|UNRECOGNIZED_NAME)/
+
 const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint, host: string) => {
   const code = causeCode(error.reason.cause)
   const unsent =
-    code !== undefined && (neverSent.has(code) || /CERT|SELF_SIGNED|^ERR_TLS|^ERR_SSL|UNABLE_TO_/.test(code))
+    code !== undefined && (neverSent.has(code) || noHandshake.test(code))
   return new ProviderUnavailable({
     reason: unsent ? "Unreachable" : "AnswerLost",
     endpoint,
