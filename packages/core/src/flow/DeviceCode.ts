@@ -1,9 +1,10 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { LoginFailed } from "../AuthError.ts"
+import { adviceOf, LoginFailed } from "../AuthError.ts"
 import * as DeviceAuthorization from "../protocol/DeviceAuthorization.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import { grant, type Granted } from "../protocol/TokenEndpoint.ts"
@@ -40,18 +41,20 @@ const poll = Effect.fnUntraced(function* (
     client_id: client.clientId
   }
   let interval = device.interval * 1000
+  let pause = interval
   let lostInARow = 0
   for (;;) {
-    // RFC 8628 section 3.5 asks for an exponential backoff where a poll got no answer.
-    const pause = Math.max(interval, Math.min(interval * 2 ** lostInARow, 60_000))
     const left = deadline - (yield* Clock.currentTimeMillis)
     yield* Effect.sleep(Math.max(0, Math.min(pause, left)))
     if (pause >= left) return yield* new LoginFailed({ reason: "Expired", issuer })
     const result = yield* Effect.result(grant(client, form, { scopes, repeat: "once" }))
     if (Result.isSuccess(result)) return result.success
     const error = result.failure
-    if (error._tag === "ProviderUnavailable") {
-      lostInARow++
+    const { retry } = adviceOf(error)
+    if (retry === "retry" || retry === "wait") {
+      // RFC 8628 section 3.5 asks for an exponential backoff where a poll got no answer.
+      const backoff = Math.min(Math.max(interval, 1000) * 2 ** ++lostInARow, 60_000)
+      pause = Math.max(interval, backoff, "retryAfter" in error ? Duration.toMillis(error.retryAfter ?? 0) : 0)
       continue
     }
     lostInARow = 0
@@ -69,5 +72,6 @@ const poll = Effect.fnUntraced(function* (
       default:
         return yield* error
     }
+    pause = interval
   }
 })

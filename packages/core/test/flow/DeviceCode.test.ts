@@ -3,6 +3,7 @@ import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CredentialStore, DeviceCode, type DeviceCodePrompt, Login, UserPrompt } from "keyfob"
 import {
+  answer,
   broken,
   hanging,
   issuer,
@@ -243,6 +244,44 @@ describe("DeviceCode", () => {
       const { fiber, shown } = yield* begin([], { device: { verification_uri: "http://id.example/activate" } })
       assert.deepInclude(yield* Effect.flip(Fiber.join(fiber)), { _tag: "AnswerRejected", reason: "InsecureEndpoint" })
       assert.lengthOf(shown, 0)
+    })
+  )
+
+  it.effect.each([
+    ["half an answer", answer('{"access_tok', { headers: { "content-type": "application/json" } })],
+    ["a sign-in page of the network", answer("<html>", { headers: { "content-type": "text/html" } })]
+  ] as const)("R8 a poll that meets %s is repeated too", ([, trouble]) =>
+    Effect.gen(function* () {
+      const { fiber, polledAt } = yield* begin([trouble, granted])
+      yield* seconds(15)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(polledAt(), [5, 15])
+    })
+  )
+
+  it.effect("R8 Retry-After is waited for, within the deadline", () =>
+    Effect.gen(function* () {
+      const { fiber, polledAt } = yield* begin([status(429, { "retry-after": "40" }), pending, granted])
+      yield* seconds(50)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(polledAt(), [5, 45, 50])
+      const late = yield* begin([status(503, { "retry-after": "3600" })])
+      yield* TestClock.adjust("10 minutes")
+      assert.deepInclude(yield* Effect.flip(Fiber.join(late.fiber)), { _tag: "LoginFailed", reason: "Expired" })
+      assert.lengthOf(late.polledAt(), 1)
+    })
+  )
+
+  it.effect("an interval of 0 is no reason to hammer a provider that does not answer (A-62)", () =>
+    Effect.gen(function* () {
+      const { polledAt } = yield* begin(
+        [broken("ECONNREFUSED"), broken("ECONNREFUSED"), broken("ECONNREFUSED"), granted],
+        {
+          device: { interval: 0 }
+        }
+      )
+      yield* seconds(14)
+      assert.deepStrictEqual(polledAt(), [0, 2, 6, 14])
     })
   )
 })
