@@ -15,7 +15,7 @@ export interface Environment {
   /** `KEYFOB_NON_INTERACTIVE`, else whether `CI` is set to anything that does not mean no. */
   readonly nonInteractive: boolean | undefined
   /** False where `NO_COLOR` is set or `TERM` is `dumb`: the terminal is not to be sent escape sequences. */
-  readonly color: false | undefined
+  readonly color: boolean | undefined
   /** `KEYFOB_CA_FILE`, else `SSL_CERT_FILE`. */
   readonly caFile: string | undefined
   /** `KEYFOB_CLIENT_SECRET` */

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { ConfigurationInvalid } from "keyfob"
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
+import { errno } from "../errno.ts"
 import { isTable, parse, type Table } from "./TomlDocument.ts"
 
 /** A file as it was found. */
@@ -19,7 +20,7 @@ export interface TomlFile {
 export const read = Effect.fnUntraced(function* (
   path: string
 ): Effect.fn.Return<TomlFile | undefined, ConfigurationInvalid> {
-  const found = yield* Effect.try({ try: () => bytesAndMode(path), catch: codeOf }).pipe(
+  const found = yield* Effect.try({ try: () => bytesAndMode(path), catch: errno }).pipe(
     Effect.catchIf(
       (code) => code === "ENOENT",
       () => Effect.succeed(undefined)
@@ -45,8 +46,6 @@ const bytesAndMode = (path: string) => {
     closeSync(file)
   }
 }
-
-const codeOf = (cause: unknown) => (cause instanceof Error && "code" in cause ? String(cause.code) : String(cause))
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
 

@@ -1,0 +1,107 @@
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import { ConfigurationInvalid } from "keyfob"
+import { readFileSync } from "node:fs"
+import { errno } from "./errno.ts"
+
+/**
+ * HTTP for a command: through the proxies of the environment (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`, each in capitals
+ * or not), trusting the certificates of `caFile` (PEM) besides the usual roots, and never following a redirect.
+ *
+ * A request to a loopback address passes a proxy only if that is on this machine too: it may be plain http, secrets and
+ * all, because it does not leave the machine.
+ *
+ * What it takes is loaded with the first request. Fails with `ConfigurationInvalid`, before any request, where a proxy is
+ * no URL or `caFile` holds no certificate.
+ */
+export const layer = (options: { readonly caFile?: string | undefined } = {}) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.gen(function* () {
+      const route = yield* proxies
+      const certificates = options.caFile === undefined ? undefined : yield* readCertificates(options.caFile)
+      const scope = yield* Effect.scope
+      const client = yield* connected(route, certificates).pipe(
+        Scope.provide(scope),
+        Effect.uninterruptible,
+        Effect.cached
+      )
+      // Not `HttpClient.make`: the inner client already makes the span and the abort signal of a request.
+      return HttpClient.makeWith<HttpClientError, never, HttpClientError, never>(
+        Effect.flatMap((request) => Effect.flatMap(client, (inner) => inner.execute(request))),
+        Effect.succeed
+      )
+    })
+  )
+
+interface Route {
+  readonly httpProxy: string
+  readonly httpsProxy: string
+  readonly noProxy: string
+}
+
+const connected = Effect.fnUntraced(function* (route: Route, certificates: string | undefined) {
+  const [{ Dispatcher, makeUndici }, { EnvHttpProxyAgent }, tls] = yield* Effect.promise(() =>
+    Promise.all([
+      import("@effect/platform-node/NodeHttpClient"),
+      import("@effect/platform-node/Undici"),
+      import("node:tls")
+    ])
+  )
+  const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
+  const agent = yield* Effect.acquireRelease(
+    Effect.sync(() => new EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })),
+    (agent) => Effect.promise(() => agent.destroy())
+  )
+  return yield* Effect.provideService(makeUndici, Dispatcher, agent)
+})
+
+const variable = (name: string) =>
+  Config.String(name.toLowerCase()).pipe(
+    Config.orElse(() => Config.String(name)),
+    Config.withDefault("")
+  )
+
+const proxy = Effect.fnUntraced(function* (name: string) {
+  const value = yield* variable(name)
+  if (value === "") return undefined
+  const url = URL.parse(value.includes("://") ? value : `http://${value}`)
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    // The value may have a password in it.
+    return yield* invalid(`${name} is no proxy's URL; expected something like http://proxy.example.com:3128`)
+  }
+  return url
+})
+
+// Never absent, since undici would look into the process's environment itself.
+const proxies: Effect.Effect<Route, ConfigurationInvalid> = Effect.gen(function* () {
+  const http = yield* proxy("HTTP_PROXY")
+  const https = yield* proxy("HTTPS_PROXY")
+  const noProxy = yield* variable("NO_PROXY")
+  const staysHere = [http, https].every((url) => url === undefined || isLoopback(url.hostname))
+  return {
+    httpProxy: http?.href ?? "",
+    httpsProxy: https?.href ?? "",
+    noProxy: staysHere ? noProxy : `${noProxy},localhost,127.0.0.1,[::1]`
+  }
+}).pipe(Effect.catchTag("ConfigError", () => invalid("the proxy settings of the environment cannot be read")))
+
+const isLoopback = (hostname: string) => /^(?:(?:.*\.)?localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
+
+/** The form alone is checked: what is in it is the first connection's business, since every start of a command comes here. */
+const readCertificates = Effect.fnUntraced(function* (file: string) {
+  const text = yield* Effect.try({
+    try: () => readFileSync(file, "utf8"),
+    catch: (cause) => invalid(`the CA file ${file} cannot be read (${errno(cause)})`)
+  })
+  if (!/^-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/m.test(text)) {
+    return yield* invalid(`the CA file ${file} holds no certificate in PEM form`)
+  }
+  return text
+})
+
+const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
