@@ -56,8 +56,8 @@ export interface Expected {
   readonly jwks: Jwks
   /** Equal to `iss`, character for character. */
   readonly issuer: string
-  /** Among `aud`. */
-  readonly audience: string
+  /** Among `aud`; of a list any one. */
+  readonly audience: string | ReadonlyArray<string>
   readonly algorithms?: ReadonlyArray<Algorithm>
 }
 
@@ -83,7 +83,7 @@ export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("
  */
 export const verifyIdToken = Effect.fn("keyfob.verifyIdToken")(function* (
   idToken: Redacted.Redacted,
-  expected: Expected & { readonly nonce?: string; readonly accessToken?: Redacted.Redacted }
+  expected: Expected & { readonly audience: string; readonly nonce?: string; readonly accessToken?: Redacted.Redacted }
 ): Effect.fn.Return<Claims & { readonly sub: string }, TokenRejected | ProviderUnavailable | AnswerRejected> {
   const reject = rejecting("ID token")
   const claims = yield* verifyAs("ID token", idToken, expected)
@@ -128,7 +128,8 @@ const verifyAs = Effect.fnUntraced(function* (
   )
   if (claims.iss !== expected.issuer) return yield* reject("Issuer", printable(claims.iss))
   const audiences = typeof claims.aud === "string" ? [claims.aud] : claims.aud
-  if (!audiences.includes(expected.audience)) return yield* reject("Audience", printable(audiences.join(", ")))
+  const allowed = typeof expected.audience === "string" ? [expected.audience] : expected.audience
+  if (!audiences.some((audience) => allowed.includes(audience))) return yield* reject("Audience", printable(audiences.join(", ")))
   const now = (yield* Clock.currentTimeMillis) / 1000
   const tolerance = Duration.toSeconds(yield* ClockTolerance)
   if (now >= claims.exp + tolerance) return yield* reject("Expired", instant(claims.exp))
@@ -143,26 +144,33 @@ const claimNamed = (error: Schema.SchemaError) => /\["(\w{1,20})"\]/.exec(error.
 const instant = (seconds: number) =>
   Math.abs(seconds) < 8.64e12 ? new Date(seconds * 1000).toISOString() : "out of range"
 
-/** Signature only, and with it the header: jose never looks at `jwk`, `jku` or `x5u` and refuses unknown `crit`. */
+/** Signature only, and with it the header: jose never looks at `jwk`, `jku` or `x5u` and refuses all of `crit` but `b64`. */
 const verifySignature = (
   token: TokenRejected["token"],
   jwt: string,
   keys: JSONWebKeySet,
   algorithms: ReadonlyArray<string>
 ): Effect.Effect<Uint8Array, TokenRejected> => {
-  const options = { algorithms: [...algorithms] }
+  // Whatever a caller without types asks for, a public key never serves as an HMAC secret.
+  const options = { algorithms: asymmetric.filter((algorithm) => algorithms.includes(algorithm)) }
+  const payloadWith = async (key: Parameters<typeof compactVerify>[1]) => {
+    const { payload, protectedHeader } = await compactVerify(jwt, key, options)
+    // RFC 7797 section 7
+    if (protectedHeader.b64 === false) throw new errors.JWSInvalid("the payload of a JWT must be encoded")
+    return payload
+  }
   return Effect.tryPromise({
     try: async () => {
       try {
-        return (await compactVerify(jwt, createLocalJWKSet(keys), options)).payload
+        return await payloadWith(createLocalJWKSet(keys))
       } catch (error) {
         if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
         // A token without `kid` may fit several keys (RFC 7517 section 4.5 leaves it optional): any one of them counts.
         for await (const key of error) {
           try {
-            return (await compactVerify(jwt, key, options)).payload
-          } catch (inner) {
-            if (!(inner instanceof errors.JWSSignatureVerificationFailed)) throw inner
+            return await payloadWith(key)
+          } catch {
+            // Not this key: its signature differs, or the key itself is unusable.
           }
         }
         throw new errors.JWSSignatureVerificationFailed()
@@ -173,11 +181,11 @@ const verifySignature = (
 }
 
 const refusal = (error: unknown): TokenRejected["reason"] => {
-  if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported) return "Algorithm"
+  if (error instanceof errors.JOSEAlgNotAllowed) return "Algorithm"
   if (error instanceof errors.JWKSNoMatchingKey) return "UnknownKey"
   if (error instanceof errors.JWSSignatureVerificationFailed) return "Signature"
-  // What remains is a broken JWS, or a key that does not fit its algorithm (a plain TypeError).
-  return error instanceof errors.JWSInvalid ? "Malformed" : "Signature"
+  // What remains is a broken JWS, an unknown `crit`, or a key that does not fit its algorithm (a plain TypeError).
+  return error instanceof errors.JWSInvalid || error instanceof errors.JOSENotSupported ? "Malformed" : "Signature"
 }
 
 /** The left half of the access token's hash (OpenID Connect Core section 3.1.3.6). */
