@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Redacted, Schema } from "effect"
+import { AccessToken, Credential, CredentialKey, RefreshPolicy } from "keyfob"
+import { credential, person, withoutRefreshToken } from "./given.ts"
+
+const minute = 60_000
+const keyOf = (account: string) => CredentialKey.make({ ...person.key, account })
+
+const lasting = (lifetime: number, account = "default", issuedAt = 0) =>
+  credential(1, {
+    key: keyOf(account),
+    issuedAt: DateTime.makeUnsafe(issuedAt),
+    token: AccessToken.make({
+      value: Redacted.make("access"),
+      type: "Bearer",
+      expiresAt: DateTime.makeUnsafe(issuedAt + lifetime),
+      scopes: []
+    })
+  })
+const endless = credential(1, {
+  token: AccessToken.make({ value: Redacted.make("access"), type: "Bearer", scopes: [] })
+})
+const dueIn = (one: Credential) => (RefreshPolicy.dueAt(one)?.epochMilliseconds ?? 0) - one.issuedAt.epochMilliseconds
+
+const Lifetime = Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: 400 * 24 * 60 * minute }))
+const Instant = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4_000_000_000_000 }))
+const Name = Schema.NonEmptyString
+
+describe("RefreshPolicy", () => {
+  it.prop(
+    "a token is due before its end and after half its life",
+    { Lifetime, Instant, Name },
+    ({ Instant, Lifetime, Name }) => {
+      const due = dueIn(lasting(Lifetime, Name, Instant))
+      assert.isBelow(due, Lifetime)
+      assert.isAtLeast(due, Math.floor(Lifetime / 2))
+    }
+  )
+
+  it.prop(
+    "the margin is a tenth of the lifetime and at most a minute, with up to a fifth of it on top",
+    { Lifetime, Name },
+    ({ Lifetime, Name }) => {
+      const margin = Math.min(Lifetime / 10, minute)
+      const before = Lifetime - dueIn(lasting(Lifetime, Name))
+      assert.isAtLeast(before, margin)
+      assert.isAtMost(before, Math.ceil(margin * 1.2) + 1)
+    }
+  )
+
+  it.prop(
+    "the same credential always has the same point, whenever it was issued",
+    { Lifetime, Instant, Name },
+    ({ Instant, Lifetime, Name }) => {
+      assert.strictEqual(dueIn(lasting(Lifetime, Name)), dueIn(lasting(Lifetime, Name)))
+      assert.closeTo(dueIn(lasting(Lifetime, Name, Instant)), dueIn(lasting(Lifetime, Name)), 1)
+    }
+  )
+
+  it("a thousand credentials of one lifetime are not due at one moment", () => {
+    const points = Array.from({ length: 1000 }, (_, n) => dueIn(lasting(60 * minute, `account ${n}`)))
+    assert.isAbove(new Set(points).size, 900)
+    assert.isAbove(Math.max(...points) - Math.min(...points), 11_000)
+  })
+
+  it.prop("fresh until it is due, never after", { Lifetime, Name }, ({ Lifetime, Name }) => {
+    const one = lasting(Lifetime, Name)
+    const due = dueIn(one)
+    assert.isTrue(RefreshPolicy.isFresh(one, due - 1))
+    assert.isFalse(RefreshPolicy.isFresh(one, due))
+    assert.isFalse(RefreshPolicy.isFresh(one, Lifetime))
+  })
+
+  it("X-27 an hour's token with 2 s left is not fresh, with 100 s left it is", () => {
+    const one = lasting(60 * minute)
+    assert.isFalse(RefreshPolicy.isFresh(one, 60 * minute - 2_000))
+    assert.isTrue(RefreshPolicy.isFresh(one, 60 * minute - 100_000))
+  })
+
+  it.prop(
+    "whoever asks for more validity than there is left does not get it",
+    { Lifetime, Name, asked: Lifetime },
+    ({ asked, Lifetime, Name }) => {
+      const one = lasting(Lifetime, Name)
+      const possible = Math.min(asked, Lifetime * 0.9)
+      const fresh = (at: number) => RefreshPolicy.isFresh(one, at, Duration.millis(asked))
+      assert.isTrue(fresh(0))
+      assert.isFalse(fresh(Math.ceil(Lifetime - possible)))
+    }
+  )
+
+  it.prop(
+    "more validity than any token has: content with one in the first tenth of its life",
+    { Lifetime },
+    ({ Lifetime }) => {
+      const one = lasting(Lifetime * 10)
+      const fresh = (at: number) => RefreshPolicy.isFresh(one, at, Duration.infinity)
+      assert.isTrue(fresh(Lifetime - 1))
+      assert.isFalse(fresh(Lifetime + 1))
+    }
+  )
+
+  it.each([2, 5, 500])("even a lifetime of %i ms is served and ends", (lifetime) => {
+    const one = lasting(lifetime)
+    assert.isTrue(RefreshPolicy.isFresh(one, 0))
+    assert.isFalse(RefreshPolicy.isFresh(one, lifetime))
+  })
+
+  it.each([0, -5000])("a lifetime of %i ms is over when it comes", (lifetime) => {
+    assert.isFalse(RefreshPolicy.isFresh(lasting(lifetime), 0))
+  })
+
+  it("a token without a known end is never due", () => {
+    assert.isUndefined(RefreshPolicy.dueAt(endless))
+    assert.isTrue(RefreshPolicy.isFresh(endless, 4_000_000_000_000, Duration.days(1)))
+  })
+
+  it("what the provider ended is never fresh", () => {
+    assert.isFalse(RefreshPolicy.isFresh(credential(1, { refused: true }), 0))
+    assert.isFalse(RefreshPolicy.isFresh(Credential.make({ ...endless, refused: true }), 0))
+  })
+
+  it.each([
+    ["fresh", credential(), 0, "authenticated"],
+    ["due, with a refresh token", credential(), 59.5 * minute, "refreshable"],
+    ["over, with a refresh token", credential(), 61 * minute, "refreshable"],
+    ["due, without one", withoutRefreshToken(credential()), 59.5 * minute, "authenticated"],
+    ["over, without one", withoutRefreshToken(credential()), 60 * minute, "login_required"],
+    [
+      "over, a machine's",
+      withoutRefreshToken(credential(1, { key: CredentialKey.make({ ...person.key, subject: "client" }) })),
+      61 * minute,
+      "refreshable"
+    ],
+    ["ended by the provider", credential(1, { refused: true }), 0, "login_required"]
+  ] as const)("status of a credential that is %s", (_, one, now, status) => {
+    assert.strictEqual(RefreshPolicy.statusOf(one, now), status)
+  })
+})
