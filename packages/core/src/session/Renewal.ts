@@ -38,6 +38,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
   if (refreshToken === undefined) {
     return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
   }
+  yield* client.endpoint("token") // a provider that cannot be discovered has not spent anything: no mark for that
   const unfinished = credential.spending === credential.generation
   if (!unfinished) yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
   const form = {

@@ -428,4 +428,18 @@ describe("Renewal", () => {
       })
     )
   })
+
+  it.effect("a provider that cannot be discovered is not one that may have spent the token: no mark", () => {
+    const store = observed()
+    const { layer, sent } = staged(store, { [openIdLocation]: hanging, [metadata.token_endpoint]: [] })
+    return Effect.gen(function* () {
+      yield* due()
+      const { token } = yield* source()
+      const fiber = yield* Effect.forkChild(Effect.flip(token))
+      yield* Effect.repeat(TestClock.adjust("1 second"), { times: 90 })
+      assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProviderUnavailable", endpoint: "discovery" })
+      assert.lengthOf(sent(), 0)
+      assert.isNull((yield* kept())?.spending)
+    }).pipe(Effect.provide(layer))
+  })
 })
