@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import jsQR from "jsqr"
+import jsqr from "jsqr"
 import * as QrCode from "../src/QrCode.ts"
 
 const scale = 4
@@ -31,7 +31,7 @@ const scan = (
   inversionAttempts: "dontInvert" | "attemptBoth" = "dontInvert"
 ) => {
   const { data, height, width } = photograph(lines, shade)
-  return jsQR(data, width, height, { inversionAttempts })?.data
+  return jsqr.default(data, width, height, { inversionAttempts })?.data
 }
 
 const uris = [

@@ -8,6 +8,8 @@ import { complaintOf, OAuthSettings, type ProviderSettings } from "./ProviderSet
 import { dotted, isTable, lineOf, type Table } from "./TomlDocument.ts"
 import * as TomlFile from "./TomlFile.ts"
 
+export { isOpen } from "./TomlFile.ts"
+
 /** What `config.toml` says. */
 export interface Configuration {
   readonly path: string

@@ -114,31 +114,36 @@ export const setProvider = Effect.fnUntraced(function* (
  * Fails with `ConfigurationInvalid` where the file is malformed, cannot be written, or is written in a way that the
  * change would have to disturb.
  */
-export const apply = Effect.fn("ConfigurationEdit.apply")(
-  function* (path: string, ...changes: ReadonlyArray<Change>) {
-    const fs = yield* FileSystem.FileSystem
-    const { dirname } = yield* Path.Path
-    const durable = yield* DurableFile.make
-    const leases = yield* FileLease.make
-    const target = yield* targetOf(path)
+export const apply = Effect.fn("ConfigurationEdit.apply")(function* (
+  path: string,
+  ...changes: ReadonlyArray<Change>
+): Effect.fn.Return<void, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> {
+  const cannotWrite = (why: string | undefined) => invalid(`${path} cannot be written (${why})`)
+  yield* write(path, changes).pipe(
+    Effect.scoped,
+    Effect.catchTags({
+      PlatformError: (error) => cannotWrite(errnoOf(error)),
+      StoreFailed: (error) => cannotWrite(error.detail)
+    })
+  )
+})
 
-    // A change that changes nothing needs no place to write.
-    if ((yield* plan(path, target, changes)) === undefined) return
-    yield* durable.makeDirectory(dirname(target))
-    const lease = yield* leases.acquire(`${target}.lock`)
-    const planned = yield* plan(path, target, changes)
-    if (planned === undefined) return
-    yield* durable.replace(target, planned.text, lease.check)
-    if (planned.mode !== 0o600) yield* fs.chmod(target, planned.mode)
-  },
-  Effect.scoped,
-  (effect, path) =>
-    Effect.mapError(effect, (error) =>
-      error._tag === "ConfigurationInvalid"
-        ? error
-        : invalid(`${path} cannot be written (${error._tag === "StoreFailed" ? error.detail : errnoOf(error)})`)
-    )
-)
+const write = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<Change>) {
+  const fs = yield* FileSystem.FileSystem
+  const { dirname } = yield* Path.Path
+  const durable = yield* DurableFile.make
+  const leases = yield* FileLease.make
+  const target = yield* targetOf(path)
+
+  // A change that changes nothing needs no place to write.
+  if ((yield* plan(path, target, changes)) === undefined) return
+  yield* durable.makeDirectory(dirname(target))
+  const lease = yield* leases.acquire(`${target}.lock`)
+  const planned = yield* plan(path, target, changes)
+  if (planned === undefined) return
+  yield* durable.replace(target, planned.text, lease.check)
+  if (planned.mode !== 0o600) yield* fs.chmod(target, planned.mode)
+})
 
 /** The file as the changes make it, or `undefined` where they leave it as it is. */
 const plan = Effect.fnUntraced(function* (path: string, target: string, changes: ReadonlyArray<Change>) {
