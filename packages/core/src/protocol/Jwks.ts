@@ -29,29 +29,31 @@ const coolDown = minute / 2
 export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jwks> =>
   Effect.sync(() => {
     const flight = Semaphore.makeUnsafe(1)
-    const held = Ref.makeUnsafe(Option.none<{ keys: JSONWebKeySet; fetchedAt: number; freshUntil: number }>())
+    const held = Ref.makeUnsafe(Option.none<{ keys: JSONWebKeySet; freshUntil: number }>())
     const lastTry = Ref.makeUnsafe(Number.NEGATIVE_INFINITY)
 
-    const fetch = Effect.fn("keyfob.jwks")(function* () {
-      const now = yield* Clock.currentTimeMillis
-      yield* Ref.set(lastTry, now)
-      const answer = yield* send(http, "jwks", HttpClientRequest.get(uri), "idempotent")
-      if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
-      const document = yield* objectOf(answer)
-      const set = yield* Effect.mapError(Schema.decodeUnknownEffect(KeySet)(document), () =>
-        malformed(answer, "not a JWK set")
-      )
-      const keys = set.keys.filter(
-        (key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc"
-      )
-      const next = {
-        keys: { keys } as JSONWebKeySet, // jose checks each key's members when it imports the one it needs
-        fetchedAt: now,
-        freshUntil: now + timeToLive(answer.headers["cache-control"])
-      }
-      yield* Ref.set(held, Option.some(next))
-      return next.keys
-    })
+    const fetch = Effect.fn("keyfob.jwks")(
+      function* () {
+        const now = yield* Clock.currentTimeMillis
+        const answer = yield* send(http, "jwks", HttpClientRequest.get(uri), "idempotent")
+        if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
+        const document = yield* objectOf(answer)
+        const set = yield* Effect.mapError(Schema.decodeUnknownEffect(KeySet)(document), () =>
+          malformed(answer, "not a JWK set")
+        )
+        const keys = set.keys.filter(
+          (key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc"
+        )
+        const next = {
+          keys: { keys } as JSONWebKeySet, // jose checks each key's members when it imports the one it needs
+          freshUntil: now + timeToLive(answer.headers["cache-control"])
+        }
+        yield* Ref.set(held, Option.some(next))
+        return next.keys
+      },
+      // Counted from the end: an attempt may itself take longer than the cool-down.
+      Effect.ensuring(Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.set(lastTry, now)))
+    )
 
     /** The old keys if there are any, when fetching fails. */
     const orOld = Effect.catch((error: ProviderUnavailable | AnswerRejected) =>
@@ -65,26 +67,22 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
       )
     )
 
-    const keys = flight.withPermit(
+    /** What serves without asking: any keys while the last attempt is not long ago, and fresh ones where they will do. */
+    const atHand = (freshWillDo: boolean) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const current = yield* Ref.get(held)
-        const fresh = Option.isSome(current) && now < current.value.freshUntil
-        const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
-        return fresh || resting ? current.value.keys : yield* orOld(fetch())
+        const resting = now < (yield* Ref.get(lastTry)) + coolDown
+        return Option.filter(yield* Ref.get(held), ({ freshUntil }) => resting || (freshWillDo && now < freshUntil))
       })
-    )
 
-    const refetched = flight.withPermit(
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const current = yield* Ref.get(held)
-        const resting = Option.isSome(current) && now < (yield* Ref.get(lastTry)) + coolDown
-        return resting ? current.value.keys : yield* orOld(fetch())
-      })
-    )
+    /** Nobody waits for a fetch of others while there are keys at hand. */
+    const orFetched = (found: ReturnType<typeof atHand>) => {
+      const orElse = <E>(otherwise: Effect.Effect<JSONWebKeySet, E>) =>
+        Effect.flatMap(found, Option.match({ onNone: () => otherwise, onSome: ({ keys }) => Effect.succeed(keys) }))
+      return orElse(flight.withPermit(orElse(orOld(fetch()))))
+    }
 
-    return { keys, refetched }
+    return { keys: orFetched(atHand(true)), refetched: orFetched(atHand(false)) }
   })
 
 /** Milliseconds to keep an answer (RFC 9111): its `max-age` within 1 minute to 1 day; 10 minutes where it says nothing. */

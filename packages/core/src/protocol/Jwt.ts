@@ -129,7 +129,8 @@ const verifyAs = Effect.fnUntraced(function* (
   if (claims.iss !== expected.issuer) return yield* reject("Issuer", printable(claims.iss))
   const audiences = typeof claims.aud === "string" ? [claims.aud] : claims.aud
   const allowed = typeof expected.audience === "string" ? [expected.audience] : expected.audience
-  if (!audiences.some((audience) => allowed.includes(audience))) return yield* reject("Audience", printable(audiences.join(", ")))
+  if (!audiences.some((audience) => allowed.includes(audience)))
+    return yield* reject("Audience", printable(audiences.join(", ")))
   const now = (yield* Clock.currentTimeMillis) / 1000
   const tolerance = Duration.toSeconds(yield* ClockTolerance)
   if (now >= claims.exp + tolerance) return yield* reject("Expired", instant(claims.exp))

@@ -399,7 +399,7 @@ describe("Jwt.verify: claims", () => {
       yield* at(now)
       const error = yield* Effect.flip(verify({ iss: "\u001b[2Jhttps://evil\u202e" }))
       assert.strictEqual(named(error), "TokenRejected.Issuer")
-      assert.notMatch(error.message, /[\u0000-\u001f\u202e]/)
+      for (const escape of ["\u001b", "\u202e"]) assert.notInclude(error.message, escape)
     })
   )
 
