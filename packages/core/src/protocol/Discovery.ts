@@ -28,6 +28,8 @@ export const ProviderMetadata = Schema.Struct({
 export type ProviderMetadata = typeof ProviderMetadata.Type
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+// Wider: every other way to say "this machine" (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.5.2).
+const thisMachine = /^(.*\.)?localhost\.?$|^(127|0)(\.\d{1,3}){3}$|^\[::(1|ffff:(7f|0:).*)?\]$/
 
 /** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
 export const isSecure = (url: URL) =>
@@ -36,17 +38,13 @@ export const isSecure = (url: URL) =>
   url.password === "" &&
   url.hash === ""
 
-/** Checks an issuer as somebody configured it (RFC 8414 section 2: no query, no fragment). */
+/**
+ * Checks an issuer as somebody configured it (RFC 8414 section 2: no query, no fragment). What a URL parser would mend
+ * (blanks, backslashes, missing slashes) is no issuer: it is compared character for character later.
+ */
 export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInvalid> => {
-  const url = URL.parse(issuer)
-  if (
-    url === null ||
-    url.hostname === "" ||
-    url.search !== "" ||
-    url.hash !== "" ||
-    url.username !== "" ||
-    url.password !== ""
-  ) {
+  const url = /^[a-z]+:\/\/[^\s\p{C}\\?#]+$/iu.test(issuer) ? URL.parse(issuer) : null
+  if (url === null || url.hostname === "" || url.username !== "" || url.password !== "") {
     return Effect.fail(
       new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) })
     )
@@ -56,7 +54,8 @@ export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInv
     : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `issuer ${url.href}` }))
 }
 
-const withoutUserInfo = (text: string) => text.replace(/\/\/[^/@]*@/, "//")
+// Not by the rules of URLs: what stands before an @ may be a password, wherever a mistake has put the slashes.
+const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")
 
 /**
  * Reads the provider's metadata from `/.well-known/openid-configuration` behind the issuer, else from
@@ -74,7 +73,7 @@ export const discover = Effect.fn("keyfob.discover")(function* (
   yield* Effect.annotateCurrentSpan({ issuer })
   const path = url.pathname.replace(/\/$/, "")
   const get = (location: string) =>
-    send(http, "discovery", HttpClientRequest.get(new URL(location, url.origin)), "idempotent")
+    send(http, "discovery", HttpClientRequest.get(`${url.origin}${location}`), "idempotent")
   const openId = yield* get(`${path}/.well-known/openid-configuration`)
   const answer =
     openId.status === 200 && openId.json !== undefined
@@ -110,7 +109,7 @@ const checkEndpoints = Effect.fnUntraced(function* (metadata: ProviderMetadata, 
   for (const [name, value] of Object.entries(metadata)) {
     if (typeof value !== "string" || name === "issuer") continue
     const url = URL.parse(value)
-    if (url === null || !isSecure(url) || (loopback.test(url.hostname) && !loopback.test(issuer.hostname))) {
+    if (url === null || !isSecure(url) || (thisMachine.test(url.hostname) && !loopback.test(issuer.hostname))) {
       return yield* new AnswerRejected({
         reason: "InsecureEndpoint",
         endpoint: "discovery",
