@@ -6,16 +6,19 @@ import * as Layer from "effect/Layer"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { type DeviceCodePrompt, printable, UserPrompt } from "keyfob"
+import { terminalColor } from "./config/Environment.ts"
 import * as QrCode from "./QrCode.ts"
 
 /**
  * Sentences for a person. On a terminal also a QR code, and with `color` (the terminal takes escape sequences) the time
- * that is left, kept up to date in one line that goes away with the login.
+ * that is left, kept up to date in one line that goes away with the login. `color` is what `NO_COLOR` and `TERM` allow,
+ * unless it is said.
  */
-export const layer = (options: { readonly color: boolean }) =>
+export const layer = (options: { readonly color?: boolean } = {}) =>
   Layer.effect(
     UserPrompt,
     Effect.gen(function* () {
+      const color = options.color ?? (yield* terminalColor)
       const write = yield* stderr
       const onTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
       const countdown = Effect.fnUntraced(function* (expiresAt: DateTime.Utc) {
@@ -30,13 +33,12 @@ export const layer = (options: { readonly color: boolean }) =>
         deviceCode: Effect.fnUntraced(function* (prompt) {
           yield* write(instructions(prompt))
           if (onTerminal) {
-            const code = yield* QrCode.lines(
-              printableUri(prompt.verificationUriComplete ?? prompt.verificationUri),
-              options
-            )
+            const code = yield* QrCode.lines(printableUri(prompt.verificationUriComplete ?? prompt.verificationUri), {
+              color
+            })
             yield* write(code.map((line) => `${line}\n`).join(""))
           }
-          yield* onTerminal && options.color
+          yield* onTerminal && color
             ? countdown(prompt.expiresAt)
             : write(`The code is good for ${minutes(yield* secondsLeft(prompt.expiresAt))}.\n`)
         })

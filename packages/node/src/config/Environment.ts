@@ -15,7 +15,7 @@ export interface Environment {
   /** `KEYFOB_NON_INTERACTIVE`, else whether `CI` is set to anything that does not mean no. */
   readonly nonInteractive: boolean | undefined
   /** False where `NO_COLOR` is set or `TERM` is `dumb`: the terminal is not to be sent escape sequences. */
-  readonly color: boolean | undefined
+  readonly color: boolean
   /** `KEYFOB_CA_FILE`, else `SSL_CERT_FILE`. */
   readonly caFile: string | undefined
   /** `KEYFOB_CLIENT_SECRET` */
@@ -33,8 +33,6 @@ const Variables = Config.all({
   output: text("KEYFOB_OUTPUT"),
   nonInteractive: text("KEYFOB_NON_INTERACTIVE"),
   ci: text("CI"),
-  noColor: text("NO_COLOR"),
-  term: text("TERM"),
   caFile: text("KEYFOB_CA_FILE"),
   sslCertFile: text("SSL_CERT_FILE"),
   clientSecret: secret("KEYFOB_CLIENT_SECRET"),
@@ -65,6 +63,12 @@ const textOrJson = Effect.fnUntraced(function* (
   return value === "text" || value === "json" ? value : yield* invalid("KEYFOB_OUTPUT is neither text nor json")
 })
 
+/** Whether escape sequences are welcome: `NO_COLOR` and `TERM=dumb` say that they are not. */
+export const terminalColor: Effect.Effect<boolean> = Config.all({ noColor: text("NO_COLOR"), term: text("TERM") }).pipe(
+  Effect.map(({ noColor, term }) => noColor === undefined && term !== "dumb"),
+  Effect.orElseSucceed(() => true)
+)
+
 /** Reads the environment through the current `ConfigProvider`. A value that means nothing is `ConfigurationInvalid`. */
 export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen(function* () {
   const set = yield* Variables
@@ -80,7 +84,7 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
           set.ci === undefined
           ? undefined
           : (wordOf(set.ci) ?? true),
-    color: set.noColor !== undefined || set.term === "dumb" ? false : undefined,
+    color: yield* terminalColor,
     caFile: caFile === undefined ? undefined : yield* expandHome(caFile),
     clientSecret: set.clientSecret,
     privateKey: set.privateKey

@@ -26,7 +26,7 @@ it.effect("reads every variable", () =>
       configFile: "/home/ada/k.toml",
       output: "json",
       nonInteractive: true,
-      color: undefined,
+      color: true,
       caFile: "/home/ada/ca.pem"
     })
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
@@ -37,7 +37,7 @@ it.effect("reads every variable", () =>
 it.effect("empty counts as absent", () =>
   Effect.gen(function* () {
     const names = ["CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE", "CLIENT_SECRET", "PRIVATE_KEY"]
-    const environment = yield* readFrom({ ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])), CI: "" })
+    const { color: _, ...environment } = yield* readFrom({ ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])), CI: "" })
     assert.deepStrictEqual([...new Set(Object.values(environment))], [undefined])
   })
 )
@@ -62,9 +62,9 @@ it.effect.each<readonly [Record<string, string>, boolean]>([
   })
 )
 
-it.effect.each<readonly [Record<string, string>, false | undefined]>([
+it.effect.each<readonly [Record<string, string>, boolean]>([
   [{ NO_COLOR: "1" }, false],
-  [{ NO_COLOR: "", TERM: "xterm" }, undefined],
+  [{ NO_COLOR: "", TERM: "xterm" }, true],
   [{ TERM: "dumb" }, false]
 ])("%j means color: %s", ([env, expected]) =>
   Effect.gen(function* () {
