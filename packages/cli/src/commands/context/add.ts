@@ -1,0 +1,37 @@
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { printable } from "keyfob"
+import { answer } from "../../output.ts"
+import * as providerFlags from "../../providerFlags.ts"
+import { remember, rememberContext } from "../../remember.ts"
+import * as workspace from "../../workspace.ts"
+
+export const add = Command.make(
+  "add",
+  {
+    name: Argument.String("name").pipe(Argument.withDescription("The context; it need not be there yet")),
+    provider: Argument.String("provider").pipe(
+      Argument.withDescription("The provider's name; default: default"),
+      Argument.optional
+    ),
+    ...providerFlags.flags
+  },
+  Effect.fnUntraced(function* ({ name: context, provider, ...flags }) {
+    const opened = yield* workspace.open
+    const name = Option.getOrElse(provider, () => "default")
+    if (!providerFlags.areGiven(flags) && Option.isNone(provider)) {
+      yield* rememberContext(opened, context)
+      return yield* answer({ context }, () => `There is a context ${printable(context)}.`)
+    }
+    const before = opened.configuration.contexts.get(context)?.providers.get(name)
+    const settings = yield* providerFlags.settings(flags, before?.type === "oauth" ? before : undefined)
+    yield* remember(opened, { context, name, settings })
+    yield* answer(
+      { context, provider: name },
+      () =>
+        `Context ${printable(context)} has ${printable(name)}; sign in: ${workspace.commandFor(opened, "login", { context, name })}`
+    )
+  })
+).pipe(Command.withDescription("Add a provider to a context, or change what the flags say of it"))

@@ -1,0 +1,57 @@
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { printable } from "keyfob"
+import { answer, stringify } from "../../output.ts"
+import * as workspace from "../../workspace.ts"
+
+export const show = Command.make(
+  "show",
+  {
+    name: Argument.String("name").pipe(
+      Argument.withDescription("A context; default: the current one"),
+      Argument.optional
+    )
+  },
+  Effect.fnUntraced(function* ({ name }) {
+    const opened = yield* workspace.open
+    const context = Option.getOrElse(name, () => opened.context)
+    yield* workspace.known(opened, context)
+    const providers = (yield* workspace.providers(opened, context)).map(shown)
+    yield* answer({ context, current: context === opened.context, providers }, () =>
+      [`context ${printable(context)}`, ...providers.map(paragraph)].join("\n\n")
+    )
+  })
+).pipe(Command.withDescription("A context's providers and their settings, without secrets"))
+
+/** As in config.toml, but that a secret is only said to be there. Other types' tables stay closed: only they know their secrets. */
+const shown = ({ name, settings }: workspace.Configured): Readonly<Record<string, unknown>> =>
+  settings.type === "other"
+    ? { provider: name, type: settings.typeName }
+    : {
+        provider: name,
+        type: settings.type,
+        issuer: settings.issuer,
+        client_id: settings.clientId,
+        client_auth: settings.clientAuth,
+        has_client_secret: settings.clientSecret === undefined ? undefined : true,
+        scopes: settings.scopes,
+        audience: settings.audience,
+        resource: settings.resource,
+        flow: settings.flow ?? "auto",
+        store: settings.store ?? "file",
+        redirect_port: settings.redirectPort,
+        params: settings.params,
+        endpoints: settings.endpoints
+      }
+
+const paragraph = ({ provider, ...settings }: Readonly<Record<string, unknown>>) =>
+  [
+    printable(String(provider)),
+    ...Object.entries(settings).flatMap(([key, value]) =>
+      value === undefined
+        ? []
+        : [`  ${key.padEnd(18)}${typeof value === "string" ? printable(value) : stringify(value)}`]
+    )
+  ].join("\n")

@@ -1,0 +1,143 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import {
+  type ConfigurationInvalid,
+  type Credential,
+  CredentialStore,
+  LoginRequired,
+  printable,
+  RefreshPolicy
+} from "keyfob"
+import { Failure } from "../failure.ts"
+import { answer, event, note } from "../output.ts"
+import { isMachine, type Provider, resolve, withRemedy } from "../provider.ts"
+import * as providerFlags from "../providerFlags.ts"
+import { remember } from "../remember.ts"
+import * as secret from "../secret.ts"
+import * as store from "../store.ts"
+import * as target from "../target.ts"
+import { accountJson, accountText } from "../text/account.ts"
+import { iso, relative } from "../text/time.ts"
+import * as workspace from "../workspace.ts"
+
+export const login = Command.make(
+  "login",
+  {
+    provider: target.argument,
+    ...providerFlags.flags,
+    ...secret.flags,
+    save: Flag.Boolean("save").pipe(
+      Flag.withDescription("Remember the provider in the configuration file"),
+      Flag.withDefault(true)
+    ),
+    force: Flag.Boolean("force").pipe(
+      Flag.withoutNegation,
+      Flag.withDescription("Sign in again although somebody is signed in"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function* (flags) {
+    const opened = yield* workspace.open
+    const outside = yield* secret.read(flags, opened.globals)
+    const name = Option.getOrUndefined(flags.provider)
+    const signIn = Effect.fnUntraced(function* (configured: workspace.Configured, named: boolean) {
+      const provider = yield* resolve(configured, { secret: outside, named })
+      return yield* signedIn(opened, provider, flags.force).pipe(withRemedy(opened, provider))
+    })
+    if (!providerFlags.areGiven(flags)) {
+      const asked = yield* workspace.providersNamed(opened, name).pipe(howToAdd)
+      const results = yield* Effect.forEach(asked, (configured) => signIn(configured, asked.length === 1))
+      const [first] = results
+      return yield* answer(
+        name !== undefined && first !== undefined ? first.json : results.map(({ json }) => json),
+        () => results.map(({ text }) => text).join("\n")
+      )
+    }
+    const configured = yield* described(opened, name, flags)
+    const { json, text } = yield* signIn(configured, true)
+    if (flags.save) yield* remember(opened, configured)
+    yield* answer(json, () => text)
+  })
+).pipe(Command.withDescription("Sign in; with --issuer and --client-id to a provider that is not configured yet"))
+
+/** The provider the flags describe: a new one, or a configured one that is changed where they say so. */
+const described = Effect.fnUntraced(function* (
+  { configuration, context }: workspace.Workspace,
+  asked: string | undefined,
+  flags: providerFlags.Given
+) {
+  const known = configuration.contexts.get(context)?.providers
+  const [only] = known?.size === 1 ? known.keys() : []
+  const name = asked ?? (Option.isNone(flags.issuer) ? only : undefined) ?? "default"
+  const before = known?.get(name)
+  const settings = yield* providerFlags.settings(flags, before?.type === "oauth" ? before : undefined)
+  return { context, name, settings }
+})
+
+const howToAdd = <A, R>(effect: Effect.Effect<A, ConfigurationInvalid, R>) =>
+  Effect.mapError(effect, (error) =>
+    error.reason === "MissingValue"
+      ? new Failure({ error, remedy: "Name one: keyfob login NAME --issuer URL --client-id ID" })
+      : error
+  )
+
+/** The provider's credential: the one that is there if it still serves, else a new one. */
+const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provider: Provider, force: boolean) {
+  const { globals } = opened
+  const describe = describer(provider)
+  return yield* Effect.gen(function* () {
+    const { get } = yield* CredentialStore
+    // A damaged credential is no reason not to sign in: the store keeps it aside.
+    const stored = yield* Effect.catchIf(
+      get(provider.key),
+      ({ reason }) => reason === "Corrupt",
+      () => Effect.succeedNone
+    )
+    const now = yield* Clock.currentTimeMillis
+    if (!force && Option.isSome(stored) && serves(stored.value, now)) {
+      yield* note(`already signed in to ${printable(provider.name)}; --force signs in again`)
+      return describe(stored.value, "already_signed_in", now)
+    }
+    if (globals.nonInteractive && !isMachine(provider.settings)) {
+      const { account, issuer } = provider.key
+      return yield* new Failure({
+        error: new LoginRequired({ reason: "NoCredential", issuer, account }),
+        remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}`
+      })
+    }
+    const online = yield* Effect.promise(() => import("../online.ts"))
+    const credential = yield* online.login(provider, globals)
+    if (!isMachine(provider.settings)) yield* event({ event: "authorized" })
+    return describe(credential, "signed_in", yield* Clock.currentTimeMillis)
+  }).pipe(Effect.provide(store.layer(opened, provider)))
+})
+
+/** Whether a login would bring nothing new. A machine's is as good as its token: another costs nobody anything. */
+const serves = (credential: Credential, now: number) => {
+  const status = RefreshPolicy.statusOf(credential, now)
+  return status === "authenticated" || (status === "refreshable" && credential.key.subject === "user")
+}
+
+const describer =
+  (provider: Provider) => (credential: Credential, outcome: "signed_in" | "already_signed_in", now: number) => {
+    const { account, refreshToken, token } = credential
+    const who = accountText(account)
+    const end = token.expiresAt === undefined ? "" : `, the token ends ${relative(token.expiresAt, now)}`
+    const refreshable = refreshToken !== undefined || credential.key.subject === "client"
+    return {
+      json: {
+        context: provider.context,
+        provider: provider.name,
+        outcome,
+        account: accountJson(account),
+        scopes: token.scopes,
+        expires_at: iso(token.expiresAt),
+        refreshable,
+        store: store.nameOf(provider)
+      },
+      text: `Signed in to ${printable(provider.name)}${who === "" ? "" : ` as ${who}`}${end}${refreshable ? " and is renewed by itself" : ""}.`
+    }
+  }

@@ -1,0 +1,133 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { type AuthError, CredentialStore, printable, RefreshPolicy } from "keyfob"
+import { type Failure, reportOf } from "../failure.ts"
+import { answer } from "../output.ts"
+import { resolve, withRemedy } from "../provider.ts"
+import * as store from "../store.ts"
+import * as target from "../target.ts"
+import { accountJson, accountText } from "../text/account.ts"
+import { table } from "../text/table.ts"
+import { iso, relative } from "../text/time.ts"
+import * as workspace from "../workspace.ts"
+
+export const status = Command.make(
+  "status",
+  {
+    provider: target.argument,
+    all: Flag.Boolean("all").pipe(
+      Flag.withoutNegation,
+      Flag.withDescription("The providers of every context"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(function* ({ all, provider }) {
+    const opened = yield* workspace.open
+    const named = Option.isSome(provider)
+    const asked = named
+      ? [yield* workspace.provider(opened, provider.value)]
+      : all
+        ? (yield* Effect.forEach(opened.configuration.contexts.keys(), (name) =>
+            workspace.providers(opened, name)
+          )).flat()
+        : yield* workspace.providers(opened)
+    const now = yield* Clock.currentTimeMillis
+    const rows = yield* Effect.forEach(asked, (configured) =>
+      standing(opened, configured, now).pipe(
+        // One that cannot be read hides nothing of the others.
+        Effect.catch((error): Effect.Effect<Row, Failure> =>
+          named ? Effect.fail(error) : Effect.succeed(unreadable(opened, configured, error))
+        )
+      )
+    )
+    yield* answer(
+      rows.map(({ json }) => json),
+      () =>
+        rows.length === 0 ? "No provider is configured: keyfob login --issuer URL --client-id ID" : textOf(rows, all)
+    )
+  })
+).pipe(Command.withDescription("What is signed in, until when, kept where; talks to nobody"))
+
+/** Where one provider stands, from what is stored alone. */
+const standing = Effect.fnUntraced(
+  function* (
+    opened: workspace.Workspace,
+    configured: workspace.Configured,
+    now: number
+  ): Effect.fn.Return<Row, AuthError | Failure, FileSystem.FileSystem | Path.Path> {
+    const provider = yield* resolve(configured, { secret: undefined, named: false })
+    const { name, stored } = yield* Effect.gen(function* () {
+      const { get, name } = yield* CredentialStore
+      return { name, stored: Option.getOrUndefined(yield* get(provider.key)) }
+    }).pipe(Effect.provide(store.layer(opened, provider)))
+    const { token } = stored ?? {}
+    const status = stored === undefined ? "login_required" : RefreshPolicy.statusOf(stored, now)
+    return {
+      cells: [
+        status,
+        accountText(stored?.account),
+        token === undefined ? "" : token.expiresAt === undefined ? "no end" : relative(token.expiresAt, now),
+        name
+      ],
+      json: {
+        ...headOf(opened, configured),
+        status,
+        account: accountJson(stored?.account),
+        scopes: token?.scopes,
+        expires_at: iso(token?.expiresAt),
+        refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.dueAt(stored)),
+        refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
+        store: name
+      }
+    }
+  },
+  (effect, opened, configured) => withRemedy(opened, configured)(effect)
+)
+
+const unreadable = (opened: workspace.Workspace, configured: workspace.Configured, error: Failure): Row => ({
+  cells: ["error", "", "", storeOf(configured)],
+  error: error.message,
+  json: {
+    ...headOf(opened, configured),
+    status: "error",
+    refreshable: false,
+    store: storeOf(configured),
+    error: reportOf(error).json
+  }
+})
+
+const headOf = ({ context: current }: workspace.Workspace, { context, name, settings }: workspace.Configured) => ({
+  context,
+  provider: name,
+  type: settings.type === "oauth" ? "oauth" : settings.typeName,
+  current: context === current
+})
+
+const storeOf = ({ settings }: workspace.Configured) => (settings.type === "oauth" ? store.nameOf({ settings }) : "")
+
+interface Row {
+  readonly cells: ReadonlyArray<string>
+  readonly json: ReturnType<typeof headOf> & { readonly status: string; readonly [name: string]: unknown }
+  readonly error?: string
+}
+
+const textOf = (rows: ReadonlyArray<Row>, withContext: boolean) => {
+  const names = ({ context, provider }: Row["json"]) =>
+    withContext ? [printable(context), printable(provider)] : [printable(provider)]
+  const head = [...(withContext ? ["CONTEXT"] : []), "PROVIDER", "STATUS", "ACCOUNT", "EXPIRES", "STORE"]
+  const failures = rows.flatMap(({ error, json }) =>
+    error === undefined ? [] : [`${names(json).join("/")}: ${error}`]
+  )
+  return [
+    table(
+      head,
+      rows.map(({ cells, json }) => [...names(json), ...cells])
+    ),
+    ...failures
+  ].join("\n")
+}

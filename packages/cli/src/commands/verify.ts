@@ -1,0 +1,60 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { UsageError } from "../failure.ts"
+import { tokenOf } from "../fresh.ts"
+import * as jwtArgument from "../jwtArgument.ts"
+import { answer, stringify } from "../output.ts"
+import * as secret from "../secret.ts"
+import * as workspace from "../workspace.ts"
+
+const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+export const verify = Command.make(
+  "verify",
+  {
+    token: jwtArgument.argument,
+    issuer: text("issuer", "URL", "Who must have issued it; default: the provider's issuer"),
+    audience: text("audience", "A", "Whom it must be for; default: the provider's audience, else its client id"),
+    provider: text("provider", "PROVIDER", "Whose stored token, issuer and audience"),
+    ...secret.flags
+  },
+  Effect.fnUntraced(function* (flags) {
+    const opened = yield* workspace.open
+    const jwt = yield* jwtArgument.read(
+      flags.token,
+      Effect.map(tokenOf(flags), ({ value }) => value)
+    )
+    const expected = yield* expectations(opened, flags)
+    const online = yield* Effect.promise(() => import("../online.ts"))
+    const claims = yield* online.verify(jwt, expected, opened.globals)
+    yield* answer(claims, () => stringify(claims, 2))
+  })
+).pipe(Command.withDescription("Verify a JWT: signature, issuer, audience, times"))
+
+const expectations = Effect.fnUntraced(function* (
+  opened: workspace.Workspace,
+  given: { readonly [name in "issuer" | "audience" | "provider"]: Option.Option<string> }
+) {
+  const issuer = Option.getOrUndefined(given.issuer)
+  const audience = Option.getOrUndefined(given.audience)
+  if (issuer !== undefined && audience !== undefined) return { issuer, audience }
+  if (issuer !== undefined && Option.isNone(given.provider)) {
+    return yield* new UsageError({
+      message: "--issuer needs --audience: whom must the token be for?",
+      remedy: "Give both, or name a provider that is configured"
+    })
+  }
+  const { settings } = yield* workspace.provider(opened, Option.getOrUndefined(given.provider))
+  const known = settings.type === "oauth" ? settings : undefined
+  const wanted = { issuer: issuer ?? known?.issuer, audience: audience ?? known?.audience ?? known?.clientId }
+  if (wanted.issuer === undefined || wanted.audience === undefined) {
+    return yield* new UsageError({
+      message: "a provider of this type says neither issuer nor audience",
+      remedy: "Give --issuer and --audience"
+    })
+  }
+  return { issuer: wanted.issuer, audience: wanted.audience }
+})

@@ -1,0 +1,25 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as CliError from "effect/cli/CliError"
+import * as Flag from "effect/cli/Flag"
+
+const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** A flag whose value reads like `90s`, `5m`, `2h`. */
+export const flag = (name: string) =>
+  Flag.String(name).pipe(
+    Flag.withMetavar("DURATION"),
+    Flag.mapEffect((text) => {
+      const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+      return amount === undefined || unit === undefined
+        ? Effect.fail(
+            new CliError.InvalidValue({
+              option: name,
+              value: text,
+              expected: "a duration like 90s, 5m or 2h",
+              kind: "flag"
+            })
+          )
+        : Effect.succeed(Duration.seconds(Number(amount) * (seconds[unit] ?? 1)))
+    })
+  )

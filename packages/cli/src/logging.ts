@@ -1,0 +1,33 @@
+/** Log lines for a person, on stderr: stdout belongs to the answer. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
+import { printable } from "keyfob"
+import type { OutputMode } from "./globals.ts"
+import { stringify } from "./output.ts"
+
+const names: Readonly<Record<string, string>> = { Warn: "warning" }
+
+/** Only text is shown: what else somebody logs may hold anything. */
+const textOf = (message: unknown) =>
+  (Array.isArray(message) ? message : [message])
+    .filter((part) => typeof part === "string")
+    .map(printable)
+    .join(" ")
+
+export const layer = (mode: OutputMode): Layer.Layer<never> =>
+  Layer.mergeAll(
+    Logger.layer([
+      Logger.make(({ logLevel, message }) => {
+        const event = names[logLevel] ?? logLevel.toLowerCase()
+        const text = textOf(message)
+        process.stderr.write(`${mode === "json" ? stringify({ event, message: text }) : `keyfob: ${event}: ${text}`}\n`)
+      })
+    ]),
+    Layer.succeed(References.MinimumLogLevel, "Warn")
+  )
+
+/** Warnings of the configuration. */
+export const warn = (messages: ReadonlyArray<string>) =>
+  Effect.forEach(messages, (message) => Effect.logWarning(message), { discard: true })

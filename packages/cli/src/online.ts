@@ -1,0 +1,144 @@
+/**
+ * Everything that talks to a provider. Loaded when a command first needs it: the HTTP stack and the flows take longer
+ * to start than a token that is fresh takes to print.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { HttpTransport, TerminalPrompt } from "@keyfob/node"
+import type * as Stdio from "effect/Stdio"
+import {
+  type AccessToken,
+  type AuthError,
+  ClientAuthentication,
+  ClientCredentials,
+  ConfigurationInvalid,
+  type Credential,
+  type CredentialStore,
+  DeviceCode,
+  type Flow,
+  Jwt,
+  Login,
+  Logout,
+  OAuthClient,
+  TokenSource,
+  Userinfo,
+  type UserPrompt
+} from "keyfob"
+import type { Globals } from "./globals.ts"
+import { flowOptions, notSupported, type Provider } from "./provider.ts"
+
+const http = ({ caFile }: Globals) => HttpTransport.layer({ caFile })
+
+const prompt = ({ color, output }: Globals) =>
+  output === "json"
+    ? TerminalPrompt.layerJson
+    : TerminalPrompt.layer({ color: color ?? (!process.env["NO_COLOR"] && process.env["TERM"] !== "dumb") })
+
+/** The client's authentication. A secret that is missing is found missing when it is needed. */
+const authentication = Effect.fnUntraced(function* ({ secret, settings }: Provider) {
+  const { clientAuth, flow } = settings
+  const method = clientAuth ?? (secret === undefined && flow !== "client_credentials" ? "none" : "secret")
+  if (method === "none") return ClientAuthentication.none
+  const found = secret ?? Redacted.make("")
+  if (Redacted.value(found) === "") {
+    return yield* new ConfigurationInvalid({
+      reason: "MissingValue",
+      detail:
+        "client secret (KEYFOB_CLIENT_SECRET, --client-secret-file, --client-secret-stdin, or client_secret in config.toml)"
+    })
+  }
+  switch (method) {
+    case "secret":
+      return ClientAuthentication.secret(found)
+    case "client_secret_basic":
+      return ClientAuthentication.secretBasic(found)
+    case "client_secret_post":
+      return ClientAuthentication.secretPost(found)
+    default:
+      return yield* notSupported(
+        `client authentication ${method}; this keyfob has none, client_secret_basic, client_secret_post`
+      )
+  }
+})
+
+const clientOptions = (provider: Provider) =>
+  Effect.map(authentication(provider), (authentication) => ({ ...flowOptions(provider), authentication }))
+
+/** `auto` is the device flow for now: the one that works wherever the person is. */
+const flowOf = Effect.fnUntraced(function* (
+  provider: Provider
+): Effect.fn.Return<Flow<UserPrompt>, ConfigurationInvalid> {
+  const options = yield* clientOptions(provider)
+  switch (provider.settings.flow ?? "auto") {
+    case "auto":
+    case "device":
+      return DeviceCode.make(options)
+    case "client_credentials":
+      return ClientCredentials.make(options)
+    case "browser":
+      return yield* notSupported("the browser flow is not built yet; use --flow device")
+    case "jwt_bearer":
+      return yield* notSupported("the jwt_bearer flow is not built yet; use --flow device or client_credentials")
+  }
+})
+
+/** Signs in now, whatever is there already. */
+export const login = Effect.fnUntraced(function* (
+  provider: Provider,
+  globals: Globals
+): Effect.fn.Return<Credential, AuthError, CredentialStore | Stdio.Stdio> {
+  const flow = yield* flowOf(provider)
+  return yield* Login.login(flow).pipe(Effect.provide(Layer.merge(http(globals), prompt(globals))))
+})
+
+/** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */
+export const logout = Effect.fnUntraced(function* (
+  provider: Provider,
+  credential: Credential,
+  globals: Globals,
+  options: { readonly revoke: boolean }
+): Effect.fn.Return<Logout.LogoutResult, AuthError, CredentialStore> {
+  const { clientId, issuer } = credential.key
+  const proof = yield* Effect.orElseSucceed(authentication(provider), () => ClientAuthentication.none)
+  const flow = { ...DeviceCode.make({ issuer, clientId, authentication: proof }), key: credential.key }
+  return yield* Logout.logout(flow, options).pipe(Effect.provide(http(globals)))
+})
+
+/** Uses the provider's token source. */
+export const withTokens = Effect.fnUntraced(function* <A>(
+  provider: Provider,
+  globals: Globals,
+  use: (source: TokenSource.TokenSource) => Effect.Effect<A, TokenSource.TokenError>
+): Effect.fn.Return<A, AuthError, CredentialStore> {
+  const flow = yield* flowOf(provider)
+  return yield* TokenSource.make(flow).pipe(Effect.flatMap(use), Effect.scoped, Effect.provide(http(globals)))
+})
+
+/** Asks the provider who the token is about. */
+export const userinfo = Effect.fnUntraced(function* (
+  provider: Provider,
+  globals: Globals,
+  token: AccessToken,
+  subject: string | undefined
+): Effect.fn.Return<Userinfo.Userinfo, AuthError> {
+  const options = yield* clientOptions(provider)
+  return yield* OAuthClient.make(options).pipe(
+    Effect.flatMap((client) => Userinfo.request(client, token, subject)),
+    Effect.provide(http(globals))
+  )
+})
+
+/** Verifies a JWT with the issuer's keys. */
+export const verify = Effect.fnUntraced(function* (
+  jwt: Redacted.Redacted,
+  expected: { readonly issuer: string; readonly audience: string },
+  globals: Globals
+): Effect.fn.Return<Jwt.Claims, AuthError> {
+  return yield* Effect.gen(function* () {
+    // Metadata and keys are public: the client's id is never sent.
+    const client = yield* OAuthClient.make({ issuer: expected.issuer, clientId: expected.audience })
+    const { issuer } = yield* client.metadata
+    return yield* Jwt.verify(jwt, { jwks: yield* client.jwks, issuer, audience: expected.audience })
+  }).pipe(Effect.provide(http(globals)))
+})

@@ -1,0 +1,47 @@
+/** Where a command's words go: the answer to stdout and nothing else there, all else to stderr. */
+import * as Effect from "effect/Effect"
+import { Globals, type OutputMode } from "./globals.ts"
+import type { Report } from "./failure.ts"
+
+/**
+ * Prints the answer: one JSON document, or text for a person.
+ *
+ * @param json times in it are ISO 8601 in UTC; a member that is `undefined` is left out
+ * @param text made of the same data, called when it is wanted
+ */
+export const answer = Effect.fnUntraced(function* (json: object, text: () => string) {
+  const { output } = yield* Globals
+  yield* write(process.stdout, output === "json" ? stringify(json) : text())
+})
+
+/** Something a person should know, beside the answer. With `-o json` an event line. */
+export const note = Effect.fnUntraced(function* (message: string) {
+  const { output } = yield* Globals
+  yield* write(process.stderr, output === "json" ? stringify({ event: "note", message }) : `keyfob: ${message}`)
+})
+
+/** What happened, for a program that watches: an event line with `-o json`, nothing in text. */
+export const event = Effect.fnUntraced(function* (fields: { readonly event: string; readonly [name: string]: string }) {
+  const { output } = yield* Globals
+  if (output === "json") yield* write(process.stderr, stringify(fields))
+})
+
+/** The last words of a command that failed. */
+export const complain = (mode: OutputMode, { json, message, remedy }: Report) =>
+  write(process.stderr, mode === "json" ? stringify({ error: json }) : `keyfob: ${message}\n        ${remedy}`)
+
+/** One line of JSON, or several for a person to read. Control characters a terminal would obey are escaped. */
+export const stringify = (json: unknown, indent?: number): string =>
+  JSON.stringify(json, undefined, indent).replace(
+    /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
+/**
+ * Writes a line (or several) and waits until it is out, so that the process may end. Somebody who stopped reading
+ * (`keyfob status | head -1`) has read enough: a broken pipe is no failure.
+ */
+export const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    stream.write(`${text}\n`, () => resume(Effect.void))
+  })

@@ -1,0 +1,81 @@
+/** From what is configured for a provider to what the library needs to know: where its credential is kept, and how it is obtained. */
+import * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type { OAuthSettings } from "@keyfob/node"
+import { type AuthError, adviceOf, ConfigurationInvalid, type CredentialKey, type FlowOptions, partsOf } from "keyfob"
+import { Failure } from "./failure.ts"
+import { commandFor, type Configured, type Workspace } from "./workspace.ts"
+
+/** A provider of a type this command serves, ready for use. */
+export interface Provider {
+  readonly context: string
+  readonly name: string
+  readonly settings: OAuthSettings
+  /** The client secret, if there is one: defaults < file < environment < flags. */
+  readonly secret: Redacted.Redacted | undefined
+  /** What the credential is kept under. */
+  readonly key: CredentialKey
+}
+
+/**
+ * The provider with the secret that is meant for it: a secret from outside the file goes to the provider that was named,
+ * or to those whose settings call for one. It must not reach another provider's endpoint.
+ */
+export const resolve = Effect.fnUntraced(function* (
+  { context, name, settings }: Configured,
+  outside: { readonly secret: Redacted.Redacted | undefined; readonly named: boolean }
+): Effect.fn.Return<Provider, ConfigurationInvalid> {
+  if (settings.type !== "oauth") {
+    return yield* notSupported(`provider ${name} is of type ${settings.typeName}; this keyfob knows oauth`)
+  }
+  if (Object.keys(settings.endpoints ?? {}).length > 0) {
+    return yield* notSupported(`provider ${name} names endpoints; this keyfob takes them from the discovery document`)
+  }
+  const meant = settings.clientAuth !== "none" && (outside.named || callsForSecret(settings))
+  const secret = meant ? (outside.secret ?? settings.clientSecret) : undefined
+  return { context, name, settings, secret, key: keyOf({ context, name, settings }) }
+})
+
+const callsForSecret = ({ clientAuth, flow }: OAuthSettings) =>
+  flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true
+
+/** What a flow is made from, without the client's authentication. */
+export const flowOptions = ({
+  context,
+  name,
+  settings
+}: Pick<Provider, "context" | "name" | "settings">): FlowOptions => {
+  const { audience, clientId, issuer, params, resource, scopes } = settings
+  return {
+    issuer,
+    clientId,
+    account: `${context}/${name}`,
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(resource === undefined ? {} : { resource }),
+    ...(params === undefined ? {} : { params })
+  }
+}
+
+const keyOf = (provider: Pick<Provider, "context" | "name" | "settings">) =>
+  partsOf(isMachine(provider.settings) ? "client" : "user", flowOptions(provider)).key
+
+/** Whether its flow needs nobody. */
+export const isMachine = ({ flow }: OAuthSettings) => flow === "client_credentials" || flow === "jwt_bearer"
+
+export const notSupported = (detail: string) => new ConfigurationInvalid({ reason: "NotSupported", detail })
+
+/** Remedies that name the command to run, for this provider. */
+export const withRemedy =
+  (workspace: Workspace, provider: Pick<Configured, "context" | "name">) =>
+  <A, E extends AuthError | Failure, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, Failure, R> =>
+    Effect.mapError(effect, (error: AuthError | Failure) =>
+      error._tag === "Failure"
+        ? error
+        : new Failure({
+            error,
+            remedy: adviceOf(error).remedy.replace(/keyfob (login|refresh)/, (_, command: string) =>
+              commandFor(workspace, command, provider)
+            )
+          })
+    )

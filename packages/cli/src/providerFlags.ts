@@ -1,0 +1,111 @@
+/** The flags that say what a provider is: `login` and `context add` have them. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Flag from "effect/cli/Flag"
+import { type OAuthSettings, Precedence } from "@keyfob/node"
+import { UsageError } from "./failure.ts"
+
+const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
+
+export const flags = {
+  issuer: text("issuer", "URL", "The provider's issuer URL"),
+  clientId: text("client-id", "ID", "The client id the provider gave"),
+  flow: Flag.Literals("flow", ["auto", "browser", "device", "client_credentials", "jwt_bearer"]).pipe(
+    Flag.withDescription("How to sign in"),
+    Flag.optional
+  ),
+  scope: Flag.String("scope").pipe(
+    Flag.withMetavar('"A B"'),
+    Flag.withDescription("The scopes to ask for"),
+    Flag.atLeast(0)
+  ),
+  audience: text("audience", "A", "The API the token is for, where the provider wants it so"),
+  resource: Flag.String("resource").pipe(
+    Flag.withMetavar("URI"),
+    Flag.withDescription("The API the token is for (RFC 8707); may be repeated"),
+    Flag.atLeast(0)
+  ),
+  clientAuth: Flag.Literals("client-auth", [
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth"
+  ]).pipe(Flag.withDescription("How the client proves who it is"), Flag.optional),
+  redirectPort: Flag.Int("redirect-port").pipe(
+    Flag.withMetavar("PORT"),
+    Flag.withDescription("The port of the redirect URI; 0 is any free one"),
+    Flag.filter(
+      (port) => port >= 0 && port <= 65_535,
+      () => "a port from 0 to 65535"
+    ),
+    Flag.optional
+  ),
+  param: Flag.KeyValuePair("param").pipe(
+    Flag.withDescription("A further request parameter, NAME=VALUE; may be repeated"),
+    Flag.optional
+  ),
+  endpoint: Flag.KeyValuePair("endpoint").pipe(
+    Flag.withDescription("An endpoint, NAME=URL, for a server without a discovery document; may be repeated"),
+    Flag.optional
+  ),
+  store: Flag.Literals("store", ["file", "keychain", "encrypted_file", "memory", "redis", "sql"]).pipe(
+    Flag.withDescription("Where to keep the credential"),
+    Flag.optional
+  )
+}
+
+export interface Given {
+  readonly issuer: Option.Option<string>
+  readonly clientId: Option.Option<string>
+  readonly flow: Option.Option<NonNullable<OAuthSettings["flow"]>>
+  readonly scope: ReadonlyArray<string>
+  readonly audience: Option.Option<string>
+  readonly resource: ReadonlyArray<string>
+  readonly clientAuth: Option.Option<NonNullable<OAuthSettings["clientAuth"]>>
+  readonly redirectPort: Option.Option<number>
+  readonly param: Option.Option<Readonly<Record<string, string>>>
+  readonly endpoint: Option.Option<Readonly<Record<string, string>>>
+  readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
+}
+
+/** What the flags say; silence is `undefined`. */
+const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
+  issuer: Option.getOrUndefined(given.issuer),
+  clientId: Option.getOrUndefined(given.clientId),
+  flow: Option.getOrUndefined(given.flow),
+  scopes:
+    given.scope.length === 0
+      ? undefined
+      : given.scope.flatMap((list) => list.split(/\s+/).filter((scope) => scope !== "")),
+  audience: Option.getOrUndefined(given.audience),
+  resource: given.resource.length === 0 ? undefined : given.resource,
+  clientAuth: Option.getOrUndefined(given.clientAuth),
+  redirectPort: Option.getOrUndefined(given.redirectPort),
+  params: Option.getOrUndefined(given.param),
+  endpoints: Option.getOrUndefined(given.endpoint),
+  store: Option.getOrUndefined(given.store)
+})
+
+/** Whether the flags say anything at all. */
+export const areGiven = (given: Given) => Object.values(spoken(given)).some((value) => value !== undefined)
+
+/** The settings that hold: what is configured, changed only where a flag says so. Without both, a usage error. */
+export const settings = Effect.fnUntraced(function* (
+  given: Given,
+  configured: OAuthSettings | undefined
+): Effect.fn.Return<OAuthSettings, UsageError> {
+  const said = spoken(given)
+  const issuer = said.issuer ?? configured?.issuer
+  const clientId = said.clientId ?? configured?.clientId
+  if (!issuer || !clientId) {
+    return yield* new UsageError({
+      message: "a provider that is not configured yet needs --issuer and --client-id",
+      remedy: "Give both, or add the provider to config.toml"
+    })
+  }
+  return Precedence.resolve<OAuthSettings>({ type: "oauth", issuer, clientId }, configured ?? {}, said)
+})

@@ -1,0 +1,108 @@
+/** The configuration a command works in: which file, which context, which providers. */
+import * as Effect from "effect/Effect"
+import { Configuration, Directories, type ProviderSettings } from "@keyfob/node"
+import { ConfigurationInvalid, printable } from "keyfob"
+import { Globals } from "./globals.ts"
+
+export interface Workspace {
+  readonly globals: Globals
+  readonly directories: Directories["Service"]
+  readonly configuration: Configuration.Configuration
+  /** The context that holds in this call. It need not be in the configuration yet. */
+  readonly context: string
+  /** The context that holds when a call names none. */
+  readonly current: string
+}
+
+/** A provider as it is configured. */
+export interface Configured {
+  readonly context: string
+  readonly name: string
+  readonly settings: ProviderSettings
+}
+
+export const open = Effect.gen(function* () {
+  const globals = yield* Globals
+  const directories = yield* Directories.make
+  const configuration = yield* Configuration.read(globals.configFile ?? directories.configFile)
+  for (const warning of configuration.warnings) yield* Effect.logWarning(warning)
+  const current = currentOf(configuration)
+  return { globals, directories, configuration, context: globals.context ?? current, current } satisfies Workspace
+})
+
+/** What {@link open} needs: the command line and the places for files. */
+export type Services = Effect.Services<typeof open>
+
+/** What the file says, else the only context there is, else `default`. */
+const currentOf = ({ contexts, currentContext }: Configuration.Configuration) => {
+  const [only, ...others] = contexts.keys()
+  return currentContext ?? (only !== undefined && others.length === 0 ? only : "default")
+}
+
+/** The providers of the context; an unknown context is one only where somebody named it. */
+export const providers = Effect.fnUntraced(function* (
+  workspace: Workspace,
+  context = workspace.context
+): Effect.fn.Return<ReadonlyArray<Configured>, ConfigurationInvalid> {
+  const found = workspace.configuration.contexts.get(context)
+  if (
+    found === undefined &&
+    (context === workspace.globals.context || context === workspace.configuration.currentContext)
+  ) {
+    return yield* unknown(`context ${printable(context)}`, workspace.configuration.contexts.keys())
+  }
+  return Array.from(found?.providers ?? [], ([name, settings]) => ({ context, name, settings }))
+})
+
+/** Fails unless the configuration has the context. */
+export const known = (workspace: Workspace, context: string): Effect.Effect<void, ConfigurationInvalid> =>
+  workspace.configuration.contexts.has(context)
+    ? Effect.void
+    : Effect.fail(unknown(`context ${printable(context)}`, workspace.configuration.contexts.keys()))
+
+/** The provider of that name; without a name the context's only one, or the one called `default`. */
+export const provider = Effect.fnUntraced(function* (
+  workspace: Workspace,
+  name: string | undefined
+): Effect.fn.Return<Configured, ConfigurationInvalid> {
+  const all = yield* providers(workspace)
+  const wanted = name ?? (all.length === 1 ? all[0]?.name : "default")
+  const found = all.find((one) => one.name === wanted)
+  if (found !== undefined) return found
+  if (all.length === 0) return yield* nothingConfigured(workspace)
+  const names = all.map((one) => one.name)
+  if (name === undefined) {
+    const detail = `say which provider; context ${printable(workspace.context)} has ${list(names)}`
+    return yield* new ConfigurationInvalid({ reason: "MissingValue", detail })
+  }
+  return yield* unknown(`provider ${printable(name)} in context ${printable(workspace.context)}`, names)
+})
+
+/** The provider of that name, or all of the context. */
+export const providersNamed = Effect.fnUntraced(function* (workspace: Workspace, name: string | undefined) {
+  if (name !== undefined) return [yield* provider(workspace, name)]
+  const all = yield* providers(workspace)
+  return all.length === 0 ? yield* nothingConfigured(workspace) : all
+})
+
+const unknown = (what: string, known: Iterable<string>) =>
+  new ConfigurationInvalid({ reason: "UnknownName", detail: `${what}; there is ${list([...known])}` })
+
+const nothingConfigured = ({ configuration, context }: Workspace) =>
+  new ConfigurationInvalid({
+    reason: "MissingValue",
+    detail: `context ${printable(context)} has no provider in ${configuration.path}`
+  })
+
+const list = (names: ReadonlyArray<string>) => (names.length === 0 ? "none" : names.map(printable).join(", "))
+
+/** How a person names a provider on the command line, where the call at hand may have named the context. */
+export const commandFor = (
+  workspace: Workspace,
+  command: string,
+  { context, name }: Pick<Configured, "context" | "name">
+) =>
+  ["keyfob", command, quoted(name), ...(context === workspace.current ? [] : ["--context", quoted(context)])].join(" ")
+
+/** As a shell wants it. */
+const quoted = (word: string) => (/^[\w.:@%+/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
