@@ -1,0 +1,527 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { AccessToken, ClientCredentials, Credential, DeviceCode, type FlowOptions, Login, TokenSource } from "keyfob"
+import { broken, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import { credential, gate, kept, machine, observed, source, storeFailed, textOf, tokens, write } from "./given.ts"
+
+/** A store and a provider that answers token requests so. */
+const scene = (replies: Reply | ReadonlyArray<Reply>) => {
+  const store = observed()
+  const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
+  return { store, http, sent: () => http.to(metadata.token_endpoint), layer: Layer.merge(store.layer, http.layer) }
+}
+
+const minutes = (count: number) => TestClock.setTime(count * 60_000)
+const due = 59.5 // minutes of the hour that `credential()` lives: due, but not over
+const over = 60
+const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(effect)
+    yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
+    return yield* Fiber.join(fiber)
+  })
+const herd = <A, E, R>(effect: Effect.Effect<A, E, R>, size = 1000) =>
+  Effect.all(
+    Array.from({ length: size }, () => effect),
+    { concurrency: "unbounded" }
+  )
+
+describe("TokenSource", () => {
+  it.effect("A-04 nothing stored: NoCredential at once, and nobody is asked", () => {
+    const { http, layer } = scene([])
+    return Effect.gen(function* () {
+      const { asks } = yield* source()
+      for (const ask of asks) {
+        assert.deepInclude(yield* Effect.flip(ask), {
+          _tag: "LoginRequired",
+          reason: "NoCredential",
+          issuer,
+          account: "default"
+        })
+      }
+      assert.lengthOf(http.requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect(
+    "A-02 a stored token that is not due: read once, then given from memory, and nobody is asked (law 10)",
+    () => {
+      const { http, layer, store } = scene([])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        store.journal.length = 0
+        const { text } = yield* source()
+        assert.deepStrictEqual(store.journal, [])
+        for (const _ of [1, 2, 3]) assert.strictEqual(yield* text, "access-1")
+        assert.deepStrictEqual(store.journal, ["get"])
+        assert.lengthOf(http.requests, 0)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("A-03 X-27 a token that is due is not given out: the next one is", () => {
+    const { layer } = scene([tokens(2)])
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const { text } = yield* source()
+      yield* minutes(58)
+      assert.strictEqual(yield* text, "access-1")
+      yield* minutes(due)
+      assert.strictEqual(yield* text, "access-2")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("A-07 what a login stores is found by a source that was there before it", () => {
+    const { http, layer } = scene([tokens(1)])
+    return Effect.gen(function* () {
+      const flow = machine
+      const { text } = yield* source(flow)
+      yield* Login.login(flow)
+      assert.strictEqual(yield* text, "access-1")
+      assert.lengthOf(http.to(metadata.token_endpoint), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("an unusable issuer is a typed error when the source is made", () => {
+    const { layer } = scene([])
+    return Effect.gen(function* () {
+      const make = TokenSource.make(ClientCredentials.make({ issuer: "http://id.example", clientId: "app" }))
+      assert.deepInclude(yield* Effect.flip(make), { _tag: "ConfigurationInvalid", reason: "InsecureUrl" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a store that cannot be read is a typed error, not a missing login", () => {
+    const { layer, store } = scene([])
+    return Effect.gen(function* () {
+      const { asks } = yield* source()
+      store.hooks.before = () => storeFailed("Corrupt")
+      for (const ask of asks) assert.deepInclude(yield* Effect.flip(ask), { _tag: "StoreFailed", reason: "Corrupt" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  describe("R2 one refresh for a thousand fibers (law 3)", () => {
+    it.effect("that ask for the token", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { text } = yield* source()
+        assert.deepStrictEqual([...new Set(yield* herd(text))], ["access-2"])
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("that ask for a renewal", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew, text } = yield* source()
+        yield* text
+        const outcomes = (yield* herd(renew)).map(({ credential, outcome }) => `${outcome} ${credential.generation}`)
+        assert.deepStrictEqual([...new Set(outcomes)].sort(), ["adopted 2", "renewed 2"])
+        assert.lengthOf(
+          outcomes.filter((outcome) => outcome === "renewed 2"),
+          1
+        )
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("whose token was refused", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renewedSince, token } = yield* source()
+        const refusedToken = yield* token
+        assert.deepStrictEqual([...new Set(yield* herd(textOf(renewedSince(refusedToken))))], ["access-2"])
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("that ask for all of these at once, of two sources on one store", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const [one, two] = [yield* source(), yield* source()]
+        const refusedToken = yield* one.token
+        yield* two.token
+        yield* minutes(over)
+        const asks = [
+          ...one.asks,
+          ...two.asks,
+          Effect.asVoid(one.renewedSince(refusedToken)),
+          Effect.asVoid(two.renewedSince(refusedToken))
+        ]
+        yield* herd(Effect.all(asks, { concurrency: "unbounded" }), 200)
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("of a machine without any token yet", () => {
+      const { layer, sent } = scene([tokens(1)])
+      return Effect.gen(function* () {
+        const { text } = yield* source(machine)
+        yield* herd(text)
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("renewedSince", () => {
+    it.effect("a token that is not the current one any more: the current one, and nobody is asked", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew, renewedSince, token } = yield* source()
+        const first = yield* token
+        yield* renew
+        assert.strictEqual(yield* textOf(renewedSince(first)), "access-2")
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("the current one: renewed though it is not due, or adopted where a sibling did it", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const [one, two] = [yield* source(), yield* source()]
+        const first = yield* one.token
+        yield* two.token
+        assert.strictEqual(yield* textOf(one.renewedSince(first)), "access-2")
+        assert.strictEqual(yield* textOf(two.renewedSince(first)), "access-2")
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("R2 two sources on one store", () => {
+    it.effect("the second adopts what the first renewed, when its own is due", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const [one, two] = [yield* source(), yield* source()]
+        yield* Effect.all([one.token, two.token])
+        yield* minutes(due)
+        assert.strictEqual(yield* one.text, "access-2")
+        assert.strictEqual(yield* two.text, "access-2")
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("renew adopts too, and then renews what it adopted", () => {
+      const { layer, sent } = scene([tokens(2), tokens(3)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const [one, two] = [yield* source(), yield* source()]
+        yield* Effect.all([one.token, two.token])
+        assert.strictEqual((yield* one.renew).outcome, "renewed")
+        assert.strictEqual((yield* two.renew).outcome, "adopted")
+        assert.strictEqual((yield* two.renew).outcome, "renewed")
+        assert.lengthOf(sent(), 2)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a source that has not looked yet renews, as somebody asked for it", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew } = yield* source()
+        assert.deepInclude(yield* renew, { outcome: "renewed" })
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("callers that give up", () => {
+    it.effect("X-01 an interrupted one does not lose the rotation", () =>
+      Effect.gen(function* () {
+        const answering = yield* gate
+        const { layer, sent } = scene([(request) => Effect.andThen(answering.pass, tokens(2)(request))])
+        yield* Effect.gen(function* () {
+          yield* write(credential())
+          yield* minutes(over)
+          const { text } = yield* source()
+          const caller = yield* Effect.forkChild(text)
+          yield* answering.arrived
+          yield* Fiber.interrupt(caller)
+          const next = yield* Effect.forkChild(text)
+          yield* answering.open
+          assert.strictEqual(yield* Fiber.join(next), "access-2")
+          assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2" })
+          assert.lengthOf(sent(), 1)
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("X-04 a slow save: waiters time out, there is no second rotation", () =>
+      Effect.gen(function* () {
+        const saving = yield* gate
+        const { layer, sent, store } = scene([tokens(2)])
+        store.hooks.before = (operation) => (operation === "write 2" ? saving.pass : Effect.void)
+        yield* Effect.gen(function* () {
+          yield* write(credential())
+          yield* minutes(over)
+          const { text } = yield* source()
+          const waiters = yield* Effect.forkChild(
+            Effect.all(
+              [1, 2, 3].map(() => Effect.exit(Effect.timeout(text, "2 seconds"))),
+              { concurrency: 3 }
+            )
+          )
+          yield* saving.arrived
+          yield* TestClock.adjust("2 seconds")
+          assert.isTrue((yield* Fiber.join(waiters)).every(Exit.isFailure))
+          yield* saving.open
+          assert.strictEqual(yield* text, "access-2")
+          assert.lengthOf(sent(), 1)
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("X-04 X-12 a scope that closes waits for the exchange and its save", () =>
+      Effect.gen(function* () {
+        const answering = yield* gate
+        const saving = yield* gate
+        const { layer, store } = scene([(request) => Effect.andThen(answering.pass, tokens(2)(request))])
+        store.hooks.before = (operation) => (operation === "write 2" ? saving.pass : Effect.void)
+        yield* Effect.gen(function* () {
+          yield* write(credential())
+          yield* minutes(over)
+          const scope = yield* Scope.make()
+          const { token } = yield* Scope.provide(source(), scope)
+          yield* Effect.forkChild(Effect.exit(token))
+          yield* answering.arrived
+          const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+          yield* answering.open
+          yield* saving.arrived
+          assert.isUndefined(closing.pollUnsafe())
+          yield* saving.open
+          yield* Fiber.join(closing)
+          assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2", spending: null })
+        }).pipe(Effect.provide(layer))
+      })
+    )
+  })
+
+  describe("R4 trouble that passes takes nothing away (law 2)", () => {
+    const troubles = [
+      ["503", status(503)],
+      ["429", status(429)],
+      ["429 with Retry-After", status(429, { "retry-after": "3600" })],
+      ["500", status(500)],
+      ["a reset", broken("ECONNRESET")],
+      ["no connection", broken("ENETUNREACH")],
+      ["a timeout", () => Effect.never]
+    ] as const
+
+    it.effect.each(troubles)(
+      "%s: the old token is served to its end; once the provider is back, the next one",
+      ([, trouble]) => {
+        let away = true
+        const { layer } = scene((request) => (away ? trouble : tokens(2))(request))
+        return Effect.gen(function* () {
+          yield* write(credential())
+          const { text, token } = yield* source()
+          yield* minutes(due)
+          assert.strictEqual(yield* patiently(text), "access-1")
+          yield* minutes(over)
+          assert.notStrictEqual((yield* patiently(Effect.flip(token)))._tag, "LoginRequired")
+          assert.strictEqual((yield* kept())?.refresh, "refresh-1")
+          away = false
+          yield* minutes(130)
+          assert.strictEqual(yield* patiently(text), "access-2")
+        }).pipe(Effect.provide(layer))
+      }
+    )
+
+    it.effect("a machine's old token is served too", () => {
+      const { layer } = scene([tokens(1), status(500), status(500), status(500), status(500)])
+      return Effect.gen(function* () {
+        const { text } = yield* source(machine)
+        assert.strictEqual(yield* text, "access-1")
+        yield* minutes(due)
+        assert.strictEqual(yield* patiently(text), "access-1")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("but not to whoever asks for more validity than it has left", () => {
+      const { layer } = scene(status(503))
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { tokenValidFor } = yield* source()
+        yield* minutes(50)
+        assert.strictEqual(yield* patiently(textOf(tokenValidFor(Duration.minutes(9)))), "access-1")
+        assert.deepInclude(yield* patiently(Effect.flip(tokenValidFor(Duration.minutes(20)))), {
+          _tag: "ProviderUnavailable"
+        })
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("A-20 a refusal that does not pass is told, though the old token still lives", () => {
+      const { layer } = scene([refused("invalid_client", 401)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { token } = yield* source()
+        yield* minutes(due)
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "ProviderRefused", reason: "InvalidClient" })
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a login meanwhile ends the waiting", () => {
+      const { layer } = scene([status(429, { "retry-after": "3600" })])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { text, token } = yield* source()
+        yield* minutes(over)
+        yield* Effect.flip(token)
+        yield* write(fresh(7, "access-login"))
+        assert.strictEqual(yield* text, "access-login")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("minValidity", () => {
+    it.effect("a token that lives long enough is given, else the next one", () => {
+      const { layer, sent } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { tokenValidFor } = yield* source()
+        yield* minutes(49)
+        assert.strictEqual(yield* textOf(tokenValidFor(Duration.minutes(10))), "access-1")
+        assert.lengthOf(sent(), 0)
+        yield* minutes(51)
+        assert.strictEqual(yield* textOf(tokenValidFor(Duration.minutes(10))), "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("more than a token's whole life: one exchange, not one for each call", () => {
+      const { layer, sent } = scene([tokens(2, { expires_in: 60 })])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { tokenValidFor } = yield* source()
+        for (const _ of [1, 2, 3]) assert.strictEqual(yield* textOf(tokenValidFor(Duration.minutes(10))), "access-2")
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("lifetimes", () => {
+    it.effect("expires_in absent and the token opaque: served until somebody refuses it", () => {
+      const { layer } = scene([tokens(2, { expires_in: undefined }), tokens(3)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { renewedSince, text, token } = yield* source()
+        assert.strictEqual(yield* text, "access-2")
+        yield* TestClock.adjust("365 days")
+        assert.strictEqual(yield* text, "access-2")
+        assert.strictEqual(yield* textOf(renewedSince(yield* token)), "access-3")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("B-01 expires_in absent and the token a JWT: its exp is taken for the end", () => {
+      const part = (claims: object) => btoa(JSON.stringify(claims)).replace(/=+$/, "")
+      const jwt = `${part({ alg: "RS256" })}.${part({ exp: 600 })}.c2ln`
+      const { layer } = scene([json({ access_token: jwt }), tokens(2)])
+      return Effect.gen(function* () {
+        const { text, token } = yield* source(machine)
+        assert.strictEqual((yield* token).expiresAt?.epochMilliseconds, 600_000)
+        yield* minutes(8)
+        assert.strictEqual(yield* text, jwt)
+        yield* minutes(9.5)
+        assert.strictEqual(yield* text, "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a very short life: renewed each time it is over, not in between", () => {
+      const { layer, sent } = scene([1, 2, 3].map((n) => tokens(n, { expires_in: 2 })))
+      return Effect.gen(function* () {
+        const { text } = yield* source(machine)
+        for (const second of [0, 1, 2, 3, 4]) {
+          yield* TestClock.setTime(second * 1000)
+          assert.strictEqual(yield* text, `access-${Math.floor(second / 2) + 1}`)
+        }
+        assert.lengthOf(sent(), 3)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("B-33 an access token that ended days ago with a refresh token: renewed, no login", () => {
+      const { layer } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* TestClock.setTime(14 * 24 * 3_600_000)
+        assert.strictEqual(yield* (yield* source()).text, "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("R15 nobody gets what was made for somebody else", () => {
+    const base = { issuer, clientId: "app", scopes: ["a"] }
+    const others: ReadonlyArray<readonly [string, FlowOptions]> = [
+      ["client", { ...base, clientId: "other" }],
+      ["account", { ...base, account: "other" }],
+      ["scopes", { ...base, scopes: ["a", "b"] }],
+      ["audience", { ...base, audience: "https://api.example" }],
+      ["resource", { ...base, resource: ["https://api.example"] }],
+      ["parameters", { ...base, params: { organization: "acme" } }],
+      ["issuer", { ...base, issuer: "https://other.example" }]
+    ]
+    it.effect.each(others)("another %s: asked for anew by a machine, NoCredential for a person", ([, other]) => {
+      const metadataOf = (issuer: string) =>
+        json(JSON.parse(JSON.stringify(metadata).replaceAll("https://id.example", issuer)))
+      const store = observed()
+      const http = scripted({
+        ...provider,
+        [metadata.token_endpoint]: [tokens(1), tokens(2)],
+        "https://other.example/.well-known/openid-configuration": metadataOf("https://other.example"),
+        "https://other.example/token": [tokens(2)]
+      })
+      return Effect.gen(function* () {
+        assert.strictEqual(yield* (yield* source(ClientCredentials.make(base))).text, "access-1")
+        assert.strictEqual(yield* (yield* source(ClientCredentials.make(other))).text, "access-2")
+        assert.strictEqual(yield* (yield* source(ClientCredentials.make(base))).text, "access-1")
+
+        yield* write(Credential.make({ ...credential(), key: DeviceCode.make(base).key }))
+        assert.strictEqual(yield* (yield* source(DeviceCode.make(base))).text, "access-1")
+        const error = yield* Effect.flip((yield* source(DeviceCode.make(other))).token)
+        assert.deepInclude(error, { _tag: "LoginRequired", reason: "NoCredential" })
+      }).pipe(Effect.provide(Layer.merge(store.layer, http.layer)))
+    })
+
+    it.effect("a machine and a person with equal settings do not share", () => {
+      const { layer } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(Credential.make({ ...credential(), key: DeviceCode.make(base).key }))
+        assert.strictEqual(yield* (yield* source(ClientCredentials.make(base))).text, "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("sessions that end", () => {
+    it.effect("A-24 the login that follows is found", () => {
+      const { layer } = scene([refused("invalid_grant")])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew, text } = yield* source()
+        yield* Effect.flip(renew)
+        yield* write(fresh(2, "access-login"))
+        assert.strictEqual(yield* text, "access-login")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+})
+
+/** A credential that is fresh for an hour from 70 minutes on. */
+const fresh = (generation: number, text: string) =>
+  Credential.make({
+    ...credential(generation),
+    issuedAt: DateTime.makeUnsafe(60 * 60_000),
+    token: AccessToken.make({
+      value: Redacted.make(text),
+      type: "Bearer",
+      expiresAt: DateTime.makeUnsafe(130 * 60_000),
+      scopes: []
+    })
+  })
