@@ -4,18 +4,18 @@ import { type AnswerRejected, ProviderRefused } from "../AuthError.ts"
 import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
 
 // RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2.
-const reasons: Readonly<Record<string, ProviderRefused["reason"]>> = {
-  invalid_client: "InvalidClient",
-  unauthorized_client: "UnauthorizedClient",
-  invalid_grant: "InvalidGrant",
-  invalid_scope: "InvalidScope",
-  invalid_target: "InvalidTarget",
-  invalid_request: "InvalidRequest",
-  unsupported_grant_type: "UnsupportedGrantType",
-  access_denied: "AccessDenied",
-  invalid_token: "InvalidToken",
-  insufficient_scope: "InsufficientScope"
-}
+const reasons = new Map<string, ProviderRefused["reason"]>([
+  ["invalid_client", "InvalidClient"],
+  ["unauthorized_client", "UnauthorizedClient"],
+  ["invalid_grant", "InvalidGrant"],
+  ["invalid_scope", "InvalidScope"],
+  ["invalid_target", "InvalidTarget"],
+  ["invalid_request", "InvalidRequest"],
+  ["unsupported_grant_type", "UnsupportedGrantType"],
+  ["access_denied", "AccessDenied"],
+  ["invalid_token", "InvalidToken"],
+  ["insufficient_scope", "InsufficientScope"]
+])
 
 /**
  * The refusal in an answer, if it is one: an error status, or (seen at some servers) an `error` inside a success.
@@ -25,7 +25,7 @@ export const refusalOf = (answer: Answer): ProviderRefused | undefined => {
   const error = answer.json?.["error"]
   if (answer.status < 400 && typeof error !== "string") return undefined
   const code = typeof error === "string" && /^[a-z][a-z_]{0,39}$/.test(error) ? error : undefined
-  const reason = code === undefined ? undefined : reasons[code]
+  const reason = code === undefined ? undefined : reasons.get(code)
   return new ProviderRefused({
     reason: reason ?? (code !== undefined ? "Other" : byStatus(answer)),
     endpoint: answer.endpoint,
