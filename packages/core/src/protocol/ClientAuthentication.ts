@@ -2,7 +2,7 @@ import * as Base64 from "effect/encoding/Base64"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { ConfigurationInvalid } from "../AuthError.ts"
+import { ConfigurationInvalid, printable } from "../AuthError.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 
 /** A secret, or where to read it from (read once, when the client is made). */
@@ -63,7 +63,7 @@ export const prove = (
     return Effect.fail(
       new ConfigurationInvalid({
         reason: "NotSupported",
-        detail: `client authentication ${method}; ${metadata.issuer} offers ${supported.join(", ")}`
+        detail: `client authentication ${method}; ${metadata.issuer} offers ${printable(supported.join(", "))}`
       })
     )
   }
