@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config, ConfigProvider, Effect, Redacted } from "effect"
+import { AccessToken, ClientAuthentication, OAuthClient } from "keyfob"
+import { inTime, issuer, json, metadata, named, openIdLocation, provider, scripted, status } from "../scripted.ts"
+import { asClient } from "./client.ts"
+
+const make = OAuthClient.make({ issuer, clientId: "app" })
+
+describe("OAuthClient", () => {
+  it.effect("reads the metadata at the first use and keeps it", () => {
+    const { layer, requests } = scripted(provider)
+    return Effect.gen(function* () {
+      const client = yield* make
+      assert.lengthOf(requests, 0)
+      assert.strictEqual(yield* client.endpoint("token"), metadata.token_endpoint)
+      assert.strictEqual(yield* client.endpoint("userinfo"), metadata.userinfo_endpoint)
+      assert.lengthOf(requests, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("callers at once share one discovery", () => {
+    const { layer, requests } = scripted({ [openIdLocation]: [json(metadata)] })
+    return Effect.gen(function* () {
+      const client = yield* make
+      yield* Effect.all([client.metadata, client.endpoint("token"), client.jwks, client.metadata], {
+        concurrency: "unbounded"
+      })
+      assert.lengthOf(requests, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-13 a discovery that failed is not kept", () => {
+    const { layer } = scripted({ [openIdLocation]: [status(404), json(metadata)] })
+    return Effect.gen(function* () {
+      const client = yield* make
+      assert.strictEqual(named(yield* Effect.flip(client.metadata)), "AnswerRejected.Malformed")
+      assert.strictEqual((yield* client.metadata).issuer, issuer)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a caller that gives up does not spoil it for the others", () => {
+    const { layer } = scripted({ [openIdLocation]: [() => Effect.never, json(metadata)] })
+    return Effect.gen(function* () {
+      const client = yield* make
+      yield* inTime(Effect.timeoutOption(client.metadata, "1 second"))
+      assert.strictEqual((yield* client.metadata).issuer, issuer)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("what is wrong with the settings is said before anybody is asked", () => {
+    const { layer, requests } = scripted(provider)
+    return Effect.gen(function* () {
+      const insecure = OAuthClient.make({ issuer: "http://id.example", clientId: "app" })
+      assert.strictEqual(named(yield* Effect.flip(insecure)), "ConfigurationInvalid.InsecureUrl")
+      const authentication = ClientAuthentication.secret(Config.Redacted("missing"))
+      const incomplete = OAuthClient.make({ issuer, clientId: "app", authentication })
+      assert.strictEqual(named(yield* Effect.flip(incomplete)), "ConfigurationInvalid.MissingValue")
+      assert.lengthOf(requests, 0)
+    }).pipe(Effect.provide([layer, ConfigProvider.layer(ConfigProvider.fromUnknown({}))]))
+  })
+
+  for (const name of ["token", "device_authorization", "userinfo", "revocation", "end_session"] as const) {
+    it.effect(`says that the provider has no ${name} endpoint`, () =>
+      Effect.gen(function* () {
+        const { [`${name}_endpoint` as const]: _, ...without } = metadata
+        const { result } = asClient({ [openIdLocation]: json(without) }, (client) => Effect.flip(client.endpoint(name)))
+        const error = yield* result
+        assert.strictEqual(named(error), "ConfigurationInvalid.NotSupported")
+        assert.include(error.message, `${name}_endpoint`)
+      })
+    )
+  }
+
+  it.effect("X-16 a form's values survive their encoding", () =>
+    Effect.gen(function* () {
+      const form = { token: "+ & = % ü /?#", empty: "", none: undefined, resource: ["https://a", "https://b"] }
+      const { result, to } = asClient({ [metadata.token_endpoint]: json({}) }, (client) =>
+        client.post("token", form, "once")
+      )
+      yield* result
+      const [request] = to(metadata.token_endpoint)
+      assert.strictEqual(request?.headers["content-type"], "application/x-www-form-urlencoded")
+      assert.deepStrictEqual(
+        [...new URLSearchParams(request?.body)],
+        [
+          ["token", "+ & = % ü /?#"],
+          ["empty", ""],
+          ["resource", "https://a"],
+          ["resource", "https://b"],
+          ["client_id", "app"]
+        ]
+      )
+    })
+  )
+
+  it.effect("a form cannot replace who the client is", () =>
+    Effect.gen(function* () {
+      const authentication = ClientAuthentication.secretPost(Redacted.make("mine"))
+      const form = { client_id: "another", client_secret: "guessed" }
+      const { result, to } = asClient(
+        { [metadata.token_endpoint]: json({}) },
+        (client) => client.post("token", form, "once"),
+        { authentication }
+      )
+      yield* result
+      assert.deepStrictEqual(to(metadata.token_endpoint)[0]?.form, { client_id: "app", client_secret: "mine" })
+    })
+  )
+
+  it.effect("X-17 no credential is sent to a provider whose document is not safe", () =>
+    Effect.gen(function* () {
+      for (const changes of [
+        { issuer: "https://evil.example" },
+        { token_endpoint: "http://id.example/token" },
+        { userinfo_endpoint: "https://127.0.0.1/" }
+      ]) {
+        const { requests, result } = asClient({ [openIdLocation]: json({ ...metadata, ...changes }) }, (client) =>
+          Effect.flip(client.post("token", { refresh_token: "canary" }, "spending"))
+        )
+        assert.strictEqual((yield* result)._tag, "AnswerRejected")
+        assert.deepStrictEqual(
+          requests.map(({ url }) => url),
+          [openIdLocation]
+        )
+      }
+    })
+  )
+
+  it.effect("a bearer token goes into the header and nowhere else", () =>
+    Effect.gen(function* () {
+      const token = AccessToken.make({ value: Redacted.make("at"), type: "Bearer", scopes: [] })
+      const { result, to } = asClient({ [metadata.userinfo_endpoint]: json({}) }, (client) =>
+        OAuthClient.getWithToken(client, "userinfo", token)
+      )
+      yield* result
+      const [request] = to(metadata.userinfo_endpoint)
+      assert.deepInclude(request, { method: "GET", url: metadata.userinfo_endpoint, body: "" })
+      assert.strictEqual(request?.headers["authorization"], "Bearer at")
+    })
+  )
+})
