@@ -85,8 +85,12 @@ export const make = Effect.fnUntraced(function* (
   const settled = Effect.fnUntraced(function* (slot: Slot) {
     const current = yield* slot.read
     const pending = yield* Ref.get(unsaved)
-    const generation = Option.match(current, { onNone: () => 0, onSome: (credential) => credential.generation })
-    if (Option.isNone(pending) || pending.value.generation <= generation) return current
+    if (Option.isNone(pending)) return current
+    // A logout or login since then is the newer word.
+    if (!follows(pending.value, current)) {
+      yield* Ref.set(unsaved, Option.none())
+      return current
+    }
     yield* slot.write(pending.value)
     return pending
   })
@@ -172,6 +176,13 @@ export const make = Effect.fnUntraced(function* (
 
   return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
 })
+
+/** Whether a credential that was not saved continues what is stored: the generation before it, still marked as being spent. */
+const follows = (pending: Credential, stored: Option.Option<Credential>) => {
+  const { generation, spending } = Option.getOrElse(stored, () => ({ generation: 0, spending: undefined }))
+  // A machine's exchange spends nothing, so it leaves no mark.
+  return pending.generation === generation + 1 && (pending.key.subject === "client" || spending === generation)
+}
 
 /** A class for one's own token source: `class Api extends TokenSource.Service<Api>()("app/Api") {}`. */
 export interface ServiceClass<Self, Key extends string> extends Context.ServiceClass<Self, Key, TokenSource> {

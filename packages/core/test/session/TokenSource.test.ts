@@ -3,7 +3,7 @@ import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from 
 import { TestClock } from "effect/testing"
 import { AccessToken, ClientCredentials, Credential, DeviceCode, type FlowOptions, Login, TokenSource } from "keyfob"
 import { broken, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
-import { credential, gate, kept, machine, observed, source, storeFailed, textOf, tokens, write } from "./given.ts"
+import { credential, gate, kept, machine, observed, remove, source, storeFailed, textOf, tokens, write } from "./given.ts"
 
 /** A store and a provider that answers token requests so. */
 const scene = (replies: Reply | ReadonlyArray<Reply>) => {
@@ -508,6 +508,37 @@ describe("TokenSource", () => {
         yield* Effect.flip(renew)
         yield* write(fresh(2, "access-login"))
         assert.strictEqual(yield* text, "access-login")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("what could not be saved does not come back after a logout", () => {
+      const { layer, store } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { token } = yield* source()
+        store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
+        assert.strictEqual((yield* patiently(Effect.flip(token)))._tag, "StoreFailed")
+        store.hooks.before = () => Effect.void
+        yield* remove()
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NoCredential" })
+        assert.isUndefined(yield* kept())
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("R15 nor in place of somebody who signed in after it", () => {
+      const { layer, sent, store } = scene([tokens(2), tokens(9)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { text, token } = yield* source()
+        store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
+        yield* patiently(Effect.flip(token))
+        store.hooks.before = () => Effect.void
+        yield* remove()
+        yield* write(Credential.make({ ...credential(), refreshToken: Redacted.make("refresh-of-bob") }))
+        assert.strictEqual(yield* text, "access-9")
+        assert.strictEqual(sent()[1]?.form["refresh_token"], "refresh-of-bob")
       }).pipe(Effect.provide(layer))
     })
   })
