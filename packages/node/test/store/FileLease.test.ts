@@ -39,7 +39,7 @@ const place = Effect.gen(function* () {
   let beats = 0
   /** That somebody's heart, for {@link pass}: now and then. */
   const beat = Effect.orDie(
-    Effect.suspend(() => (++beats % 200 === 0 ? fs.utimes(holderFile, beats, beats) : Effect.void))
+    Effect.suspend(() => (++beats % 40 === 0 ? fs.utimes(holderFile, beats, beats) : Effect.void))
   )
   return { fs, directory, using, generation, lock, names: fs.readDirectory(directory), take, holderFile, beat }
 })
@@ -59,7 +59,7 @@ const pass = <A, E>(fiber: Fiber.Fiber<A, E>, each: Effect.Effect<void> = Effect
     const start = yield* Clock.currentTimeMillis
     while (fiber.pollUnsafe() === undefined) {
       yield* each
-      yield* TestClock.adjust("50 millis")
+      yield* TestClock.adjust("250 millis")
       yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
     }
     return ((yield* Clock.currentTimeMillis) - start) / 1000
@@ -187,8 +187,8 @@ test(
         : Effect.void
     const waiting = yield* Effect.forkChild(using(write(2), faster))
     yield* Effect.promise(() => vi.waitUntil(() => overtaken))
-    for (let step = 0; step < 100; step++) {
-      yield* TestClock.adjust("50 millis")
+    for (let step = 0; step < 20; step++) {
+      yield* TestClock.adjust("250 millis")
       yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
     }
     assert.isUndefined(waiting.pollUnsafe())
