@@ -36,11 +36,19 @@ export const isFresh = (
   return now < DateTime.toEpochMillis(due) && now + asked < end
 }
 
+/** Whether the token, due or not, is valid at `now` and for as long as the caller asks. */
+export const isServing = (
+  { refused, token }: Credential,
+  now: number,
+  minValidity: Duration.Duration = Duration.zero
+): boolean =>
+  refused !== true &&
+  (token.expiresAt === undefined || now + Duration.toMillis(minValidity) < DateTime.toEpochMillis(token.expiresAt))
+
 /** Where a credential stands at `now`, from what is stored alone. */
 export const statusOf = (credential: Credential, now: number): "authenticated" | "refreshable" | "login_required" => {
   if (isFresh(credential, now)) return "authenticated"
   if (credential.refused === true) return "login_required"
   if (credential.refreshToken !== undefined || credential.key.subject === "client") return "refreshable"
-  const { expiresAt } = credential.token
-  return expiresAt !== undefined && now < DateTime.toEpochMillis(expiresAt) ? "authenticated" : "login_required"
+  return isServing(credential, now) ? "authenticated" : "login_required"
 }

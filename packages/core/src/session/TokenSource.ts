@@ -1,6 +1,5 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -8,11 +7,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as HttpClient from "effect/http/HttpClient"
-import { type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { adviceOf, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
 import type { Credential } from "../Credential.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
@@ -124,21 +122,17 @@ export const make = Effect.fnUntraced(function* (
       yield* Ref.set(held, found)
       return found.value
     }
-    const renewed = yield* Effect.result(
-      underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity))
-    )
-    if (Result.isSuccess(renewed)) return renewed.success.credential
-    // Trouble that passes does not take away a token that still serves.
+    return (yield* underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity))).credential
+  })
+
+  /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
+  const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
+    const { retry } = adviceOf(failure)
+    if (retry !== "retry" && retry !== "wait" && failure.reason !== "NotRenewable") return yield* failure
+    const stored = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
     const now = yield* Clock.currentTimeMillis
-    const serves = Option.filter(
-      stored,
-      ({ refused, token }) =>
-        refused !== true &&
-        token.expiresAt !== undefined &&
-        now + Duration.toMillis(minValidity) < DateTime.toEpochMillis(token.expiresAt)
-    )
-    if (Option.isSome(serves) && renewed.failure._tag === "ProviderUnavailable") return serves.value
-    return yield* renewed.failure
+    if (Option.isSome(stored) && RefreshPolicy.isServing(stored.value, now, minValidity)) return stored.value
+    return yield* failure
   })
 
   const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
@@ -148,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.gen(function* () {
         const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
         return Option.isSome(meanwhile) ? meanwhile.value : yield* fresh(minValidity)
-      })
+      }).pipe(Effect.catch((failure) => orServing(failure, minValidity)))
     )
     return token
   })

@@ -2,8 +2,21 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AccessToken, ClientCredentials, Credential, DeviceCode, type FlowOptions, Login, TokenSource } from "keyfob"
-import { broken, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
-import { credential, gate, kept, machine, observed, remove, source, storeFailed, textOf, tokens, write } from "./given.ts"
+import { answer, broken, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import {
+  credential,
+  gate,
+  kept,
+  machine,
+  observed,
+  remove,
+  source,
+  storeFailed,
+  textOf,
+  tokens,
+  withoutRefreshToken,
+  write
+} from "./given.ts"
 
 /** A store and a provider that answers token requests so. */
 const scene = (replies: Reply | ReadonlyArray<Reply>) => {
@@ -312,7 +325,9 @@ describe("TokenSource", () => {
       ["500", status(500)],
       ["a reset", broken("ECONNRESET")],
       ["no connection", broken("ENETUNREACH")],
-      ["a timeout", () => Effect.never]
+      ["a timeout", () => Effect.never],
+      ["half an answer", answer('{"access_tok', { headers: { "content-type": "application/json" } })],
+      ["a page of the network's", answer("<html>", { headers: { "content-type": "text/html" } })]
     ] as const
 
     it.effect.each(troubles)(
@@ -377,6 +392,17 @@ describe("TokenSource", () => {
         yield* Effect.flip(token)
         yield* write(fresh(7, "access-login"))
         assert.strictEqual(yield* text, "access-login")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a store that is busy: the old token is served", () => {
+      const { layer, store } = scene([])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { text } = yield* source()
+        yield* minutes(due)
+        store.hooks.before = (operation) => (operation === "read" ? storeFailed("Busy") : Effect.void)
+        assert.strictEqual(yield* text, "access-1")
       }).pipe(Effect.provide(layer))
     })
   })
@@ -453,6 +479,22 @@ describe("TokenSource", () => {
         yield* write(credential())
         yield* TestClock.setTime(14 * 24 * 3_600_000)
         assert.strictEqual(yield* (yield* source()).text, "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a token that cannot be renewed is served to its end, then NotRenewable", () => {
+      const { layer } = scene([])
+      return Effect.gen(function* () {
+        yield* write(withoutRefreshToken(credential()))
+        const { text, token, tokenValidFor } = yield* source()
+        yield* minutes(due)
+        assert.strictEqual(yield* text, "access-1")
+        assert.deepInclude(yield* Effect.flip(tokenValidFor(Duration.minutes(1))), {
+          _tag: "LoginRequired",
+          reason: "NotRenewable"
+        })
+        yield* minutes(over)
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NotRenewable" })
       }).pipe(Effect.provide(layer))
     })
   })
