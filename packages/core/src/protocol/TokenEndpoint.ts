@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeJwt } from "jose"
-import type { ProviderRefused } from "../AuthError.ts"
+import { printable, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken } from "../Token.ts"
 import type { Repeat } from "./HttpExchange.ts"
 import { accept } from "./OAuthAnswer.ts"
@@ -20,11 +20,19 @@ export interface Granted {
   readonly idToken?: Redacted.Redacted
 }
 
+// A lifetime beyond all calendars is a long one: dates end where JavaScript's do.
+const upToCentury = (seconds: number) => Math.min(seconds, 100 * 365 * 86_400)
+
 // Servers are seen to send these as "3600": harmless.
 export const Seconds = Schema.Union([
-  Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
-  Schema.String.check(Schema.isPattern(/^\d{1,10}$/)).pipe(
-    Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String }))
+  Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
+    Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: upToCentury, encode: upToCentury }))
+  ),
+  Schema.String.check(Schema.isPattern(/^\d{1,20}$/)).pipe(
+    Schema.decodeTo(
+      Schema.Finite,
+      SchemaTransformation.transform({ decode: (text) => upToCentury(Number(text)), encode: String })
+    )
   )
 ])
 
@@ -32,8 +40,10 @@ export const Seconds = Schema.Union([
 const OptionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
 
 const Success = Schema.Struct({
-  access_token: Schema.NonEmptyString,
-  token_type: OptionalText,
+  // RFC 6749 appendix A.12. An HTTP client that is given any other repeats it in its error.
+  access_token: Schema.String.check(Schema.isPattern(/^[\x20-\x7e]+$/)),
+  // A token of a type one does not understand must not be used (RFC 6749 section 7.1); the letter case is left open.
+  token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer)?$/i)))),
   expires_in: Schema.optionalKey(Schema.NullOr(Seconds)),
   refresh_token: OptionalText,
   id_token: OptionalText,
@@ -62,17 +72,19 @@ export const grant = Effect.fn("keyfob.token")(function* (
     issuedAt,
     token: AccessToken.make({
       value: Redacted.make(success.access_token),
-      type: typeOf(success.token_type),
-      scopes: success.scope ? success.scope.split(" ").filter((scope) => scope !== "") : options.scopes,
+      type: "Bearer", // as RFC 9110 section 11.4 spells the scheme
+      scopes: success.scope
+        ? success.scope
+            .split(" ")
+            .map(printable)
+            .filter((scope) => scope !== "")
+        : options.scopes,
       ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
     }),
     ...(success.refresh_token ? { refreshToken: Redacted.make(success.refresh_token) } : {}),
     ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {})
   }
 })
-
-// RFC 6749 leaves its letter case open; RFC 9110 section 11.4 spells the scheme so.
-const typeOf = (type: string | null | undefined) => (!type || /^bearer$/i.test(type) ? "Bearer" : type)
 
 /** Where the answer names no lifetime, an access token that is a JWT names its own end. A hint, so nothing is verified. */
 const jwtExpiry = (token: string) => {

@@ -35,7 +35,8 @@ describe("OAuthAnswer: refusals", () => {
   })) {
     it(`X-18 ${code} is ${reason}, and its description is dropped`, () => {
       const refusal = refusalOf(given(400, { error: code, error_description: "canary", error_uri: "https://canary" }))
-      assert.deepInclude({ ...refusal }, { reason, code, status: 400, endpoint: "token", host: "id.example" })
+      const said = [refusal?.reason, refusal?.code, refusal?.status, refusal?.endpoint, refusal?.host]
+      assert.deepStrictEqual(said, [reason, code, 400, "token", "id.example"])
       assert.notInclude(`${refusal?.stack} ${JSON.stringify(refusal)}`, "canary")
     })
   }
