@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
-import { isSecure } from "./Discovery.ts"
+import { isSecure, withoutUserInfo } from "./Discovery.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
 import { Seconds } from "./TokenEndpoint.ts"
@@ -43,13 +43,13 @@ export const request = Effect.fn("keyfob.deviceAuthorization")(function* (
   const granted = yield* accept(answer, Answer)
   const page = Effect.fnUntraced(function* (uri: string) {
     const url = URL.parse(uri)
-    if (url !== null && isSecure(url)) return uri
+    if (url !== null && isSecure(url)) return url.href // encoded: a terminal prints it
     // A person is about to open this: no other scheme, no http.
     return yield* new AnswerRejected({
       reason: "InsecureEndpoint",
       endpoint: "device_authorization",
       host: answer.host,
-      detail: `verification_uri ${printable(uri)}`
+      detail: `verification_uri ${printable(withoutUserInfo(uri))}`
     })
   })
   const complete = granted.verification_uri_complete

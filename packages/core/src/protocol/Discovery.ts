@@ -54,8 +54,8 @@ export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInv
     : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `issuer ${url.href}` }))
 }
 
-// Not by the rules of URLs: what stands before an @ may be a password, wherever a mistake has put the slashes.
-const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")
+/** Not by the rules of URLs: what stands before an @ may be a password, wherever a mistake has put the slashes. */
+export const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")
 
 /**
  * Reads the provider's metadata from `/.well-known/openid-configuration` behind the issuer, else from
