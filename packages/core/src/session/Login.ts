@@ -13,7 +13,8 @@ import { commit, identify } from "./Renewal.ts"
 export type LoginError = GrantError | LoginFailed | TokenRejected | StoreFailed
 
 /**
- * Runs a flow now, verifies what it brought, and keeps it. Token sources on the same store find it at their next use.
+ * Runs a flow now, verifies what it brought, and keeps it. Token sources on the same store find it when what they hold is
+ * due or refused.
  */
 export const login = Effect.fn("keyfob.login")(function* <R>(
   flow: Flow<R>

@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -52,6 +53,7 @@ export const make = Effect.fnUntraced(function* (
   const client = yield* OAuthClient.make(flow.client)
   const held = Ref.makeUnsafe(Option.none<Credential>())
   const flight = Semaphore.makeUnsafe(1)
+  const trouble = Ref.makeUnsafe<Trouble | undefined>(undefined)
   const loginRequired = (reason: LoginRequired["reason"]) =>
     new LoginRequired({ reason, issuer: flow.key.issuer, account: flow.key.account })
 
@@ -93,8 +95,27 @@ export const make = Effect.fnUntraced(function* (
     return pending
   })
 
-  /** Under the lease: what a sibling renewed is adopted, anything else exchanged. */
-  const underLease = (isGoodEnough: (found: Credential, now: number) => boolean) =>
+  /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */
+  const alone = Effect.fnUntraced(function* <A>(attempt: Effect.Effect<A, TokenError>) {
+    const before = yield* Ref.get(trouble)
+    return yield* flight.withPermit(
+      Effect.gen(function* () {
+        const last = yield* Ref.get(trouble)
+        return last !== undefined && last !== before ? yield* last.failure : yield* attempt
+      })
+    )
+  })
+
+  const note = Effect.fnUntraced(function* (failure: TokenError) {
+    yield* Ref.set(held, Option.none()) // so that the store is looked at again
+    if ((yield* Ref.get(trouble))?.failure === failure) return
+    const asked = failure._tag === "ProviderUnavailable" ? failure.retryAfter : undefined
+    const wait = asked === undefined ? Duration.zero : Duration.min(asked, longestRest)
+    yield* Ref.set(trouble, { failure, until: (yield* Clock.currentTimeMillis) + Duration.toMillis(wait) })
+  })
+
+  /** Under the lease: what a sibling renewed is adopted, anything else exchanged; not while the provider wants its rest. */
+  const underLease = (isGoodEnough: (found: Credential, now: number) => boolean, insist = false) =>
     store
       .modify(
         flow.key,
@@ -105,19 +126,25 @@ export const make = Effect.fnUntraced(function* (
           if (Option.isSome(current) && isGoodEnough(current.value, now)) {
             return { outcome: "adopted", credential: current.value } as const
           }
+          const last = yield* Ref.get(trouble)
+          if (!insist && last !== undefined && now < last.until) return yield* last.failure
           return { outcome: "renewed", credential: yield* exchange(slot, current) } as const
         })
       )
       .pipe(
-        Effect.tap(({ credential }) => Ref.set(held, Option.some(credential))),
+        Effect.tap(({ credential }) =>
+          Effect.andThen(Ref.set(held, Option.some(credential)), Ref.set(trouble, undefined))
+        ),
+        Effect.tapError(note),
         // In a fiber of the source's own: a caller that gives up does not take the exchange with it.
         Effect.forkIn(scope, { startImmediately: true }),
         Effect.flatMap(Fiber.join)
       )
 
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
-    const stored = yield* store.get(flow.key)
-    const found = yield* freshIn(stored, minValidity)
+    const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
+    if (Option.isSome(meanwhile)) return meanwhile.value
+    const found = yield* freshIn(yield* store.get(flow.key), minValidity)
     if (Option.isSome(found)) {
       yield* Ref.set(held, found)
       return found.value
@@ -131,45 +158,60 @@ export const make = Effect.fnUntraced(function* (
     if (retry !== "retry" && retry !== "wait" && failure.reason !== "NotRenewable") return yield* failure
     const stored = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
     const now = yield* Clock.currentTimeMillis
-    if (Option.isSome(stored) && RefreshPolicy.isServing(stored.value, now, minValidity)) return stored.value
-    return yield* failure
+    if (Option.isNone(stored) || !RefreshPolicy.isServing(stored.value, now, minValidity)) return yield* failure
+    // While it serves there is no hurry: the provider is left alone for a moment.
+    const { expiresAt } = stored.value.token
+    const pause = expiresAt === undefined ? now : Math.min(now + pauseWhileServing, DateTime.toEpochMillis(expiresAt))
+    yield* Ref.update(trouble, (last) => last && { ...last, until: last.until > now ? last.until : pause })
+    return stored.value
   })
 
   const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const known = yield* freshIn(yield* Ref.get(held), minValidity)
     if (Option.isSome(known)) return known.value.token
-    const { token } = yield* flight.withPermit(
-      Effect.gen(function* () {
-        const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
-        return Option.isSome(meanwhile) ? meanwhile.value : yield* fresh(minValidity)
-      }).pipe(Effect.catch((failure) => orServing(failure, minValidity)))
-    )
+    const { token } = yield* Effect.catch(alone(fresh(minValidity)), (failure) => orServing(failure, minValidity))
     return token
   })
 
-  const renewFrom = (seen: Option.Option<Credential>) => {
+  const latest = Effect.flatMap(Ref.get(held), (known) =>
+    Option.isSome(known) ? Effect.succeed(known) : store.get(flow.key)
+  )
+
+  /** The generation after the one that was seen, whoever gets there first. */
+  const after = (seen: Option.Option<Credential>, insist: boolean) => {
     const generation = Option.match(seen, { onNone: () => 0, onSome: (credential) => credential.generation })
-    return underLease((credential, now) => credential.generation > generation && RefreshPolicy.isFresh(credential, now))
-  }
-
-  const renewNow = Effect.gen(function* () {
-    const seen = yield* Ref.get(held)
-    const before = Option.isSome(seen) ? seen : yield* store.get(flow.key)
-    return yield* flight.withPermit(renewFrom(before))
-  })
-
-  const renewedSince = (refused: AccessToken) =>
-    flight.withPermit(
+    const isAfter = (credential: Credential, now: number) =>
+      credential.generation > generation && RefreshPolicy.isFresh(credential, now)
+    return alone(
       Effect.gen(function* () {
-        const current = yield* Ref.get(held)
-        if (Option.isSome(current) && !Equal.equals(current.value.token.value, refused.value))
-          return current.value.token
-        return (yield* renewFrom(current)).credential.token
+        const now = yield* Clock.currentTimeMillis
+        const meanwhile = Option.filter(yield* Ref.get(held), (credential) => isAfter(credential, now))
+        if (Option.isSome(meanwhile)) return { outcome: "adopted", credential: meanwhile.value } as const
+        return yield* underLease(isAfter, insist)
       })
     )
+  }
+
+  const renewNow = Effect.flatMap(latest, (seen) => after(seen, true))
+
+  const renewedSince = Effect.fnUntraced(function* (refused: AccessToken) {
+    const seen = yield* latest
+    const isRefused = Option.isNone(seen) || Equal.equals(seen.value.token.value, refused.value)
+    return isRefused ? (yield* after(seen, false)).credential.token : yield* tokenValidFor(Duration.zero)
+  })
 
   return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
 })
+
+/** The last attempt that failed, and until when the provider is to be left alone. */
+interface Trouble {
+  readonly failure: TokenError
+  readonly until: number
+}
+
+// A Retry-After of days is a mistake at the other end.
+const longestRest = Duration.hours(1)
+const pauseWhileServing = 5000
 
 /** Whether a credential that was not saved continues what is stored: the generation before it, still marked as being spent. */
 const follows = (pending: Credential, stored: Option.Option<Credential>) => {

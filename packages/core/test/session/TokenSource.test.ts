@@ -34,6 +34,7 @@ const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
     return yield* Fiber.join(fiber)
   })
+const tokenOf = (text: string) => AccessToken.make({ value: Redacted.make(text), type: "Bearer", scopes: [] })
 const herd = <A, E, R>(effect: Effect.Effect<A, E, R>, size = 1000) =>
   Effect.all(
     Array.from({ length: size }, () => effect),
@@ -204,6 +205,29 @@ describe("TokenSource", () => {
         assert.strictEqual(yield* textOf(one.renewedSince(first)), "access-2")
         assert.strictEqual(yield* textOf(two.renewedSince(first)), "access-2")
         assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect(
+      "a provider that answers with the same access token again: a herd of refusals is still one renewal",
+      () => {
+        const { layer, sent } = scene([tokens(1, { refresh_token: "refresh-2" })])
+        return Effect.gen(function* () {
+          yield* write(credential())
+          const { renewedSince, token } = yield* source()
+          const refusedToken = yield* token
+          yield* herd(renewedSince(refusedToken), 100)
+          assert.lengthOf(sent(), 1)
+        }).pipe(Effect.provide(layer))
+      }
+    )
+
+    it.effect("a refused token this source never had does not come back as the answer", () => {
+      const { layer } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renewedSince } = yield* source()
+        assert.strictEqual(yield* textOf(renewedSince(tokenOf("access-1"))), "access-2")
       }).pipe(Effect.provide(layer))
     })
   })
@@ -383,6 +407,39 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
+    it.effect("R4 Retry-After does not hold for a renewal somebody asks for, and its success ends it", () => {
+      const { layer, sent } = scene([status(429, { "retry-after": "3600" }), tokens(2, { expires_in: 60 }), tokens(3)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew, text, token } = yield* source()
+        yield* minutes(over)
+        yield* Effect.flip(token)
+        assert.strictEqual((yield* renew).credential.generation, 2)
+        yield* minutes(over + 1)
+        assert.strictEqual(yield* text, "access-3")
+        assert.lengthOf(sent(), 3)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect(
+      "while the old token serves, the provider is left alone for a moment, never beyond the token's end",
+      () => {
+        const { layer, sent } = scene([status(500), status(500), tokens(2)])
+        return Effect.gen(function* () {
+          yield* write(credential())
+          const { text } = yield* source()
+          yield* minutes(due)
+          for (const _ of [1, 2, 3]) assert.strictEqual(yield* text, "access-1")
+          assert.lengthOf(sent(), 1)
+          yield* TestClock.setTime(3_599_000)
+          assert.strictEqual(yield* text, "access-1")
+          assert.lengthOf(sent(), 2)
+          yield* minutes(over)
+          assert.strictEqual(yield* text, "access-2")
+        }).pipe(Effect.provide(layer))
+      }
+    )
+
     it.effect("a login meanwhile ends the waiting", () => {
       const { layer } = scene([status(429, { "retry-after": "3600" })])
       return Effect.gen(function* () {
@@ -403,6 +460,36 @@ describe("TokenSource", () => {
         yield* minutes(due)
         store.hooks.before = (operation) => (operation === "read" ? storeFailed("Busy") : Effect.void)
         assert.strictEqual(yield* text, "access-1")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect.each([
+      ["while the old token serves", due],
+      ["when there is none", over]
+    ] as const)("R2 a thousand callers meet it together, %s: one of them asks for all", ([, time]) => {
+      const { layer, sent } = scene(status(500))
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { token } = yield* source()
+        yield* minutes(time)
+        yield* patiently(herd(Effect.exit(token)))
+        assert.lengthOf(sent(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("R4 Retry-After holds for the calls that follow, and not longer", () => {
+      const { layer, sent } = scene([status(429, { "retry-after": "120" }), tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { text, token } = yield* source()
+        yield* minutes(due)
+        assert.strictEqual(yield* text, "access-1")
+        assert.strictEqual(yield* text, "access-1")
+        yield* minutes(over)
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "ProviderUnavailable", reason: "RateLimited" })
+        assert.lengthOf(sent(), 1)
+        yield* minutes(due + 2)
+        assert.strictEqual(yield* text, "access-2")
       }).pipe(Effect.provide(layer))
     })
   })
@@ -581,6 +668,17 @@ describe("TokenSource", () => {
         yield* write(Credential.make({ ...credential(), refreshToken: Redacted.make("refresh-of-bob") }))
         assert.strictEqual(yield* text, "access-9")
         assert.strictEqual(sent()[1]?.form["refresh_token"], "refresh-of-bob")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a token that was in memory is not given out once the provider ended the session", () => {
+      const { layer } = scene([refused("invalid_grant")])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { renew, token } = yield* source()
+        yield* token
+        assert.deepInclude(yield* Effect.flip(renew), { _tag: "LoginRequired", reason: "RefreshRefused" })
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "RefreshRefused" })
       }).pipe(Effect.provide(layer))
     })
   })
