@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
@@ -46,26 +47,28 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     refresh_token: Redacted.value(refreshToken),
     resource: key.resource
   }
-  const exchange = grant(client, form, { scopes: credential.token.scopes, repeat: "spending" })
-  const granted = yield* Effect.catch(
-    exchange,
-    Effect.fnUntraced(function* (error) {
-      if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
-        const { refreshToken: _, spending: __, ...rest } = credential
-        yield* slot.write(Credential.make({ ...rest, refused: true }))
-        return yield* new LoginRequired({
-          reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
-          issuer: key.issuer,
-          account: key.account
-        })
-      }
-      // The mark stays where the provider may have spent the token; anything else left it whole.
-      const ambiguous =
-        error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
-      if (!ambiguous) yield* Effect.ignore(slot.write(credential))
-      return yield* error
-    })
-  )
+  const exchange = yield* Effect.result(grant(client, form, { scopes: credential.token.scopes, repeat: "spending" }))
+  if (Result.isFailure(exchange)) {
+    const error = exchange.failure
+    if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
+      // Where a lease was taken from us (a suspended machine), somebody else may have spent the token well.
+      const now = yield* slot.read
+      if (Option.isSome(now) && now.value.generation > credential.generation) return now.value
+      const { refreshToken: _, spending: __, ...rest } = credential
+      yield* slot.write(Credential.make({ ...rest, refused: true }))
+      return yield* new LoginRequired({
+        reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
+        issuer: key.issuer,
+        account: key.account
+      })
+    }
+    // The mark stays where the provider may have spent the token; anything else left it whole.
+    const ambiguous =
+      error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
+    if (!ambiguous) yield* Effect.ignore(slot.write(credential))
+    return yield* error
+  }
+  const granted = exchange.success
   const { spending: _, ...before } = credential
   const next = Credential.make({
     ...before,

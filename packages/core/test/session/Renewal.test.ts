@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Account, Credential, DeviceCode } from "keyfob"
+import { Account, Credential, CredentialStore, DeviceCode } from "keyfob"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import {
   answer,
@@ -267,6 +267,34 @@ describe("Renewal", () => {
         }
         assert.lengthOf(sent(), 1)
       }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect(
+    "invalid_grant after somebody else went on with the session (a lease that was lost): theirs is adopted",
+    () => {
+      let stored = credential()
+      const store = Layer.succeed(CredentialStore, {
+        name: "no lease",
+        get: () => Effect.sync(() => Option.some(stored)),
+        list: Effect.sync(() => [stored]),
+        modify: (_, use) =>
+          use({
+            read: Effect.sync(() => Option.some(stored)),
+            write: (next) => Effect.sync(() => void (stored = next)),
+            remove: Effect.die("nobody signs out here")
+          })
+      })
+      const overtaken: Reply = (request) => {
+        stored = credential(2)
+        return refused("invalid_grant")(request)
+      }
+      const { layer } = scripted({ ...provider, [metadata.token_endpoint]: [overtaken] })
+      return Effect.gen(function* () {
+        const { renew } = yield* source()
+        assert.strictEqual((yield* renew).credential.generation, 2)
+        assert.deepInclude(yield* kept(), { generation: 2, refused: false })
+      }).pipe(Effect.provide([store, layer]))
     }
   )
 
