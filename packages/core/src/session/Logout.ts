@@ -48,6 +48,10 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 /** The refresh token first: most providers end what came of it as well, but not all. */
 const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Credential) {
   const client = yield* OAuthClient.make(flow.client)
-  if (credential.refreshToken !== undefined) yield* revoke(client, credential.refreshToken, "refresh_token")
-  yield* revoke(client, credential.token.value, "access_token")
+  const first =
+    credential.refreshToken === undefined ? Effect.void : revoke(client, credential.refreshToken, "refresh_token")
+  const second = revoke(client, credential.token.value, "access_token")
+  // A refusal of the one says nothing about the other.
+  yield* Effect.catchTag(first, "ProviderRefused", (refusal) => Effect.andThen(Effect.ignore(second), refusal))
+  yield* second
 })

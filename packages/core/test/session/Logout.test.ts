@@ -155,6 +155,17 @@ describe("Logout", () => {
     })
   )
 
+  it.effect("the access token is revoked although the refresh token could not be", () => {
+    const { layer, revoked } = scene([refused("unsupported_token_type"), status(200)])
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const result = yield* Logout.logout(person)
+      assert.deepInclude(result, { removed: true, revoked: false })
+      assert.deepInclude(result.revocationError, { _tag: "ProviderRefused", code: "unsupported_token_type" })
+      assert.deepStrictEqual(revoked(), ["refresh_token refresh-1", "access_token access-1"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("no token is in the report of a failed revocation", () => {
     const { layer } = scene(refused("invalid_client", 401))
     return Effect.gen(function* () {
