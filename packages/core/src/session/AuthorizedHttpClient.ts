@@ -1,4 +1,6 @@
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as HttpBody from "effect/http/HttpBody"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -36,12 +38,20 @@ export const make = Effect.fnUntraced(function* <E, R>(
   return HttpClient.transform(http, (unauthorized, request) => {
     const origin = URL.parse(request.url)?.origin
     if (origin === undefined || !origins.has(origin)) return unauthorized
-    const sendWith = (token: AccessToken) => http.execute(HttpClientRequest.bearerToken(request, token.value))
+    // Past the client's preprocessing, which this request has been through.
+    const sendWith = (token: AccessToken) =>
+      http.postprocess(Effect.succeed(HttpClientRequest.bearerToken(request, token.value)))
     return Effect.gen(function* () {
       const token = yield* tokens.token
       const response = yield* sendWith(token)
-      if (response.status !== 401 || request.body._tag === "Stream") return response
+      if (response.status !== 401 || !isRepeatable(request.body)) return response
       return yield* sendWith(yield* tokens.renewedSince(token))
     })
   })
 })
+
+/** Whether a body can be sent twice: a stream cannot, be it Effect's or the platform's. */
+const isRepeatable = (body: HttpBody.HttpBody) => {
+  if (body._tag !== "Raw") return body._tag !== "Stream"
+  return !Predicate.hasProperty(body.body, "getReader") && !Predicate.hasProperty(body.body, Symbol.asyncIterator)
+}

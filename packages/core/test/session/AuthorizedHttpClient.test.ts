@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { HttpBody, HttpClientRequest } from "effect/http"
+import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { AuthorizedHttpClient, TokenSource } from "keyfob"
 import { broken, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, observed, person, tokens, write } from "./given.ts"
@@ -255,18 +255,38 @@ describe("AuthorizedHttpClient", () => {
     })
 
     const bytes = new TextEncoder().encode("once")
-    it.effect.each([["a stream", () => HttpBody.stream(Stream.succeed(bytes))]] as const)(
-      "is never %s: its 401 is the answer",
-      ([, body]) => {
-        const { http, layer, renewals } = scene([status(401)], [tokens(2)])
-        return Effect.gen(function* () {
-          yield* signedIn
-          const client = yield* authorized()
-          assert.strictEqual((yield* client.post(things, { body: body() })).status, 401)
-          assert.lengthOf(http.to(things), 1)
-          assert.lengthOf(renewals(), 0)
-        }).pipe(Effect.provide(layer))
-      }
-    )
+    it.effect.each([
+      ["a stream", () => HttpBody.stream(Stream.succeed(bytes))],
+      ["a platform's stream", () => HttpBody.raw(new Blob([bytes]).stream())]
+    ] as const)("is never %s: its 401 is the answer", ([, body]) => {
+      const { http, layer, renewals } = scene([status(401)], [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const client = yield* authorized()
+        assert.strictEqual((yield* client.post(things, { body: body() })).status, 401)
+        assert.lengthOf(http.to(things), 1)
+        assert.lengthOf(renewals(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("passes once through what the given client does to requests", () => {
+      const { http, layer } = scene(accepting("Bearer access-2"), [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const given = HttpClient.mapRequest(yield* HttpClient.HttpClient, (request) =>
+          HttpClientRequest.setHeader(
+            request.url.startsWith("/") ? HttpClientRequest.prependUrl(request, api) : request,
+            "x-passes",
+            `${request.headers["x-passes"] ?? ""}+`
+          )
+        )
+        const client = yield* Effect.provideService(authorized(), HttpClient.HttpClient, given)
+        assert.strictEqual((yield* client.get("/things")).status, 200)
+        assert.deepStrictEqual(
+          http.to(things).map(({ headers }) => headers["x-passes"]),
+          ["+", "+"]
+        )
+      }).pipe(Effect.provide(layer))
+    })
   })
 })
