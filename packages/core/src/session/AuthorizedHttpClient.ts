@@ -5,11 +5,15 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import { isSecure } from "../protocol/Discovery.ts"
 import type { AccessToken } from "../Token.ts"
 import type { TokenError, TokenSource } from "./TokenSource.ts"
 
 export interface AuthorizedHttpClientOptions {
-  /** The origins that may see the token, for example `https://api.example.com`. Requests elsewhere go without it. */
+  /**
+   * The origins that may see the token, for example `https://api.example.com`; http on loopback addresses alone. Requests
+   * elsewhere go without it.
+   */
   readonly origins: ReadonlyArray<string>
 }
 
@@ -30,9 +34,12 @@ export const make = Effect.fnUntraced(function* <E, R>(
   const origins = new Set<string>()
   for (const origin of options.origins) {
     const url = URL.parse(origin)
-    if (url === null || url.origin === "null" || url.href !== `${url.origin}/`) {
-      return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: `origin ${printable(origin)}` })
+    const detail = `origin ${printable(origin)}`
+    // A star is a legal host name, and nobody's: who writes one means something that is not offered.
+    if (url === null || url.origin === "null" || url.href !== `${url.origin}/` || url.hostname.includes("*")) {
+      return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail })
     }
+    if (!isSecure(url)) return yield* new ConfigurationInvalid({ reason: "InsecureUrl", detail })
     origins.add(url.origin)
   }
   return HttpClient.transform(http, (unauthorized, request) => {

@@ -211,6 +211,7 @@ describe("AuthorizedHttpClient", () => {
       "https://api.example?query",
       "https://api.example#fragment",
       "https://user@api.example",
+      "https://*.example",
       "null",
       "data:text/plain,x",
       "file:///etc"
@@ -221,6 +222,17 @@ describe("AuthorizedHttpClient", () => {
           _tag: "ConfigurationInvalid",
           reason: "InvalidValue"
         })
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("http is no way for a token, but on this machine", () => {
+      const { layer } = scene([])
+      return Effect.gen(function* () {
+        assert.deepInclude(yield* Effect.flip(authorized("http://api.example")), {
+          _tag: "ConfigurationInvalid",
+          reason: "InsecureUrl"
+        })
+        yield* authorized("http://127.0.0.1:8080", "http://localhost", "http://[::1]:9")
       }).pipe(Effect.provide(layer))
     })
   })
