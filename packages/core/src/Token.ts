@@ -22,8 +22,8 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
     return Redacted.make(`${this.type} ${Redacted.value(this.value)}`)
   }
 
-  /** Whether the token is past its end. A token without a known end never is. */
-  get isExpired(): Effect.Effect<boolean> {
+  /** Whether the token is past its end. A token without a known end never is. (A getter would take part in `Equal`.) */
+  isExpired(): Effect.Effect<boolean> {
     return Effect.map(
       Clock.currentTimeMillis,
       (now) => this.expiresAt !== undefined && now >= DateTime.toEpochMillis(this.expiresAt)
