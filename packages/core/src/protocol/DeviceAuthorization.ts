@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
-import { isSecure, withoutUserInfo } from "./Discovery.ts"
+import { isSecure } from "./Discovery.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
 import { Seconds } from "./TokenEndpoint.ts"
@@ -49,7 +49,8 @@ export const request = Effect.fn("keyfob.deviceAuthorization")(function* (
       reason: "InsecureEndpoint",
       endpoint: "device_authorization",
       host: answer.host,
-      detail: `verification_uri ${printable(withoutUserInfo(uri))}`
+      // Not the rest of it: a query may repeat what was sent.
+      detail: `verification_uri ${url === null ? "is no URL" : printable(`${url.protocol}//${url.host}`)}`
     })
   })
   const complete = granted.verification_uri_complete

@@ -55,7 +55,7 @@ export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInv
 }
 
 /** Not by the rules of URLs: what stands before an @ may be a password, wherever a mistake has put the slashes. */
-export const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")
+const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")
 
 /**
  * Reads the provider's metadata from `/.well-known/openid-configuration` behind the issuer, else from

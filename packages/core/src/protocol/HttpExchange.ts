@@ -82,13 +82,16 @@ const sendOnce = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Answer, ProviderUnavailable | AnswerRejected> {
   const host = hostOf(request.url)
   const exchange = Effect.gen(function* () {
+    yield* Effect.annotateCurrentSpan("server.address", host)
     const response = yield* HttpClientRequest.acceptJson(request).pipe(
       http.execute,
       // Only the fetch client follows redirects unasked; what arrives is a 3xx, or status 0 in a browser.
       Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" }),
-      Effect.provideService(HttpClient.TracerPropagationEnabled, false)
+      // The client's own span would end with its error and its answer, and both hold what was sent or granted.
+      Effect.provideService(HttpClient.TracerDisabledWhen, () => true)
     )
     const { status, headers } = response
+    yield* Effect.annotateCurrentSpan("http.response.status_code", status)
     if (status === 0 || (status >= 300 && status < 400)) {
       return yield* new AnswerRejected({ reason: "Redirected", endpoint, host })
     }
@@ -189,8 +192,7 @@ const noHandshake = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_(SSL|TLS)_\w*(HANDSHAKE|PR
 
 const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint, host: string) => {
   const code = causeCode(error.reason.cause)
-  const unsent =
-    code !== undefined && (neverSent.has(code) || noHandshake.test(code))
+  const unsent = code !== undefined && (neverSent.has(code) || noHandshake.test(code))
   return new ProviderUnavailable({
     reason: unsent ? "Unreachable" : "AnswerLost",
     endpoint,
