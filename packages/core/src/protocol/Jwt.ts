@@ -61,6 +61,14 @@ export interface Expected {
   readonly algorithms?: ReadonlyArray<Algorithm>
 }
 
+/** What an ID token is held against: its audience is the client. */
+export interface ExpectedIdToken extends Expected {
+  readonly audience: string
+  readonly nonce?: string
+  /** The access token it came with, for `at_hash`. */
+  readonly accessToken?: Redacted.Redacted
+}
+
 /** The header and claims of a JWT, read without trust: nothing is verified. */
 export const decode = (jwt: string) =>
   Effect.try({
@@ -83,7 +91,7 @@ export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("
  */
 export const verifyIdToken = Effect.fn("keyfob.verifyIdToken")(function* (
   idToken: Redacted.Redacted,
-  expected: Expected & { readonly audience: string; readonly nonce?: string; readonly accessToken?: Redacted.Redacted }
+  expected: ExpectedIdToken
 ): Effect.fn.Return<Claims & { readonly sub: string }, TokenRejected | ProviderUnavailable | AnswerRejected> {
   const reject = rejecting("ID token")
   const claims = yield* verifyAs("ID token", idToken, expected)

@@ -1,0 +1,161 @@
+/**
+ * What the public signatures say, held by the compiler (`npm run typecheck`): an error or a requirement that grows by
+ * accident breaks callers, and no test at run time sees it.
+ */
+import type { Effect, Layer, Redacted, Scope } from "effect"
+import type { HttpClient, HttpClientError } from "effect/http"
+import { AuthorizedHttpClient, ClientCredentials, DeviceCode, Login, Logout, OAuthClient, TokenSource } from "keyfob"
+import type {
+  AccessToken,
+  AnswerRejected,
+  AttendedFlow,
+  AuthError,
+  ConfigurationInvalid,
+  Credential,
+  CredentialStore,
+  EndSession,
+  Flow,
+  Jwt,
+  LoginFailed,
+  LoginRequired,
+  ProviderRefused,
+  ProviderUnavailable,
+  StoreFailed,
+  TokenRejected,
+  UnattendedFlow,
+  Userinfo,
+  UserPrompt
+} from "keyfob"
+import { describe, expectTypeOf, it } from "vitest"
+
+const options = { issuer: "https://id.example", clientId: "app" }
+const person = DeviceCode.make(options)
+const machine = ClientCredentials.make(options)
+class Api extends TokenSource.Service<Api>()("test/Api") {}
+
+type Provider = ConfigurationInvalid | ProviderUnavailable | ProviderRefused | AnswerRejected
+type Metadata = ConfigurationInvalid | ProviderUnavailable | AnswerRejected
+type Renewal = Provider | TokenRejected | LoginRequired | StoreFailed
+
+describe("types", () => {
+  it("a token source fails with exactly what it says, and needs nothing more", () => {
+    expectTypeOf<TokenSource.TokenError>().toEqualTypeOf<Renewal>()
+    expectTypeOf<TokenSource.TokenSource["token"]>().toEqualTypeOf<Effect.Effect<AccessToken, Renewal>>()
+    expectTypeOf<ReturnType<TokenSource.TokenSource["tokenValidFor"]>>().toEqualTypeOf<
+      Effect.Effect<AccessToken, Renewal>
+    >()
+    expectTypeOf<ReturnType<TokenSource.TokenSource["renewedSince"]>>().toEqualTypeOf<
+      Effect.Effect<AccessToken, Renewal>
+    >()
+    expectTypeOf<TokenSource.TokenSource["renew"]>().toEqualTypeOf<Effect.Effect<TokenSource.Renewed, Renewal>>()
+    expectTypeOf(TokenSource.make(machine)).toEqualTypeOf<
+      Effect.Effect<
+        TokenSource.TokenSource,
+        ConfigurationInvalid,
+        HttpClient.HttpClient | CredentialStore | Scope.Scope
+      >
+    >()
+  })
+
+  it("a machine's source needs an HTTP client; a kept one a store too, and never a person", () => {
+    expectTypeOf(Api.layer(machine)).toEqualTypeOf<Layer.Layer<Api, ConfigurationInvalid, HttpClient.HttpClient>>()
+    type Stored = Layer.Layer<Api, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore>
+    expectTypeOf(Api.layerStored(machine)).toEqualTypeOf<Stored>()
+    expectTypeOf(Api.layerStored(person)).toEqualTypeOf<Stored>()
+  })
+
+  it("a person's flow cannot be the source of a process without a store", () => {
+    // @ts-expect-error -- nobody could ever have signed in
+    const wrong = () => Api.layer(person)
+    expectTypeOf(wrong).toBeFunction()
+    expectTypeOf(Api.layer).parameter(0).toEqualTypeOf<UnattendedFlow>()
+  })
+
+  it("a login needs the person its flow asks, and a machine's needs none", () => {
+    expectTypeOf(person).toEqualTypeOf<AttendedFlow<UserPrompt>>()
+    expectTypeOf(machine).toEqualTypeOf<UnattendedFlow>()
+    type Failure = Provider | LoginFailed | TokenRejected | StoreFailed
+    const asked = Login.login(person)
+    expectTypeOf(asked).toEqualTypeOf<
+      Effect.Effect<Credential, Failure, UserPrompt | HttpClient.HttpClient | CredentialStore>
+    >()
+    const alone = Login.login(machine)
+    expectTypeOf<Effect.Services<typeof alone>>().toEqualTypeOf<HttpClient.HttpClient | CredentialStore>()
+    expectTypeOf<Login.LoginError>().toEqualTypeOf<Failure>()
+  })
+
+  it("a logout fails for its store alone: what the provider says is part of the result", () => {
+    expectTypeOf(Logout.logout(person)).toEqualTypeOf<
+      Effect.Effect<Logout.LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore>
+    >()
+    expectTypeOf<NonNullable<Logout.LogoutResult["revocationError"]>>().toEqualTypeOf<Provider>()
+  })
+
+  it("an authorized client adds the source's errors to the client's own", () => {
+    const made = AuthorizedHttpClient.make(Api, { origins: [] })
+    expectTypeOf(made).toEqualTypeOf<
+      Effect.Effect<
+        HttpClient.HttpClient.With<HttpClientError.HttpClientError | Renewal>,
+        ConfigurationInvalid,
+        Api | HttpClient.HttpClient
+      >
+    >()
+  })
+
+  it("a client at work fails with what its provider does", () => {
+    expectTypeOf(OAuthClient.make(options)).toEqualTypeOf<
+      Effect.Effect<OAuthClient.OAuthClient, ConfigurationInvalid, HttpClient.HttpClient>
+    >()
+    expectTypeOf<Effect.Error<OAuthClient.OAuthClient["metadata"]>>().toEqualTypeOf<Metadata>()
+    expectTypeOf<Effect.Error<ReturnType<OAuthClient.OAuthClient["post"]>>>().toEqualTypeOf<Metadata>()
+    expectTypeOf<ReturnType<typeof Userinfo.request>>().toEqualTypeOf<Effect.Effect<Userinfo.Userinfo, Provider>>()
+    expectTypeOf<ReturnType<typeof EndSession.url>>().toEqualTypeOf<Effect.Effect<Redacted.Redacted, Metadata>>()
+  })
+
+  it("verification needs nothing, and an ID token that is verified has a subject", () => {
+    type Failure = TokenRejected | ProviderUnavailable | AnswerRejected
+    expectTypeOf<ReturnType<typeof Jwt.verify>>().toEqualTypeOf<Effect.Effect<Jwt.Claims, Failure>>()
+    expectTypeOf<ReturnType<typeof Jwt.verifyIdToken>>().toEqualTypeOf<
+      Effect.Effect<Jwt.Claims & { readonly sub: string }, Failure>
+    >()
+  })
+
+  it("no list of algorithms can name none or an HMAC", () => {
+    type Listed = NonNullable<Jwt.Expected["algorithms"]>[number]
+    expectTypeOf<"none" & Listed>().toBeNever()
+    expectTypeOf<"HS256" & Listed>().toBeNever()
+    expectTypeOf<Extract<Listed, `HS${string}`>>().toBeNever()
+  })
+
+  it("an ID token is for one client, any other token may be for one of several", () => {
+    expectTypeOf<Parameters<typeof Jwt.verifyIdToken>[1]["audience"]>().toEqualTypeOf<string>()
+    expectTypeOf<Jwt.Expected["audience"]>().toEqualTypeOf<string | ReadonlyArray<string>>()
+  })
+
+  it("an option that is left out is left out, not undefined", () => {
+    // @ts-expect-error -- exactOptionalPropertyTypes
+    const wrong = () => DeviceCode.make({ ...options, audience: undefined })
+    expectTypeOf(wrong).toBeFunction()
+    expectTypeOf<Flow<UserPrompt>>().toEqualTypeOf<UnattendedFlow | AttendedFlow<UserPrompt>>()
+  })
+
+  it("a credential's secrets are Redacted", () => {
+    expectTypeOf<Credential["refreshToken"]>().toEqualTypeOf<Redacted.Redacted | undefined>()
+    expectTypeOf<Credential["idToken"]>().toEqualTypeOf<Redacted.Redacted | undefined>()
+    expectTypeOf<AccessToken["value"]>().toEqualTypeOf<Redacted.Redacted>()
+    expectTypeOf<AccessToken["authorization"]>().toEqualTypeOf<Redacted.Redacted>()
+  })
+
+  it("every error is one of eight", () => {
+    expectTypeOf<AuthError["_tag"]>().toEqualTypeOf<
+      | "ConfigurationInvalid"
+      | "ProviderUnavailable"
+      | "ProviderRefused"
+      | "AnswerRejected"
+      | "TokenRejected"
+      | "LoginRequired"
+      | "LoginFailed"
+      | "StoreFailed"
+    >()
+  })
+})
