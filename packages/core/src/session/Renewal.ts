@@ -54,7 +54,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
       // Where a lease was taken from us (a suspended machine), somebody else may have spent the token well.
       const now = yield* slot.read
       if (Option.isSome(now) && now.value.generation > credential.generation) return now.value
-      const { refreshToken: _, spending: __, ...rest } = credential
+      const { refreshToken: _, ...rest } = credential // an open mark stays, so that the reason is known later on
       yield* slot.write(Credential.make({ ...rest, refused: true }))
       return yield* new LoginRequired({
         reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",

@@ -68,7 +68,8 @@ export const make = Effect.fnUntraced(function* (
       return yield* Effect.uninterruptible(Login.keep(slot, obtained))
     }
     if (Option.isNone(current)) return yield* loginRequired("NoCredential")
-    if (current.value.refused === true) return yield* loginRequired("RefreshRefused")
+    const { generation, refused, spending } = current.value
+    if (refused === true) return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
     return yield* renew(slot, current.value, client)
   })
 
@@ -215,9 +216,11 @@ const pauseWhileServing = 5000
 
 /** Whether a credential that was not saved continues what is stored: the generation before it, still marked as being spent. */
 const follows = (pending: Credential, stored: Option.Option<Credential>) => {
-  const { generation, spending } = Option.getOrElse(stored, () => ({ generation: 0, spending: undefined }))
+  const nothing = { generation: 0, spending: undefined, refused: undefined }
+  const { generation, refused, spending } = Option.getOrElse(stored, () => nothing)
+  if (pending.generation !== generation + 1 || refused === true) return false
   // A machine's exchange spends nothing, so it leaves no mark.
-  return pending.generation === generation + 1 && (pending.key.subject === "client" || spending === generation)
+  return pending.key.subject === "client" || spending === generation
 }
 
 /** A class for one's own token source: `class Api extends TokenSource.Service<Api>()("app/Api") {}`. */
