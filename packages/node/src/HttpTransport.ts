@@ -45,7 +45,8 @@ interface Route {
 }
 
 const connected = Effect.fnUntraced(function* (route: Route, certificates: string | undefined) {
-  const [{ Dispatcher, makeUndici }, { EnvHttpProxyAgent }, tls] = yield* Effect.promise(() =>
+  // undici is CommonJS: a bundler that splits at imports knows its default export and none by name.
+  const [{ Dispatcher, makeUndici }, { default: undici }, tls] = yield* Effect.promise(() =>
     Promise.all([
       import("@effect/platform-node/NodeHttpClient"),
       import("@effect/platform-node/Undici"),
@@ -54,7 +55,7 @@ const connected = Effect.fnUntraced(function* (route: Route, certificates: strin
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
   const agent = yield* Effect.acquireRelease(
-    Effect.sync(() => new EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })),
+    Effect.sync(() => new undici.EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })),
     (agent) => Effect.promise(() => agent.destroy())
   )
   return yield* Effect.provideService(makeUndici, Dispatcher, agent)
