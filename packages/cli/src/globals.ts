@@ -1,56 +1,8 @@
+/** What every command must know before it starts. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Flag from "effect/cli/Flag"
-import * as GlobalFlag from "effect/cli/GlobalFlag"
-import { Environment, expandHome, Precedence } from "@keyfob/node"
 import type * as Redacted from "effect/Redacted"
-
-const Context = GlobalFlag.Setting("context")({
-  flag: Flag.String("context").pipe(
-    Flag.withMetavar("NAME"),
-    Flag.withDescription("The context to work in [KEYFOB_CONTEXT]"),
-    Flag.optional
-  )
-})
-
-const ConfigFile = GlobalFlag.Setting("config")({
-  flag: Flag.String("config").pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("The configuration file [KEYFOB_CONFIG]"),
-    Flag.optional
-  )
-})
-
-const Output = GlobalFlag.Setting("output")({
-  flag: Flag.Literals("output", ["text", "json"]).pipe(
-    Flag.withAlias("o"),
-    Flag.withDescription("How to print the answer [KEYFOB_OUTPUT]"),
-    Flag.optional
-  )
-})
-
-const NonInteractive = GlobalFlag.Setting("non-interactive")({
-  flag: Flag.Boolean("non-interactive").pipe(
-    Flag.withNegation("interactive"),
-    Flag.withDescription("Fail where a person is needed [KEYFOB_NON_INTERACTIVE, CI]"),
-    Flag.optional
-  )
-})
-
-const CaFile = GlobalFlag.Setting("ca-file")({
-  flag: Flag.String("ca-file").pipe(
-    Flag.withMetavar("FILE"),
-    Flag.withDescription("Further certificate authorities to trust, PEM [KEYFOB_CA_FILE, SSL_CERT_FILE]"),
-    Flag.optional
-  )
-})
-
-const Color = GlobalFlag.Setting("color")({
-  flag: Flag.Boolean("color").pipe(Flag.withDescription("Colours on a terminal [NO_COLOR]"), Flag.optional)
-})
-
-/** The flags every command has. */
-export const flags = [Context, ConfigFile, Output, NonInteractive, CaFile, Color] as const
+import * as Environment from "@keyfob/node/Environment"
+import * as Precedence from "@keyfob/node/Precedence"
 
 export type OutputMode = "text" | "json"
 
@@ -76,20 +28,10 @@ const defaults: Globals = {
   clientSecret: undefined
 }
 
-/** Defaults < environment < flags. */
-export const Globals = Effect.gen(function* () {
+/** Defaults < environment < what the command line said. */
+export const resolve = Effect.fnUntraced(function* (said: Precedence.Partially<Globals>) {
   const { privateKey: _, ...environment } = yield* Environment.read
-  const path = Effect.fnUntraced(function* (flag: Option.Option<string>) {
-    return Option.isNone(flag) ? undefined : yield* expandHome(flag.value)
-  })
-  return Precedence.resolve<Globals>(defaults, environment, {
-    context: Option.getOrUndefined(yield* Context),
-    configFile: yield* path(yield* ConfigFile),
-    output: Option.getOrUndefined(yield* Output),
-    nonInteractive: Option.getOrUndefined(yield* NonInteractive),
-    caFile: yield* path(yield* CaFile),
-    color: Option.getOrUndefined(yield* Color)
-  })
+  return Precedence.resolve<Globals>(defaults, environment, said)
 })
 
 /** The output mode, as far as it shows before the command line is understood: for errors alone. */

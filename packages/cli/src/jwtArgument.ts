@@ -1,17 +1,38 @@
-/** The token a command reads: from its argument, from standard input, or the stored one. */
+/** The token a command reads: from its argument, from standard input, or the one a provider's credential has. */
 import * as Argument from "effect/cli/Argument"
+import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as fresh from "./fresh.ts"
+import * as secret from "./secret.ts"
 import * as stdin from "./stdin.ts"
+import * as target from "./target.ts"
+import type { Workspace } from "./workspace.ts"
 
-export const argument = Argument.String("token").pipe(
-  Argument.withDescription("A JWT; - reads it from standard input, out of the process list"),
-  Argument.optional
-)
+export const parameters = {
+  token: Argument.String("token").pipe(
+    Argument.withDescription("A JWT; - reads it from standard input, out of the process list"),
+    Argument.optional
+  ),
+  provider: Flag.String("provider").pipe(
+    Flag.withMetavar("PROVIDER"),
+    Flag.withDescription("Whose stored token, where none is given"),
+    Flag.optional
+  ),
+  ...secret.flags
+}
 
-export const read = <E, R>(given: Option.Option<string>, stored: Effect.Effect<Redacted.Redacted, E, R>) =>
-  Option.match(given, {
-    onNone: () => stored,
-    onSome: (text) => Effect.map(text === "-" ? stdin.text : Effect.succeed(text), (jwt) => Redacted.make(jwt.trim()))
-  })
+interface Given extends secret.Flags {
+  readonly token: Option.Option<string>
+  readonly provider: Option.Option<string>
+}
+
+export const read = Effect.fnUntraced(function* (opened: Workspace, given: Given) {
+  if (Option.isNone(given.token)) {
+    const { token } = yield* fresh.credential(opened, yield* target.one(opened, given.provider, given))
+    return token.value
+  }
+  const text = given.token.value === "-" ? yield* stdin.text : given.token.value
+  return Redacted.make(text.trim())
+})

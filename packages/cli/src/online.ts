@@ -5,7 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { HttpTransport, TerminalPrompt } from "@keyfob/node"
+import * as HttpTransport from "@keyfob/node/HttpTransport"
+import * as TerminalPrompt from "@keyfob/node/TerminalPrompt"
 import type * as Stdio from "effect/Stdio"
 import {
   type AccessToken,
@@ -27,6 +28,8 @@ import {
 } from "keyfob"
 import type { Globals } from "./globals.ts"
 import { flowOptions, notSupported, type Provider } from "./provider.ts"
+
+export { Jwt }
 
 const http = ({ caFile }: Globals) => HttpTransport.layer({ caFile })
 

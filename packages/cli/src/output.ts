@@ -1,6 +1,6 @@
 /** Where a command's words go: the answer to stdout and nothing else there, all else to stderr. */
 import * as Effect from "effect/Effect"
-import { Globals, type OutputMode } from "./globals.ts"
+import type { Globals, OutputMode } from "./globals.ts"
 import type { Report } from "./failure.ts"
 
 /**
@@ -9,22 +9,16 @@ import type { Report } from "./failure.ts"
  * @param json times in it are ISO 8601 in UTC; a member that is `undefined` is left out
  * @param text made of the same data, called when it is wanted
  */
-export const answer = Effect.fnUntraced(function* (json: object, text: () => string) {
-  const { output } = yield* Globals
-  yield* write(process.stdout, output === "json" ? stringify(json) : text())
-})
+export const answer = ({ output }: Globals, json: object, text: () => string) =>
+  write(process.stdout, output === "json" ? stringify(json) : text())
 
 /** Something a person should know, beside the answer. With `-o json` an event line. */
-export const note = Effect.fnUntraced(function* (message: string) {
-  const { output } = yield* Globals
-  yield* write(process.stderr, output === "json" ? stringify({ event: "note", message }) : `keyfob: ${message}`)
-})
+export const note = ({ output }: Globals, message: string) =>
+  write(process.stderr, output === "json" ? stringify({ event: "note", message }) : `keyfob: ${message}`)
 
 /** What happened, for a program that watches: an event line with `-o json`, nothing in text. */
-export const event = Effect.fnUntraced(function* (fields: { readonly event: string; readonly [name: string]: string }) {
-  const { output } = yield* Globals
-  if (output === "json") yield* write(process.stderr, stringify(fields))
-})
+export const event = ({ output }: Globals, fields: { readonly event: string; readonly [name: string]: string }) =>
+  output === "json" ? write(process.stderr, stringify(fields)) : Effect.void
 
 /** The last words of a command that failed. */
 export const complain = (mode: OutputMode, { json, message, remedy }: Report) =>

@@ -1,7 +1,7 @@
 /** From what is configured for a provider to what the library needs to know: where its credential is kept, and how it is obtained. */
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import type { OAuthSettings } from "@keyfob/node"
+import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 import { type AuthError, adviceOf, ConfigurationInvalid, type CredentialKey, type FlowOptions, partsOf } from "keyfob"
 import { Failure } from "./failure.ts"
 import { commandFor, type Configured, type Workspace } from "./workspace.ts"

@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
-import { type OAuthSettings, Precedence } from "@keyfob/node"
+import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
+import * as Precedence from "@keyfob/node/Precedence"
 import { UsageError } from "./failure.ts"
 
 const text = (name: string, metavar: string, description: string) =>

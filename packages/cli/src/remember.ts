@@ -1,6 +1,6 @@
 /** Keeps providers in the configuration file, whose other lines stay as they are. */
 import * as Effect from "effect/Effect"
-import type { ConfigurationEdit } from "@keyfob/node"
+import type * as ConfigurationEdit from "@keyfob/node/ConfigurationEdit"
 import type { ConfigurationInvalid } from "keyfob"
 import type { Configured, Workspace } from "./workspace.ts"
 
@@ -17,7 +17,7 @@ const change = Effect.fnUntraced(function* (
   context: string,
   make: (edit: Edit) => Effect.Effect<ConfigurationEdit.Change, ConfigurationInvalid>
 ) {
-  const { ConfigurationEdit: edit } = yield* Effect.promise(() => import("@keyfob/node"))
+  const edit = yield* Effect.promise(() => import("@keyfob/node/ConfigurationEdit"))
   const isFirst = currentContext === undefined && contexts.size === 0
   // The first context is the current one, and stays it when others come.
   yield* edit.apply(path, yield* make(edit), ...(isFirst ? [edit.useContext(context)] : []))

@@ -2,7 +2,7 @@
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
-import { FileCredentialStore } from "@keyfob/node"
+import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
 import { type ConfigurationInvalid, CredentialStore } from "keyfob"
 import { notSupported, type Provider } from "./provider.ts"
 import type { Workspace } from "./workspace.ts"

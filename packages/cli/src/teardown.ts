@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Runtime from "effect/Runtime"
-import { reportOfCause } from "./failure.ts"
+import { reportOfCause } from "./report.ts"
 
 const interrupted = 130
 

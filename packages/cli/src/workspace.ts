@@ -1,8 +1,10 @@
 /** The configuration a command works in: which file, which context, which providers. */
 import * as Effect from "effect/Effect"
-import { Configuration, Directories, type ProviderSettings } from "@keyfob/node"
+import * as Configuration from "@keyfob/node/Configuration"
+import { Directories } from "@keyfob/node/Directories"
+import type { ProviderSettings } from "@keyfob/node/ProviderSettings"
 import { ConfigurationInvalid, printable } from "keyfob"
-import { Globals } from "./globals.ts"
+import type { Globals } from "./globals.ts"
 
 export interface Workspace {
   readonly globals: Globals
@@ -21,17 +23,13 @@ export interface Configured {
   readonly settings: ProviderSettings
 }
 
-export const open = Effect.gen(function* () {
-  const globals = yield* Globals
+export const open = Effect.fnUntraced(function* (globals: Globals) {
   const directories = yield* Directories.make
   const configuration = yield* Configuration.read(globals.configFile ?? directories.configFile)
   for (const warning of configuration.warnings) yield* Effect.logWarning(warning)
   const current = currentOf(configuration)
   return { globals, directories, configuration, context: globals.context ?? current, current } satisfies Workspace
 })
-
-/** What {@link open} needs: the command line and the places for files. */
-export type Services = Effect.Services<typeof open>
 
 /** What the file says, else the only context there is, else `default`. */
 const currentOf = ({ contexts, currentContext }: Configuration.Configuration) => {

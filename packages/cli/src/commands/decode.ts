@@ -1,32 +1,20 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
-import * as Flag from "effect/cli/Flag"
-import { tokenOf } from "../fresh.ts"
+import { here } from "../here.ts"
 import * as jwtArgument from "../jwtArgument.ts"
 import { answer, note, stringify } from "../output.ts"
-import * as secret from "../secret.ts"
 
 export const decode = Command.make(
   "decode",
-  {
-    token: jwtArgument.argument,
-    provider: Flag.String("provider").pipe(
-      Flag.withMetavar("PROVIDER"),
-      Flag.withDescription("Whose stored token, where none is given"),
-      Flag.optional
-    ),
-    ...secret.flags
-  },
-  Effect.fnUntraced(function* (flags) {
-    const jwt = yield* jwtArgument.read(
-      flags.token,
-      Effect.map(tokenOf(flags), ({ value }) => value)
-    )
-    const { decode } = yield* Effect.promise(async () => (await import("keyfob")).Jwt)
-    const { claims, header } = yield* decode(Redacted.value(jwt))
-    yield* note("nothing was verified: anybody may have written this; keyfob verify checks it")
+  jwtArgument.parameters,
+  Effect.fnUntraced(function* (given) {
+    const opened = yield* here
+    const jwt = yield* jwtArgument.read(opened, given)
+    const { Jwt } = yield* Effect.promise(() => import("../online.ts"))
+    const { claims, header } = yield* Jwt.decode(Redacted.value(jwt))
+    yield* note(opened.globals, "nothing was verified: anybody may have written this; keyfob verify checks it")
     const json = { header, claims }
-    yield* answer(json, () => stringify(json, 2))
+    yield* answer(opened.globals, json, () => stringify(json, 2))
   })
 ).pipe(Command.withDescription("Read a JWT without trust"))

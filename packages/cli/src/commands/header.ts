@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
-import { tokenOf } from "../fresh.ts"
+import * as fresh from "../fresh.ts"
+import { here } from "../here.ts"
 import { answer } from "../output.ts"
 import * as secret from "../secret.ts"
 import * as target from "../target.ts"
@@ -10,8 +11,9 @@ export const header = Command.make(
   "header",
   { provider: target.argument, ...secret.flags },
   Effect.fnUntraced(function* (flags) {
-    const token = yield* tokenOf(flags)
+    const opened = yield* here
+    const { token } = yield* fresh.credential(opened, yield* target.one(opened, flags.provider, flags))
     const value = Redacted.value(token.authorization)
-    yield* answer({ Authorization: value }, () => `Authorization: ${value}`)
+    yield* answer(opened.globals, { Authorization: value }, () => `Authorization: ${value}`)
   })
 ).pipe(Command.withDescription("Print an Authorization header with a valid token"))

@@ -21,6 +21,7 @@ import * as store from "../store.ts"
 import * as target from "../target.ts"
 import { accountJson, accountText } from "../text/account.ts"
 import { iso, relative } from "../text/time.ts"
+import { here } from "../here.ts"
 import * as workspace from "../workspace.ts"
 
 export const login = Command.make(
@@ -40,7 +41,7 @@ export const login = Command.make(
     )
   },
   Effect.fnUntraced(function* (flags) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
     const name = Option.getOrUndefined(flags.provider)
     const signIn = Effect.fnUntraced(function* (configured: workspace.Configured, named: boolean) {
@@ -52,6 +53,7 @@ export const login = Command.make(
       const results = yield* Effect.forEach(asked, (configured) => signIn(configured, asked.length === 1))
       const [first] = results
       return yield* answer(
+        opened.globals,
         name !== undefined && first !== undefined ? first.json : results.map(({ json }) => json),
         () => results.map(({ text }) => text).join("\n")
       )
@@ -59,7 +61,7 @@ export const login = Command.make(
     const configured = yield* described(opened, name, flags)
     const { json, text } = yield* signIn(configured, true)
     if (flags.save) yield* remember(opened, configured)
-    yield* answer(json, () => text)
+    yield* answer(opened.globals, json, () => text)
   })
 ).pipe(Command.withDescription("Sign in; with --issuer and --client-id to a provider that is not configured yet"))
 
@@ -98,7 +100,7 @@ const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provi
     )
     const now = yield* Clock.currentTimeMillis
     if (!force && Option.isSome(stored) && serves(stored.value, now)) {
-      yield* note(`already signed in to ${printable(provider.name)}; --force signs in again`)
+      yield* note(opened.globals, `already signed in to ${printable(provider.name)}; --force signs in again`)
       return describe(stored.value, "already_signed_in", now)
     }
     if (globals.nonInteractive && !isMachine(provider.settings)) {
@@ -110,7 +112,7 @@ const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provi
     }
     const online = yield* Effect.promise(() => import("../online.ts"))
     const credential = yield* online.login(provider, globals)
-    if (!isMachine(provider.settings)) yield* event({ event: "authorized" })
+    if (!isMachine(provider.settings)) yield* event(opened.globals, { event: "authorized" })
     return describe(credential, "signed_in", yield* Clock.currentTimeMillis)
   }).pipe(Effect.provide(store.layer(opened, provider)))
 })

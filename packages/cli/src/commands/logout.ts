@@ -8,6 +8,7 @@ import { type Provider, resolve, withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
 import * as target from "../target.ts"
+import { here } from "../here.ts"
 import * as workspace from "../workspace.ts"
 
 export const logout = Command.make(
@@ -26,7 +27,7 @@ export const logout = Command.make(
     )
   },
   Effect.fnUntraced(function* (flags) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
     const asked = flags.all
       ? (yield* Effect.forEach(opened.configuration.contexts.keys(), (name) =>
@@ -40,7 +41,7 @@ export const logout = Command.make(
         return yield* signedOut(opened, provider, flags.revoke).pipe(withRemedy(opened, provider))
       })
     )
-    yield* answer(rows, () => rows.map(sentenceOf).join("\n"))
+    yield* answer(opened.globals, rows, () => rows.map(sentenceOf).join("\n"))
   })
 ).pipe(Command.withDescription("Have the provider take the tokens back, and forget them"))
 

@@ -11,6 +11,7 @@ import { resolve, withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
 import * as target from "../target.ts"
+import { here } from "../here.ts"
 import * as workspace from "../workspace.ts"
 
 export const refresh = Command.make(
@@ -25,7 +26,7 @@ export const refresh = Command.make(
     )
   },
   Effect.fnUntraced(function* (flags) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
     const named = Option.isSome(flags.provider)
     const asked = yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
@@ -42,6 +43,7 @@ export const refresh = Command.make(
       })
     )
     yield* answer(
+      opened.globals,
       rows.map((row) => ("error" in row ? { ...row, error: row.error.json } : row)),
       () =>
         rows

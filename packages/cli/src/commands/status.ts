@@ -14,6 +14,7 @@ import * as target from "../target.ts"
 import { accountJson, accountText } from "../text/account.ts"
 import { table } from "../text/table.ts"
 import { iso, relative } from "../text/time.ts"
+import { here } from "../here.ts"
 import * as workspace from "../workspace.ts"
 
 export const status = Command.make(
@@ -27,7 +28,7 @@ export const status = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ all, provider }) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const named = Option.isSome(provider)
     const asked = named
       ? [yield* workspace.provider(opened, provider.value)]
@@ -46,6 +47,7 @@ export const status = Command.make(
       )
     )
     yield* answer(
+      opened.globals,
       rows.map(({ json }) => json),
       () =>
         rows.length === 0 ? "No provider is configured: keyfob login --issuer URL --client-id ID" : textOf(rows, all)

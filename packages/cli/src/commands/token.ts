@@ -3,14 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { notSupported } from "../provider.ts"
 import * as duration from "../duration.ts"
-import { credentialOf, tokenOf } from "../fresh.ts"
+import * as fresh from "../fresh.ts"
+import { here } from "../here.ts"
 import { answer } from "../output.ts"
+import { notSupported } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as target from "../target.ts"
-import { iso } from "../text/time.ts"
+import { tokenJson, tokenText } from "../text/token.ts"
 
+// A fresh token is printed without coming here, as long as the command line is plain: see cached.ts.
 export const token = Command.make(
   "token",
   {
@@ -26,19 +28,14 @@ export const token = Command.make(
     ...secret.flags
   },
   Effect.fnUntraced(function* (flags) {
-    if (flags.idToken) {
-      const { idToken } = (yield* credentialOf(flags)).credential
-      if (idToken === undefined) {
-        return yield* notSupported("there is no ID token; sign in with the scope openid to get one")
-      }
-      const value = Redacted.value(idToken)
-      return yield* answer({ id_token: value }, () => value)
+    const opened = yield* here
+    const provider = yield* target.one(opened, flags.provider, flags)
+    const { idToken, token } = yield* fresh.credential(opened, provider, flags.minValidity)
+    if (!flags.idToken) return yield* answer(opened.globals, tokenJson(token), () => tokenText(token))
+    if (idToken === undefined) {
+      return yield* notSupported("there is no ID token; sign in with the scope openid to get one")
     }
-    const token = yield* tokenOf(flags)
-    const value = Redacted.value(token.value)
-    yield* answer(
-      { access_token: value, token_type: token.type, expires_at: iso(token.expiresAt), scopes: token.scopes },
-      () => value
-    )
+    const value = Redacted.value(idToken)
+    yield* answer(opened.globals, { id_token: value }, () => value)
   })
 ).pipe(Command.withDescription("Print a valid token, renewed first if needed"))

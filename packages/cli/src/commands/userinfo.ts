@@ -1,7 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
-import { credentialOf } from "../fresh.ts"
+import * as fresh from "../fresh.ts"
+import { here } from "../here.ts"
 import { answer, stringify } from "../output.ts"
+import { withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as target from "../target.ts"
 
@@ -9,9 +11,13 @@ export const userinfo = Command.make(
   "userinfo",
   { provider: target.argument, ...secret.flags },
   Effect.fnUntraced(function* (flags) {
-    const { credential, opened, provider } = yield* credentialOf(flags)
+    const opened = yield* here
+    const provider = yield* target.one(opened, flags.provider, flags)
+    const { account, token } = yield* fresh.credential(opened, provider)
     const online = yield* Effect.promise(() => import("../online.ts"))
-    const claims = yield* online.userinfo(provider, opened.globals, credential.token, credential.account?.sub)
-    yield* answer(claims, () => stringify(claims, 2))
+    const claims = yield* online
+      .userinfo(provider, opened.globals, token, account?.sub)
+      .pipe(withRemedy(opened, provider))
+    yield* answer(opened.globals, claims, () => stringify(claims, 2))
   })
 ).pipe(Command.withDescription("Ask the provider who is signed in"))

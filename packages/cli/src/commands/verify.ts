@@ -3,10 +3,9 @@ import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { UsageError } from "../failure.ts"
-import { tokenOf } from "../fresh.ts"
 import * as jwtArgument from "../jwtArgument.ts"
 import { answer, stringify } from "../output.ts"
-import * as secret from "../secret.ts"
+import { here } from "../here.ts"
 import * as workspace from "../workspace.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -15,22 +14,17 @@ const text = (name: string, metavar: string, description: string) =>
 export const verify = Command.make(
   "verify",
   {
-    token: jwtArgument.argument,
+    ...jwtArgument.parameters,
     issuer: text("issuer", "URL", "Who must have issued it; default: the provider's issuer"),
-    audience: text("audience", "A", "Whom it must be for; default: the provider's audience, else its client id"),
-    provider: text("provider", "PROVIDER", "Whose stored token, issuer and audience"),
-    ...secret.flags
+    audience: text("audience", "A", "Whom it must be for; default: the provider's audience, else its client id")
   },
   Effect.fnUntraced(function* (flags) {
-    const opened = yield* workspace.open
-    const jwt = yield* jwtArgument.read(
-      flags.token,
-      Effect.map(tokenOf(flags), ({ value }) => value)
-    )
+    const opened = yield* here
+    const jwt = yield* jwtArgument.read(opened, flags)
     const expected = yield* expectations(opened, flags)
     const online = yield* Effect.promise(() => import("../online.ts"))
     const claims = yield* online.verify(jwt, expected, opened.globals)
-    yield* answer(claims, () => stringify(claims, 2))
+    yield* answer(opened.globals, claims, () => stringify(claims, 2))
   })
 ).pipe(Command.withDescription("Verify a JWT: signature, issuer, audience, times"))
 

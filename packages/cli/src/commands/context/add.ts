@@ -6,6 +6,7 @@ import { printable } from "keyfob"
 import { answer } from "../../output.ts"
 import * as providerFlags from "../../providerFlags.ts"
 import { remember, rememberContext } from "../../remember.ts"
+import { here } from "../../here.ts"
 import * as workspace from "../../workspace.ts"
 
 export const add = Command.make(
@@ -19,16 +20,17 @@ export const add = Command.make(
     ...providerFlags.flags
   },
   Effect.fnUntraced(function* ({ name: context, provider, ...flags }) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const name = Option.getOrElse(provider, () => "default")
     if (!providerFlags.areGiven(flags) && Option.isNone(provider)) {
       yield* rememberContext(opened, context)
-      return yield* answer({ context }, () => `There is a context ${printable(context)}.`)
+      return yield* answer(opened.globals, { context }, () => `There is a context ${printable(context)}.`)
     }
     const before = opened.configuration.contexts.get(context)?.providers.get(name)
     const settings = yield* providerFlags.settings(flags, before?.type === "oauth" ? before : undefined)
     yield* remember(opened, { context, name, settings })
     yield* answer(
+      opened.globals,
       { context, provider: name },
       () =>
         `Context ${printable(context)} has ${printable(name)}; sign in: ${workspace.commandFor(opened, "login", { context, name })}`

@@ -8,6 +8,7 @@ import { UsageError } from "../../failure.ts"
 import { answer } from "../../output.ts"
 import { resolve } from "../../provider.ts"
 import * as store from "../../store.ts"
+import { here } from "../../here.ts"
 import * as workspace from "../../workspace.ts"
 
 export const remove = Command.make(
@@ -21,7 +22,7 @@ export const remove = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ force, name }) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     yield* workspace.known(opened, name)
     // Without its settings a credential could neither be used nor taken back any more.
     const signedIn = force
@@ -33,9 +34,9 @@ export const remove = Command.make(
         remedy: `First run: keyfob logout --context ${name}; or add --force`
       })
     }
-    const { ConfigurationEdit } = yield* Effect.promise(() => import("@keyfob/node"))
+    const ConfigurationEdit = yield* Effect.promise(() => import("@keyfob/node/ConfigurationEdit"))
     yield* ConfigurationEdit.apply(opened.configuration.path, ConfigurationEdit.removeContext(name))
-    yield* answer({ context: name, removed: true }, () => `Context ${printable(name)} is removed.`)
+    yield* answer(opened.globals, { context: name, removed: true }, () => `Context ${printable(name)} is removed.`)
   })
 ).pipe(Command.withDescription("Remove a context and its providers from the configuration"))
 

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { printable } from "keyfob"
 import { answer, stringify } from "../../output.ts"
+import { here } from "../../here.ts"
 import * as workspace from "../../workspace.ts"
 
 export const show = Command.make(
@@ -15,11 +16,11 @@ export const show = Command.make(
     )
   },
   Effect.fnUntraced(function* ({ name }) {
-    const opened = yield* workspace.open
+    const opened = yield* here
     const context = Option.getOrElse(name, () => opened.context)
     yield* workspace.known(opened, context)
     const providers = (yield* workspace.providers(opened, context)).map(shown)
-    yield* answer({ context, current: context === opened.context, providers }, () =>
+    yield* answer(opened.globals, { context, current: context === opened.context, providers }, () =>
       [`context ${printable(context)}`, ...providers.map(paragraph)].join("\n\n")
     )
   })
