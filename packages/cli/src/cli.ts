@@ -8,6 +8,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { context } from "./commands/context/context.ts"
 import { decode } from "./commands/decode.ts"
+import { doctor } from "./commands/doctor.ts"
 import { header } from "./commands/header.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
@@ -29,7 +30,7 @@ declare const KEYFOB_VERSION: string
 
 const keyfob = Command.make("keyfob").pipe(
   Command.withDescription("Sign in to any OAuth 2 / OpenID Connect provider, get a valid token, sign out"),
-  Command.withSubcommands([login, logout, status, token, refresh, header, userinfo, decode, verify, context]),
+  Command.withSubcommands([login, logout, status, token, refresh, header, userinfo, decode, verify, context, doctor]),
   Command.withGlobalFlags(globalFlags.flags)
 )
 

@@ -12,8 +12,18 @@ export class Failure extends Data.TaggedError("Failure")<{ readonly error: AuthE
 /** The command line does not make sense. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string; readonly remedy: string }> {}
 
+/** `doctor` found what it was looking for. The findings are its answer. */
+export class ProblemsFound extends Data.TaggedError("ProblemsFound")<{
+  readonly count: number
+  readonly exitCode: number
+}> {
+  override get message() {
+    return this.count === 1 ? "there is a problem" : `there are ${this.count} problems`
+  }
+}
+
 /** What a command can fail with. */
-export type CommandError = AuthError | Failure | UsageError
+export type CommandError = AuthError | Failure | UsageError | ProblemsFound
 
 export interface Report {
   readonly exitCode: number
@@ -28,6 +38,11 @@ export const reportOf = (error: CommandError): Report => {
   if (error._tag === "UsageError") {
     const { message, remedy } = error
     return { exitCode: 2, message, remedy, json: { tag: "UsageError", message, remedy, retry: "fix configuration" } }
+  }
+  if (error._tag === "ProblemsFound") {
+    const { exitCode, message } = error
+    const remedy = "Each says what helps"
+    return { exitCode, message, remedy, json: { tag: "ProblemsFound", message, remedy, retry: "fix configuration" } }
   }
   const inner = error._tag === "Failure" ? error.error : error
   const { exitCode, remedy: usual } = adviceOf(inner)

@@ -33,7 +33,7 @@ const Output = GlobalFlag.Setting("output")({
 const NonInteractive = GlobalFlag.Setting("non-interactive")({
   flag: Flag.Boolean("non-interactive").pipe(
     Flag.withNegation("interactive"),
-    Flag.withDescription("Fail where a person is needed [KEYFOB_NON_INTERACTIVE, CI]"),
+    Flag.withDescription("Fail where a person is needed; --interactive takes it back [KEYFOB_NON_INTERACTIVE, CI]"),
     Flag.optional
   )
 })
@@ -47,7 +47,10 @@ const CaFile = GlobalFlag.Setting("ca-file")({
 })
 
 const Color = GlobalFlag.Setting("color")({
-  flag: Flag.Boolean("color").pipe(Flag.withDescription("Colours on a terminal [NO_COLOR]"), Flag.optional)
+  flag: Flag.Boolean("color").pipe(
+    Flag.withDescription("Colours on a terminal; --no-color has none [NO_COLOR, TERM]"),
+    Flag.optional
+  )
 })
 
 export const flags = [Context, ConfigFile, Output, NonInteractive, CaFile, Color] as const

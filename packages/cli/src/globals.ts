@@ -13,8 +13,8 @@ export interface Globals {
   readonly output: OutputMode
   readonly nonInteractive: boolean
   readonly caFile: string | undefined
-  /** Whether somebody asked for colours or against them; a terminal decides where nobody did. */
-  readonly color: boolean | undefined
+  /** Whether colours are welcome on a terminal. */
+  readonly color: boolean
   readonly clientSecret: Redacted.Redacted | undefined
 }
 
@@ -24,7 +24,7 @@ const defaults: Globals = {
   output: "text",
   nonInteractive: false,
   caFile: undefined,
-  color: undefined,
+  color: true,
   clientSecret: undefined
 }
 

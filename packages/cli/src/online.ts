@@ -2,8 +2,11 @@
  * Everything that talks to a provider. Loaded when a command first needs it: the HTTP stack and the flows take longer
  * to start than a token that is fresh takes to print.
  */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as HttpTransport from "@keyfob/node/HttpTransport"
 import * as TerminalPrompt from "@keyfob/node/TerminalPrompt"
@@ -34,9 +37,7 @@ export { Jwt }
 const http = ({ caFile }: Globals) => HttpTransport.layer({ caFile })
 
 const prompt = ({ color, output }: Globals) =>
-  output === "json"
-    ? TerminalPrompt.layerJson
-    : TerminalPrompt.layer({ color: color ?? (!process.env["NO_COLOR"] && process.env["TERM"] !== "dumb") })
+  output === "json" ? TerminalPrompt.layerJson : TerminalPrompt.layer({ color })
 
 /** The client's authentication. A secret that is missing is found missing when it is needed. */
 const authentication = Effect.fnUntraced(function* ({ secret, settings }: Provider) {
@@ -143,5 +144,24 @@ export const verify = Effect.fnUntraced(function* (
     const client = yield* OAuthClient.make({ issuer: expected.issuer, clientId: expected.audience })
     const { issuer } = yield* client.metadata
     return yield* Jwt.verify(jwt, { jwks: yield* client.jwks, issuer, audience: expected.audience })
+  }).pipe(Effect.provide(http(globals)))
+})
+
+/** What a provider's metadata request shows: the issuer as it states it, and what time it is there. */
+export const inspect = Effect.fnUntraced(function* (
+  issuer: string,
+  globals: Globals
+): Effect.fn.Return<{ readonly issuer: string; readonly date: DateTime.Utc | undefined }, AuthError> {
+  return yield* Effect.gen(function* () {
+    let date: DateTime.Utc | undefined
+    const client = HttpClient.tap(yield* HttpClient.HttpClient, ({ headers }) =>
+      Effect.sync(() => {
+        date = Option.getOrUndefined(DateTime.make(headers["date"] ?? ""))
+      })
+    )
+    const { metadata } = yield* OAuthClient.make({ issuer, clientId: "" }).pipe(
+      Effect.provideService(HttpClient.HttpClient, client)
+    )
+    return { issuer: (yield* metadata).issuer, date }
   }).pipe(Effect.provide(http(globals)))
 })

@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import * as CliError from "effect/cli/CliError"
 import { type AuthError, printable, table } from "keyfob"
-import { type CommandError, Failure, type Report, reportOf, UsageError } from "./failure.ts"
+import { type CommandError, Failure, type Report, reportOf, UsageError, ProblemsFound } from "./failure.ts"
 
 /** The report of a command's end, or `undefined` where there is nothing to say (help, an interruption). */
 export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined => {
@@ -18,7 +18,7 @@ export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined =
 }
 
 const isCommandError = (error: unknown): error is CommandError =>
-  error instanceof Failure || error instanceof UsageError || isAuthError(error)
+  error instanceof Failure || error instanceof UsageError || error instanceof ProblemsFound || isAuthError(error)
 
 const isAuthError = (error: unknown): error is AuthError =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) && Object.hasOwn(table, error._tag)

@@ -27,9 +27,17 @@ export const open = Effect.fnUntraced(function* (globals: Globals) {
   const directories = yield* Directories.make
   const configuration = yield* Configuration.read(globals.configFile ?? directories.configFile)
   for (const warning of configuration.warnings) yield* Effect.logWarning(warning)
-  const current = currentOf(configuration)
-  return { globals, directories, configuration, context: globals.context ?? current, current } satisfies Workspace
+  return from(globals, directories, configuration)
 })
+
+export const from = (
+  globals: Globals,
+  directories: Directories["Service"],
+  configuration: Configuration.Configuration
+): Workspace => {
+  const current = currentOf(configuration)
+  return { globals, directories, configuration, context: globals.context ?? current, current }
+}
 
 /** What the file says, else the only context there is, else `default`. */
 const currentOf = ({ contexts, currentContext }: Configuration.Configuration) => {

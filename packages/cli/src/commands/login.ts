@@ -31,7 +31,7 @@ export const login = Command.make(
     ...providerFlags.flags,
     ...secret.flags,
     save: Flag.Boolean("save").pipe(
-      Flag.withDescription("Remember the provider in the configuration file"),
+      Flag.withDescription("Remember the provider in config.toml; --no-save does not"),
       Flag.withDefault(true)
     ),
     force: Flag.Boolean("force").pipe(

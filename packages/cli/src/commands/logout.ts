@@ -22,7 +22,7 @@ export const logout = Command.make(
       Flag.withDefault(false)
     ),
     revoke: Flag.Boolean("revoke").pipe(
-      Flag.withDescription("Have the provider take the tokens back"),
+      Flag.withDescription("Have the provider take the tokens back; --no-revoke does not"),
       Flag.withDefault(true)
     )
   },

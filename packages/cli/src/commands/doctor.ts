@@ -1,0 +1,51 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Command from "effect/cli/Command"
+import * as Configuration from "@keyfob/node/Configuration"
+import { Directories } from "@keyfob/node/Directories"
+import { configuration } from "../doctor/configuration.ts"
+import { credentials } from "../doctor/credentials.ts"
+import { environment } from "../doctor/environment.ts"
+import { type Finding, problem } from "../doctor/finding.ts"
+import { provider } from "../doctor/provider.ts"
+import { ProblemsFound } from "../failure.ts"
+import { Globals } from "../globalFlags.ts"
+import type * as globals from "../globals.ts"
+import { answer } from "../output.ts"
+import * as workspace from "../workspace.ts"
+
+/** Ends with 0 where there is no problem, else with the code of the first one; warnings change nothing. */
+export const doctor = Command.make(
+  "doctor",
+  {},
+  Effect.fnUntraced(function* () {
+    const globals = yield* Globals
+    const findings = yield* examine(globals)
+    yield* answer(
+      globals,
+      findings.map(({ exitCode: _, ...finding }) => finding),
+      () => findings.map(paragraph).join("\n")
+    )
+    const problems = findings.filter(({ status }) => status === "problem")
+    const [first] = problems
+    if (first !== undefined) {
+      return yield* new ProblemsFound({ count: problems.length, exitCode: first.exitCode ?? 2 })
+    }
+  })
+).pipe(Command.withDescription("Look for what could stand in the way: configuration, files, network, clocks"))
+
+const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
+  const directories = yield* Directories.make
+  const around = [...(yield* environment(globals)), ...(yield* credentials(directories.credentials))]
+  const read = yield* Effect.result(Configuration.read(globals.configFile ?? directories.configFile))
+  if (Result.isFailure(read)) return [problem("config", read.failure), ...around]
+  const opened = workspace.from(globals, directories, read.success)
+  const providers = yield* Effect.result(workspace.providers(opened))
+  const seen = Result.isFailure(providers)
+    ? [problem("context", providers.failure)]
+    : (yield* Effect.forEach(providers.success, (one) => provider(one, globals), { concurrency: 8 })).flat()
+  return [...configuration(read.success), ...around, ...seen]
+})
+
+const paragraph = ({ check, detail, remedy, status }: Finding) =>
+  `${status.padEnd(9)}${check}: ${detail}${remedy === undefined ? "" : `\n${" ".repeat(9)}${remedy}`}`

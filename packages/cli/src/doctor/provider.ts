@@ -1,0 +1,33 @@
+/** A provider, seen from here: can its metadata be read, and does its clock agree with ours. */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { Jwt, printable } from "keyfob"
+import type { Configured } from "../workspace.ts"
+import type { Globals } from "../globals.ts"
+import { type Finding, ok, problem, warning } from "./finding.ts"
+
+export const provider = Effect.fnUntraced(function* ({ name, settings }: Configured, globals: Globals) {
+  const check = `provider ${printable(name)}`
+  if (settings.type !== "oauth") return [warning(check, `of type ${settings.typeName}`, "This keyfob knows type oauth")]
+  const { inspect } = yield* Effect.promise(() => import("../online.ts"))
+  return yield* inspect(settings.issuer, globals).pipe(
+    Effect.flatMap(({ date, issuer }) =>
+      Effect.map(clock(check, date), (clock) => [ok(check, `${printable(issuer)} answers`), ...clock])
+    ),
+    Effect.catch((error) => Effect.succeed([problem(check, error)]))
+  )
+})
+
+const clock = Effect.fnUntraced(function* (check: string, date: DateTime.Utc | undefined) {
+  if (date === undefined) return []
+  const offset = DateTime.distance(date, yield* DateTime.now)
+  const seconds = Math.round(Duration.toSeconds(offset))
+  const tolerance = Duration.toSeconds(yield* Jwt.ClockTolerance)
+  const detail = `this clock is ${Math.abs(seconds)} s ${seconds < 0 ? "behind" : "ahead of"} the provider's`
+  const finding: Finding =
+    Math.abs(seconds) <= tolerance
+      ? ok(`${check}, clock`, detail)
+      : { check: `${check}, clock`, status: "problem", detail, remedy: "Set this machine's clock", exitCode: 7 }
+  return [finding]
+})
