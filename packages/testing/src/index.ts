@@ -1,1 +1,2 @@
 export * as CredentialStoreContract from "./CredentialStoreContract.ts"
+export * from "./provider.ts"

@@ -1,0 +1,115 @@
+import * as DateTime from "effect/DateTime"
+import * as Equal from "effect/Equal"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { Request } from "./model/Http.ts"
+import type { Endpoint } from "./model/Machine.ts"
+
+/**
+ * One request as the provider met it. Whatever might be a secret is `Redacted`: it prints as such, and equal secrets are
+ * equal (`Equal.equals`).
+ */
+export interface RecordedRequest {
+  /** When it arrived. */
+  readonly at: DateTime.Utc
+  readonly method: string
+  readonly path: string
+  /** Absent where the provider has nothing of that path. */
+  readonly endpoint?: Endpoint
+  /** Its `grant_type`. */
+  readonly grant?: string
+  /** The client it names, in its form or its `Authorization` header. */
+  readonly client?: string
+  /** Parameters of query and form; the harmless ones in clear. Of a repeated one, the last. */
+  readonly params: Readonly<Record<string, string | Redacted.Redacted>>
+  readonly authorization?: Redacted.Redacted
+  /** How it ended: the status that was sent, or what happened instead. */
+  readonly outcome: number | "unreachable" | "hang" | "reset before" | "reset after" | "half"
+  /** The error code of the answer. */
+  readonly error?: string
+}
+
+// What says nothing to a thief. Everything else may be a code, a token or a secret.
+const harmless = new Set([
+  "audience",
+  "client_assertion_type",
+  "client_id",
+  "code_challenge_method",
+  "grant_type",
+  "post_logout_redirect_uri",
+  "prompt",
+  "redirect_uri",
+  "requested_token_type",
+  "resource",
+  "response_mode",
+  "response_type",
+  "scope",
+  "subject_token_type",
+  "token_type_hint"
+])
+
+/** The parameters of a request, wherever it has them. */
+export const paramsOf = (request: Request): ReadonlyMap<string, string> => {
+  const query = request.url.includes("?") ? request.url.slice(request.url.indexOf("?")) : ""
+  const isForm = /^application\/x-www-form-urlencoded/i.test(request.headers["content-type"] ?? "")
+  return new Map([...new URLSearchParams(query), ...new URLSearchParams(isForm ? request.body : "")])
+}
+
+/** The record of a request whose end is not known yet. */
+export const record = (
+  request: Request,
+  facts: {
+    readonly endpoint: Endpoint | undefined
+    readonly grant: string | undefined
+    readonly client: string | undefined
+  },
+  now: number
+): Omit<RecordedRequest, "outcome"> => {
+  const { authorization } = request.headers
+  return {
+    at: DateTime.makeUnsafe(now),
+    method: request.method,
+    path: request.url.replace(/\?.*$/, ""),
+    ...(facts.endpoint === undefined ? {} : { endpoint: facts.endpoint }),
+    ...(facts.grant === undefined ? {} : { grant: facts.grant }),
+    ...(facts.client === undefined ? {} : { client: facts.client }),
+    params: Object.fromEntries(
+      [...paramsOf(request)].map(([name, value]) => [
+        name,
+        harmless.has(name) ? value : Redacted.make(value, { label: name })
+      ])
+    ),
+    ...(authorization === undefined ? {} : { authorization: Redacted.make(authorization, { label: "authorization" }) })
+  }
+}
+
+/** A record in one line: `day 3 04:00:00  POST token refresh_token → 400 invalid_grant`. */
+export const print = (request: RecordedRequest): string => {
+  const what = [request.method, request.endpoint ?? request.path, request.grant].filter((part) => part !== undefined)
+  const end = [request.outcome, request.error].filter((part) => part !== undefined)
+  return `${DateTime.formatIso(request.at)}  ${what.join(" ")} → ${end.join(" ")}`
+}
+
+/** What a request is expected to be: each member that is given must be equal. */
+export type Expected = Partial<Omit<RecordedRequest, "params">> & { readonly params?: RecordedRequest["params"] }
+
+export const fits = (request: RecordedRequest, expected: Expected): boolean =>
+  entriesOf(expected).every(([name, value]) =>
+    name === "params"
+      ? Object.entries(value).every(([param, wanted]) => Equal.equals(request.params[param], wanted))
+      : Equal.equals(request[name], value)
+  )
+
+// Object.entries forgets which names there are; `Expected` has no others.
+const entriesOf = (expected: Expected) => Object.entries(expected) as ReadonlyArray<[keyof Expected, object]>
+
+/** The requests were not the expected ones. Its message shows both, side by side. */
+export class UnexpectedRequests extends Schema.TaggedError<UnexpectedRequests>()("UnexpectedRequests", {
+  expected: Schema.Array(Schema.String),
+  actual: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const list = (lines: ReadonlyArray<string>) => lines.map((line, index) => `  ${index + 1}. ${line}`).join("\n")
+    return `expected ${this.expected.length} requests:\n${list(this.expected)}\nthere were ${this.actual.length}:\n${list(this.actual)}`
+  }
+}

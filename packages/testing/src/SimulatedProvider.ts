@@ -1,0 +1,323 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Semaphore from "effect/Semaphore"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpServer from "effect/http/HttpServer"
+import type { AccessToken } from "keyfob"
+import * as Fault from "./Fault.ts"
+import type { Request, Response } from "./model/Http.ts"
+import * as Device from "./model/Device.ts"
+import * as Keys from "./model/Keys.ts"
+import * as Machine from "./model/Machine.ts"
+import type { Script } from "./model/Person.ts"
+import { type ProviderOptions, settle } from "./model/Settings.ts"
+import { endFamily, type Family, initial, isRefreshable, isValid, lookup, type State } from "./model/State.ts"
+import { begin } from "./model/Turn.ts"
+import * as RecordedRequest from "./RecordedRequest.ts"
+import * as SettledClock from "./SettledClock.ts"
+import { type Snapshot, snapshotOf } from "./Snapshot.ts"
+import * as Transport from "./Transport.ts"
+
+/** How a person acts. */
+export interface ActOptions {
+  /** How long they take. Default: no time. */
+  readonly after?: Duration.Input
+  /** How many polls of a device code they let go by, at least. Default: none. */
+  readonly afterPolls?: number
+  /** How often they mistype their password first; each time takes `after` again. Default: never. */
+  readonly wrongPasswords?: number
+  /** What they consent to, of what is asked. Default: all. */
+  readonly scopes?: ReadonlyArray<string>
+}
+
+/** A whole authorization server: nothing in it is real but its answers. */
+export class SimulatedProvider extends Context.Service<
+  SimulatedProvider,
+  {
+    readonly issuer: string
+    /** A protected API of the provider's: says who calls. Behind it, `/needs/SCOPE` wants a scope. */
+    readonly apiUrl: string
+
+    /** From now on, this person approves whatever the provider asks: what is open, and what will come. */
+    readonly approve: (person: string, options?: ActOptions) => Effect.Effect<void>
+    /** From now on, the person says no. */
+    readonly deny: (person?: string, options?: ActOptions) => Effect.Effect<void>
+    /** From now on, nobody answers (as it is at first). */
+    readonly ignore: Effect.Effect<void>
+    /** A person types a device's code and decides, for this device alone. */
+    readonly enterCode: (userCode: string, person: string, decision: "approve" | "deny") => Effect.Effect<void>
+
+    /** Puts the provider into trouble. Durations count from now. */
+    readonly faults: (...faults: ReadonlyArray<Fault.Fault>) => Effect.Effect<void>
+    /** Nobody gets through: `Fault.outage`. */
+    readonly outage: (options: Parameters<typeof Fault.outage>[0]) => Effect.Effect<void>
+    /** A random fault plan (`Fault.random`). Its seed is logged when the layer's scope ends with a failure. */
+    readonly chaos: (seed: string, options: Parameters<typeof Fault.random>[1]) => Effect.Effect<void>
+    /** Takes all trouble away. */
+    readonly recover: Effect.Effect<void>
+    /** New signing keys now; the old ones stay published for as long as the options say. */
+    readonly rotateKeys: Effect.Effect<void>
+    /** Ends every sign-in, as an administrator would. */
+    readonly revokeAll: Effect.Effect<void>
+
+    /** Whether the provider's API would take this token now. */
+    readonly accepts: (token: AccessToken | Redacted.Redacted | string) => Effect.Effect<boolean>
+    /** The number of refresh tokens that would be taken now. */
+    readonly liveRefreshTokens: Effect.Effect<number>
+    readonly liveAccessTokens: Effect.Effect<number>
+    /** Every sign-in there was, with why it ended if it did. */
+    readonly families: Effect.Effect<ReadonlyArray<Family>>
+
+    /** Every request there was, oldest first. */
+    readonly requests: Effect.Effect<ReadonlyArray<RecordedRequest.RecordedRequest>>
+    readonly clearRequests: Effect.Effect<void>
+    /** The requests so far, or since they were cleared, are exactly these. */
+    readonly expectRequests: (
+      expected: ReadonlyArray<RecordedRequest.Expected>,
+      among?: RecordedRequest.Expected
+    ) => Effect.Effect<void, RecordedRequest.UnexpectedRequests>
+
+    /** What the provider holds, as data that reads well: secrets are fingerprints. */
+    readonly snapshot: Effect.Effect<Snapshot>
+  }
+>()("@keyfob/testing/SimulatedProvider") {
+  /**
+   * In memory: the `HttpClient` it gives reaches this provider and nothing else, and its time is the `Clock`, so that
+   * `TestClock` drives everything. A test clock is replaced by one that also waits for promises (`SettledClock.ts`).
+   */
+  static readonly layer = (options: ProviderOptions = {}): Layer.Layer<SimulatedProvider | HttpClient.HttpClient> =>
+    Layer.effectContext(
+      Effect.gen(function* () {
+        const { deliver, provider } = yield* make(options)
+        return Context.make(SimulatedProvider, provider).pipe(
+          Context.add(HttpClient.HttpClient, Transport.inMemory(new URL(provider.issuer).origin, deliver)),
+          Context.add(Clock.Clock, yield* SettledClock.make)
+        )
+      })
+    )
+
+  /** The same behind an HTTP server, for programs in any language. Without an `issuer` it is the server's address. */
+  static readonly layerServer = (
+    options: ProviderOptions = {}
+  ): Layer.Layer<SimulatedProvider, never, HttpServer.HttpServer> =>
+    Layer.effect(
+      SimulatedProvider,
+      Effect.gen(function* () {
+        const server = yield* HttpServer.HttpServer
+        const { deliver, provider } = yield* make({ issuer: HttpServer.formatAddress(server.address), ...options })
+        yield* server.serve(Transport.overSocket(deliver))
+        return provider
+      })
+    )
+}
+
+const make = Effect.fnUntraced(function* (options: ProviderOptions) {
+  const settings = settle(options)
+  let state: State = initial(settings)
+  let trouble: Fault.Trouble = []
+  let requests: ReadonlyArray<RecordedRequest.RecordedRequest> = []
+  const seeds: Array<string> = []
+  // A signature takes a promise: no two requests may start from the same state.
+  const turn = Semaphore.makeUnsafe(1)
+
+  yield* Effect.addFinalizer((exit) =>
+    exit._tag === "Failure" && seeds.length > 0 && !Cause.hasInterruptsOnly(exit.cause)
+      ? Effect.logWarning(`simulated provider: the fault plan's seed was ${seeds.join(", ")}`)
+      : Effect.void
+  )
+
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => Fault.clockOf(trouble, millis))
+
+  const step = (request: Request): Effect.Effect<Response> =>
+    turn.withPermit(
+      Effect.gen(function* () {
+        const clock = yield* SettledClock.current
+        const work = Machine.step(state, request, yield* now)
+        const [next, response] = yield* clock === undefined ? work : clock.hold(work)
+        state = next
+        return response
+      })
+    )
+
+  const deliver: Transport.Deliver = Effect.fnUntraced(function* (request) {
+    const arrived = yield* Clock.currentTimeMillis
+    const params = RecordedRequest.paramsOf(request)
+    const facts = {
+      endpoint: Machine.endpointOf(settings.issuer, request.url.replace(/\?.*$/, "")),
+      grant: params.get("grant_type"),
+      client: params.get("client_id") ?? basicClient(request.headers["authorization"])
+    }
+    const index = requests.length
+    const begun = RecordedRequest.record(request, facts, arrived)
+    requests = [...requests, { ...begun, outcome: "hang" }]
+    const ended = (outcome: RecordedRequest.RecordedRequest["outcome"], response?: Response) => {
+      const error = response === undefined ? undefined : errorOf(response)
+      requests = requests.with(index, { ...begun, outcome, ...(error === undefined ? {} : { error }) })
+    }
+    const [after, verdict] = Fault.judge(trouble, facts, arrived)
+    trouble = after
+    const process = Effect.uninterruptible(step(request))
+    const whole = (response: Response) => {
+      ended(response.status, response)
+      return { _tag: "Whole", response } as const
+    }
+    switch (verdict._tag) {
+      case "None":
+        return whole(yield* process)
+      case "Unreachable":
+        ended("unreachable")
+        return { _tag: "Broken", how: "ECONNREFUSED" }
+      case "Answer":
+        return whole(answerOf(verdict))
+      case "Delay":
+        yield* Effect.sleep(verdict.by)
+        return whole(yield* process)
+      case "Hang":
+        if (verdict.seen) yield* process
+        return yield* Effect.never
+      case "Reset":
+        if (verdict.seen) yield* process
+        ended(verdict.seen ? "reset after" : "reset before")
+        return { _tag: "Broken", how: "ECONNRESET" }
+      case "Half": {
+        const response = yield* process
+        ended("half", response)
+        return { _tag: "Half", response }
+      }
+      case "Twice": {
+        const first = yield* process
+        yield* process
+        return whole(first)
+      }
+    }
+  })
+
+  const act = (decision: Script["decision"], person: string, options: ActOptions = {}) =>
+    Effect.map(now, (since) => {
+      const script: Script = {
+        decision,
+        person,
+        since,
+        after: Duration.toMillis(options.after ?? 0),
+        polls: options.afterPolls ?? 0,
+        wrongPasswords: options.wrongPasswords ?? 0,
+        ...(options.scopes === undefined ? {} : { scopes: options.scopes })
+      }
+      state = { ...state, script }
+    })
+
+  const faults = (...given: ReadonlyArray<Fault.Fault>) =>
+    Effect.map(Clock.currentTimeMillis, (millis) => {
+      trouble = Fault.arm(trouble, given, millis)
+      const rotations = given.flatMap((fault) =>
+        fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
+      )
+      state = { ...state, rotations: [...state.rotations, ...rotations].sort((a, b) => a - b) }
+    })
+
+  const provider = SimulatedProvider.of({
+    issuer: settings.issuer,
+    apiUrl: `${settings.issuer.replace(/\/$/, "")}/api/me`,
+    approve: (person, options) => act("approve", person, options),
+    deny: (person = "alice", options) => act("deny", person, options),
+    ignore: act("ignore", "nobody"),
+    enterCode: (userCode, person, decision) =>
+      Effect.map(now, (since) => {
+        const script: Script = { decision, person, since, after: 0, polls: 0, wrongPasswords: 0 }
+        state = Device.decide(state, userCode, script)
+      }),
+    faults,
+    outage: (options) => faults(Fault.outage(options)),
+    chaos: (seed, options) => {
+      seeds.push(seed)
+      return faults(...Fault.random(seed, options))
+    },
+    recover: Effect.sync(() => {
+      trouble = []
+      state = { ...state, rotations: [] }
+    }),
+    rotateKeys: turn.withPermit(
+      Effect.gen(function* () {
+        const time = yield* now
+        const own = begin(state, { method: "", url: "/", headers: {}, body: "" }, time)
+        yield* Keys.rotate(own, time)
+        state = own.state
+      })
+    ),
+    revokeAll: Effect.map(now, (time) => {
+      for (const id of HashMap.keys(state.families)) state = endFamily(state, id, "revoked", time)
+      const accessTokens = HashMap.map(state.accessTokens, (token) => ({ ...token, revoked: true }))
+      state = { ...state, accessTokens }
+    }),
+    accepts: (token) =>
+      Effect.map(now, (time) => {
+        const value =
+          typeof token === "string" ? token : Redacted.value(Redacted.isRedacted(token) ? token : token.value)
+        const known = lookup(state.accessTokens, value)
+        return known !== undefined && isValid(state, known, time)
+      }),
+    liveRefreshTokens: Effect.map(now, (time) =>
+      count(state.refreshTokens, (token) => isRefreshable(state, token, time))
+    ),
+    liveAccessTokens: Effect.map(now, (time) => count(state.accessTokens, (token) => isValid(state, token, time))),
+    families: Effect.sync(() => HashMap.toValues(state.families)),
+    requests: Effect.sync(() => requests),
+    clearRequests: Effect.sync(() => {
+      requests = []
+    }),
+    expectRequests: (expected, among = {}) =>
+      Effect.suspend(() => {
+        const actual = requests.filter((request) => RecordedRequest.fits(request, among))
+        const same =
+          actual.length === expected.length &&
+          expected.every((one, index) => {
+            const request = actual[index]
+            return request !== undefined && RecordedRequest.fits(request, one)
+          })
+        return same
+          ? Effect.void
+          : Effect.fail(
+              RecordedRequest.UnexpectedRequests.make({
+                expected: expected.map((one) => JSON.stringify(one)),
+                actual: actual.map(RecordedRequest.print)
+              })
+            )
+      }),
+    snapshot: Effect.map(now, (time) => snapshotOf(state, time))
+  })
+  return { provider, deliver }
+})
+
+const count = <V>(map: HashMap.HashMap<string, V>, fits: (value: V) => boolean) =>
+  HashMap.reduce(map, 0, (sum, value) => (fits(value) ? sum + 1 : sum))
+
+const answerOf = ({ body, headers, status }: Extract<Fault.Misbehaviour, { _tag: "Answer" }>): Response => {
+  const isText = body === undefined || typeof body === "string"
+  return {
+    status,
+    headers: { ...(isText ? {} : { "content-type": "application/json" }), ...headers },
+    body: isText ? (body ?? "") : JSON.stringify(body)
+  }
+}
+
+const errorOf = ({ body, headers, status }: Response): string | undefined => {
+  if (status < 400 || !/json/.test(headers["content-type"] ?? "")) return undefined
+  const answer: unknown = JSON.parse(body)
+  return typeof answer === "object" && answer !== null && "error" in answer ? String(answer.error) : undefined
+}
+
+const basicClient = (authorization: string | undefined) => {
+  const encoded = /^basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? "")?.[1]
+  if (encoded === undefined) return undefined
+  try {
+    return decodeURIComponent(atob(encoded).replace(/:.*$/s, ""))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,50 @@
+import * as Effect from "effect/Effect"
+import * as Dpop from "./Dpop.ts"
+import { refuse, type Refusal } from "./Refusal.ts"
+import { type AccessToken, isValid, lookup } from "./State.ts"
+import type { Turn } from "./Turn.ts"
+
+/**
+ * The access token of a request to a protected resource, checked as one does (RFC 6750 sections 2.1 and 3, RFC 9449
+ * section 7): no token, 401 and a bare challenge; a bad one, 401 `invalid_token`; too narrow a one, 403
+ * `insufficient_scope`.
+ */
+export const authorize = Effect.fnUntraced(function* (
+  turn: Turn,
+  scope?: string
+): Effect.fn.Return<AccessToken, Refusal> {
+  const found = /^(bearer|dpop) +(\S+)$/i.exec(turn.request.headers["authorization"] ?? "")
+  const value = found?.[2]
+  if (value === undefined) {
+    return yield* refuse("invalid_request", "no access token provided", {
+      status: 401,
+      headers: { "www-authenticate": `Bearer realm="${turn.state.settings.issuer}"` }
+    })
+  }
+  const isDpop = found?.[1]?.toLowerCase() === "dpop"
+  const scheme = isDpop ? "DPoP" : "Bearer"
+  const challenge = (status: number, error: string, description: string, more = "") =>
+    refuse(error, description, {
+      status,
+      headers: {
+        "www-authenticate": `${scheme} realm="${turn.state.settings.issuer}", error="${error}", error_description="${description}"${more}`
+      }
+    })
+  const token = lookup(turn.state.accessTokens, value)
+  if (token === undefined || !isValid(turn.state, token, turn.now)) {
+    return yield* challenge(401, "invalid_token", "access token is unknown, expired or revoked")
+  }
+  if ((token.jkt !== undefined) !== isDpop) {
+    return yield* challenge(401, "invalid_token", "access token is sent by the wrong scheme")
+  }
+  if (isDpop) {
+    const jkt = yield* Effect.catch(Dpop.proof(turn, value), (refusal) =>
+      Effect.fail(challenge(401, refusal.error, refusal.description))
+    )
+    if (jkt !== token.jkt) return yield* challenge(401, "invalid_token", "failed jkt verification")
+  }
+  if (scope !== undefined && !token.scopes.includes(scope)) {
+    return yield* challenge(403, "insufficient_scope", `access token missing ${scope} scope`, `, scope="${scope}"`)
+  }
+  return token
+})

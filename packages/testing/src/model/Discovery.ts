@@ -1,0 +1,52 @@
+import * as Effect from "effect/Effect"
+import { json, type Response } from "./Http.ts"
+import { grants } from "./Token.ts"
+import { locate, type Turn } from "./Turn.ts"
+
+/** What the provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2): the same at both places. */
+export const discovery = (turn: Turn): Effect.Effect<Response> => {
+  const { algorithms, dpopNonces: _, issuer, openRegistration, scopes } = turn.state.settings
+  const authentications = [
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "none"
+  ] as const
+  const assertionAlgorithms = ["HS256", "RS256", "PS256", "ES256", "EdDSA"]
+  return Effect.succeed(
+    json(
+      {
+        issuer,
+        authorization_endpoint: locate(turn, "/authorize"),
+        token_endpoint: locate(turn, "/token"),
+        device_authorization_endpoint: locate(turn, "/device_authorization"),
+        pushed_authorization_request_endpoint: locate(turn, "/par"),
+        userinfo_endpoint: locate(turn, "/userinfo"),
+        introspection_endpoint: locate(turn, "/introspect"),
+        revocation_endpoint: locate(turn, "/revoke"),
+        end_session_endpoint: locate(turn, "/end_session"),
+        ...(openRegistration ? { registration_endpoint: locate(turn, "/register") } : {}),
+        jwks_uri: locate(turn, "/jwks"),
+        scopes_supported: scopes,
+        claims_supported: ["sub", "name", "preferred_username", "email", "email_verified", "iss"],
+        grant_types_supported: Object.keys(grants),
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: algorithms,
+        code_challenge_methods_supported: ["S256"],
+        token_endpoint_auth_methods_supported: authentications,
+        token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        introspection_endpoint_auth_methods_supported: authentications,
+        introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        revocation_endpoint_auth_methods_supported: authentications,
+        revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"],
+        authorization_response_iss_parameter_supported: true
+      },
+      200,
+      { "cache-control": "public, max-age=3600" }
+    )
+  )
+}

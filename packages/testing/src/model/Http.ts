@@ -1,0 +1,44 @@
+/** HTTP as the model sees it: plain data on both sides. */
+
+/** A request, as it reached the provider. */
+export interface Request {
+  readonly method: string
+  /** Path and query. */
+  readonly url: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** An answer, whole. */
+export interface Response {
+  readonly status: number
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** A JSON answer that nobody may keep (RFC 6749 section 5.1). */
+export const json = (body: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response => ({
+  status,
+  headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store", ...headers },
+  body: JSON.stringify(body)
+})
+
+export const html = (title: string, content: string, status = 200): Response => ({
+  status,
+  headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" },
+  body: `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escape(title)}</title></head><body><main><h1>${escape(title)}</h1>${content}</main></body></html>`
+})
+
+export const empty = (status: number, headers: Readonly<Record<string, string>> = {}): Response => ({
+  status,
+  headers,
+  body: ""
+})
+
+/** To another page, asked for with GET (RFC 9700 section 4.12: 303, so that no form is posted on). */
+export const redirect = (location: string): Response =>
+  empty(303, { location, "cache-control": "no-store", "referrer-policy": "no-referrer" })
+
+export const escape = (text: string) => text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`)

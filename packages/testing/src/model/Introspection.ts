@@ -1,0 +1,52 @@
+import * as Effect from "effect/Effect"
+import { authenticate, methodOf } from "./ClientAuthentication.ts"
+import { json, type Response } from "./Http.ts"
+import { seconds } from "./Issue.ts"
+import type { Refusal } from "./Refusal.ts"
+import { isRefreshable, isValid, lookup } from "./State.ts"
+import { required, type Turn } from "./Turn.ts"
+
+/**
+ * What the provider knows of a token (RFC 7662 section 2.2). Whatever is not good now is `active: false` and nothing
+ * else. A public client is told about its own tokens only: it cannot prove who it is.
+ */
+export const introspection = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
+  const client = yield* authenticate(turn)
+  const value = yield* required(turn, "token")
+  const mayKnow = ({ clientId }: { readonly clientId: string }) =>
+    methodOf(client) !== "none" || clientId === client.client_id
+  const access = lookup(turn.state.accessTokens, value)
+  if (access !== undefined && mayKnow(access) && isValid(turn.state, access, turn.now)) {
+    return json({
+      active: true,
+      ...aboutBoth(turn, access),
+      ...(access.person === undefined ? {} : { sub: access.person }),
+      token_type: access.jkt === undefined ? "Bearer" : "DPoP"
+    })
+  }
+  const refresh = lookup(turn.state.refreshTokens, value)
+  if (refresh !== undefined && mayKnow(refresh) && isRefreshable(turn.state, refresh, turn.now)) {
+    const person = lookup(turn.state.families, refresh.family)?.person
+    return json({ active: true, ...aboutBoth(turn, refresh), ...(person === undefined ? {} : { sub: person }) })
+  }
+  return json({ active: false })
+})
+
+interface Known {
+  readonly clientId: string
+  readonly scopes: ReadonlyArray<string>
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly audience?: string
+  readonly jkt?: string
+}
+
+const aboutBoth = (turn: Turn, { audience, clientId, expiresAt, issuedAt, jkt, scopes }: Known) => ({
+  client_id: clientId,
+  iat: seconds(issuedAt),
+  exp: seconds(expiresAt),
+  iss: turn.state.settings.issuer,
+  ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
+  ...(audience === undefined ? {} : { aud: audience }),
+  ...(jkt === undefined ? {} : { cnf: { jkt } })
+})

@@ -1,0 +1,70 @@
+import * as Chance from "./Chance.ts"
+import type { Request } from "./Http.ts"
+import { refuse, type Refusal } from "./Refusal.ts"
+import type { State } from "./State.ts"
+import * as Effect from "effect/Effect"
+
+/** One request at work: what it may read, and the state it will leave behind. */
+export interface Turn {
+  readonly request: Request
+  /** Milliseconds since 1970. */
+  readonly now: number
+  /** The request's address, in full. */
+  readonly url: URL
+  /** The parameters of its query, or of its form if it is a POST. */
+  readonly params: URLSearchParams
+  /** Written as the request goes on; the value at its end is the next state. */
+  state: State
+}
+
+export const begin = (state: State, request: Request, now: number): Turn => {
+  const url = new URL(request.url, state.settings.issuer)
+  return {
+    request,
+    now,
+    url,
+    params: request.method === "POST" ? new URLSearchParams(request.body) : url.searchParams,
+    state
+  }
+}
+
+/** The address of something of this provider, by its path behind the issuer. */
+export const locate = (turn: Turn, path: string): string => `${turn.state.settings.issuer.replace(/\/$/, "")}${path}`
+
+/** A new random text: 43 letters carry as much as 256 bits would. */
+export const draw = (turn: Turn, length = 43, alphabet = Chance.urlSafe): string => {
+  const [text, chance] = Chance.text(turn.state.chance, length, alphabet)
+  turn.state = { ...turn.state, chance }
+  return text
+}
+
+/** A parameter that may be given once; an empty one counts as absent (RFC 6749 section 3.1). */
+export const optional = (turn: Turn, name: string): Effect.Effect<string | undefined, Refusal> => {
+  const values = turn.params.getAll(name).filter((value) => value !== "")
+  return values.length > 1
+    ? Effect.fail(refuse("invalid_request", `'${name}' parameter must not be provided twice`))
+    : Effect.succeed(values[0])
+}
+
+/** A parameter that must be there. */
+export const required = (turn: Turn, name: string): Effect.Effect<string, Refusal> =>
+  Effect.flatMap(optional(turn, name), (value) =>
+    value === undefined
+      ? Effect.fail(refuse("invalid_request", `missing required parameter(s) '${name}'`))
+      : Effect.succeed(value)
+  )
+
+/** The known scopes among those asked for; others are left out, as RFC 6749 section 3.3 allows. */
+export const askedScopes = (turn: Turn): Effect.Effect<ReadonlyArray<string>, Refusal> =>
+  Effect.map(optional(turn, "scope"), (scope) => {
+    const asked = new Set((scope ?? "").split(" "))
+    return turn.state.settings.scopes.filter((known) => asked.has(known))
+  })
+
+/** The API the token shall be for: `resource` (RFC 8707) or `audience` (as several providers call it); one at most. */
+export const askedAudience = (turn: Turn): Effect.Effect<string | undefined, Refusal> => {
+  const [first, ...more] = [...turn.params.getAll("resource"), ...turn.params.getAll("audience")]
+  return more.length > 0
+    ? Effect.fail(refuse("invalid_target", "only a single resource indicator value is supported"))
+    : Effect.succeed(first)
+}

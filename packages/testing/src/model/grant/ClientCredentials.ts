@@ -1,0 +1,18 @@
+import * as Effect from "effect/Effect"
+import * as Dpop from "../Dpop.ts"
+import type { Response } from "../Http.ts"
+import { answer } from "../Issue.ts"
+import type { Refusal } from "../Refusal.ts"
+import type { ClientMetadata } from "../Settings.ts"
+import { askedAudience, askedScopes, type Turn } from "../Turn.ts"
+
+/** A machine signs in as itself (RFC 6749 section 4.4). There is no person, so no refresh token and no ID token. */
+export const clientCredentials = Effect.fnUntraced(function* (
+  turn: Turn,
+  client: ClientMetadata
+): Effect.fn.Return<Response, Refusal> {
+  const jkt = yield* Dpop.required(turn, client)
+  const asked = yield* askedScopes(turn)
+  const scopes = asked.filter((scope) => scope !== "openid" && scope !== "offline_access")
+  return yield* answer(turn, { client, subject: client.client_id, scopes, audience: yield* askedAudience(turn), jkt })
+})

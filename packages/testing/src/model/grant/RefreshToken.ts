@@ -1,0 +1,55 @@
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Dpop from "../Dpop.ts"
+import type { Response } from "../Http.ts"
+import { answer, newRefreshToken } from "../Issue.ts"
+import { refuse, type Refusal } from "../Refusal.ts"
+import type { ClientMetadata } from "../Settings.ts"
+import { endFamily, isLive, lookup } from "../State.ts"
+import { optional, required, type Turn } from "../Turn.ts"
+
+/**
+ * A fresh access token for a refresh token (RFC 6749 section 6). With rotation, each is good for one use; a second use
+ * outside the grace interval means that two parties hold it, and ends the family (RFC 9700 section 4.14.2).
+ */
+export const refreshToken = Effect.fnUntraced(function* (
+  turn: Turn,
+  client: ClientMetadata
+): Effect.fn.Return<Response, Refusal> {
+  const value = yield* required(turn, "refresh_token")
+  const jkt = yield* Dpop.required(turn, client)
+  const token = lookup(turn.state.refreshTokens, value)
+  if (token === undefined) return yield* refuse("invalid_grant", "refresh token not found")
+  if (token.clientId !== client.client_id) return yield* refuse("invalid_grant", "client mismatch")
+  if (turn.now >= token.expiresAt) return yield* refuse("invalid_grant", "refresh token is expired")
+  const family = lookup(turn.state.families, token.family)
+  if (family === undefined || !isLive(turn.state, token.family, turn.now)) {
+    return yield* refuse("invalid_grant", "grant not found or no longer valid")
+  }
+  const scopes = yield* narrowed(turn, token.scopes)
+  if (token.jkt !== undefined && token.jkt !== jkt) return yield* refuse("invalid_grant", "failed jkt verification")
+  const { graceInterval, rotation } = turn.state.settings
+  if (token.spentAt !== undefined && turn.now >= token.spentAt + graceInterval) {
+    turn.state = endFamily(turn.state, token.family, "reuse", turn.now)
+    return yield* refuse("invalid_grant", "refresh token already used")
+  }
+  const { audience, nonce } = token
+  const issuing = { client, subject: family.person, scopes, audience, jkt, family, nonce }
+  if (!rotation) return yield* answer(turn, issuing, value)
+  const spentAt = token.spentAt ?? turn.now
+  turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, { ...token, spentAt }) }
+  return yield* answer(turn, issuing, newRefreshToken(turn, { ...issuing, scopes: token.scopes }))
+})
+
+/** The scopes asked for, which must be among the granted ones (RFC 6749 section 6); all where none are named. */
+const narrowed = Effect.fnUntraced(function* (
+  turn: Turn,
+  granted: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<string>, Refusal> {
+  const scope = yield* optional(turn, "scope")
+  if (scope === undefined) return granted
+  const asked = scope.split(" ").filter((name) => name !== "")
+  return asked.every((name) => granted.includes(name))
+    ? asked
+    : yield* refuse("invalid_scope", "refresh token missing requested scope")
+})

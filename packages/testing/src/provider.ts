@@ -1,0 +1,14 @@
+export * as Fault from "./Fault.ts"
+export { type Expected, print, type RecordedRequest, UnexpectedRequests } from "./RecordedRequest.ts"
+export * from "./SimulatedPerson.ts"
+export * from "./SimulatedProvider.ts"
+export type { Snapshot, TokenSnapshot } from "./Snapshot.ts"
+export {
+  clients,
+  type Claims,
+  type ClientMetadata,
+  type ProviderOptions,
+  type SigningAlgorithm,
+  type TrustedIssuer
+} from "./model/Settings.ts"
+export { patiently } from "./patiently.ts"

@@ -1,0 +1,393 @@
+import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Equal, Fiber, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
+import { createServer } from "node:http"
+import { clients, Fault, patiently, type ProviderOptions, SimulatedProvider } from "../src/provider.ts"
+import { basic, bearer, discover, get, post } from "./Caller.ts"
+
+const cli = { client_id: clients.cli.client_id }
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+const everything = "openid offline_access profile email api:read"
+
+/** The same program with the provider in memory and behind a socket. */
+const both = <A, E>(
+  name: string,
+  program: Effect.Effect<A, E, SimulatedProvider | Layer.Success<typeof NodeHttpClient.layerUndici>>,
+  options?: ProviderOptions
+) => {
+  const layerSocket = SimulatedProvider.layerServer(options).pipe(
+    Layer.provide(
+      NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" })
+    ),
+    Layer.provideMerge(NodeHttpClient.layerUndici)
+  )
+  it.effect(`${name} (in memory)`, () => program.pipe(Effect.provide(SimulatedProvider.layer(options))))
+  it.effect(`${name} (over a socket)`, () => program.pipe(Effect.provide(layerSocket)))
+}
+
+const at = Effect.flatMap(SimulatedProvider, ({ issuer }) => discover(issuer))
+
+const signIn = Effect.fnUntraced(function* (scope = everything) {
+  const idp = yield* SimulatedProvider
+  yield* idp.approve("alice")
+  const url = yield* at
+  const device = yield* post(url("device_authorization_endpoint"), { ...cli, scope })
+  return yield* post(url("token_endpoint"), {
+    ...cli,
+    grant_type: deviceGrant,
+    device_code: String(device.json["device_code"])
+  })
+})
+
+const refresh = Effect.fnUntraced(function* (token: unknown, more: Readonly<Record<string, string>> = {}) {
+  const url = yield* at
+  const form = { ...cli, grant_type: "refresh_token", refresh_token: String(token), ...more }
+  return yield* post(url("token_endpoint"), form)
+})
+
+describe("device login", () => {
+  both(
+    "pending, slow down, approval",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const url = yield* at
+      const device = yield* post(url("device_authorization_endpoint"), { ...cli, scope: everything })
+      assert.strictEqual(device.status, 200)
+      const poll = post(url("token_endpoint"), {
+        ...cli,
+        grant_type: deviceGrant,
+        device_code: String(device.json["device_code"])
+      })
+      assert.strictEqual((yield* poll).json["error"], "authorization_pending")
+      assert.strictEqual((yield* poll).json["error"], "slow_down")
+      yield* idp.enterCode(String(device.json["user_code"]).toLowerCase(), "bob", "approve")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* poll).json["error"], "slow_down", "the interval has grown by 5 seconds")
+      yield* TestClock.adjust("15 seconds")
+      const tokens = yield* poll
+      assert.strictEqual(tokens.status, 200)
+      const me = yield* get(url("userinfo_endpoint"), bearer(tokens.json["access_token"]))
+      assert.deepStrictEqual(me.json, {
+        sub: "bob",
+        name: "Bob Example",
+        preferred_username: "bob",
+        email: "bob@example.com",
+        email_verified: false
+      })
+      assert.strictEqual((yield* poll).json["error"], "invalid_grant", "a device code is good once")
+    })
+  )
+
+  both(
+    "denial, expiry, a person who takes their time",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const url = yield* at
+      const begin = Effect.gen(function* () {
+        const device = yield* post(url("device_authorization_endpoint"), { ...cli, scope: "openid" })
+        return post(url("token_endpoint"), {
+          ...cli,
+          grant_type: deviceGrant,
+          device_code: String(device.json["device_code"])
+        })
+      })
+      yield* idp.deny("alice", { after: "20 seconds", wrongPasswords: 1 })
+      const poll = yield* begin
+      yield* TestClock.adjust("39 seconds")
+      assert.strictEqual((yield* poll).json["error"], "authorization_pending")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* poll).json["error"], "access_denied")
+      yield* idp.approve("alice", { afterPolls: 2, scopes: [] })
+      const later = yield* begin
+      assert.strictEqual((yield* later).json["error"], "authorization_pending")
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual((yield* later).json["error"], "authorization_pending")
+      yield* TestClock.adjust("5 seconds")
+      assert.notProperty((yield* later).json, "scope", "she consented to nothing")
+      yield* idp.ignore
+      const never = yield* begin
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* never).json["error"], "expired_token")
+    })
+  )
+})
+
+describe("refresh tokens", () => {
+  both(
+    "rotate; a second use ends the family",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const first = yield* signIn()
+      const second = yield* refresh(first.json["refresh_token"])
+      assert.strictEqual(second.status, 200)
+      assert.notStrictEqual(second.json["refresh_token"], first.json["refresh_token"])
+      assert.strictEqual(yield* idp.liveRefreshTokens, 1)
+      assert.strictEqual((yield* refresh(first.json["refresh_token"])).json["error"], "invalid_grant")
+      assert.strictEqual((yield* refresh(second.json["refresh_token"])).json["error"], "invalid_grant")
+      assert.isFalse(yield* idp.accepts(String(second.json["access_token"])))
+      assert.deepStrictEqual(
+        (yield* idp.families).map(({ ended }) => ended?.because),
+        ["reuse"]
+      )
+    })
+  )
+
+  both(
+    "within the grace interval a spent one is taken again",
+    Effect.gen(function* () {
+      const first = yield* signIn()
+      yield* refresh(first.json["refresh_token"])
+      yield* TestClock.adjust("29 seconds")
+      assert.strictEqual((yield* refresh(first.json["refresh_token"])).status, 200)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* refresh(first.json["refresh_token"])).json["error"], "invalid_grant")
+    }),
+    { graceInterval: "30 seconds" }
+  )
+
+  both(
+    "live as long as they are used, and no longer than the sign-in",
+    Effect.gen(function* () {
+      let { json } = yield* signIn()
+      for (let day = 2; day < 10; day += 2) {
+        yield* TestClock.adjust("2 days")
+        const next = yield* refresh(json["refresh_token"])
+        assert.strictEqual(next.status, 200, `day ${day}`)
+        json = next.json
+      }
+      yield* TestClock.adjust("2 days")
+      assert.strictEqual((yield* refresh(json["refresh_token"])).json["error"], "invalid_grant")
+      const idle = yield* signIn()
+      yield* TestClock.adjust("3 days")
+      assert.strictEqual((yield* refresh(idle.json["refresh_token"])).json["error"], "invalid_grant")
+    }),
+    { refreshTokenIdle: "3 days", refreshTokenLifetime: "10 days" }
+  )
+
+  both(
+    "may narrow the scopes, not widen them",
+    Effect.gen(function* () {
+      const { json } = yield* signIn("openid offline_access api:read")
+      const wide = yield* refresh(json["refresh_token"], { scope: "openid api:write" })
+      assert.deepStrictEqual([wide.status, wide.json["error"]], [400, "invalid_scope"])
+      const narrow = yield* refresh(json["refresh_token"], { scope: "api:read" })
+      assert.strictEqual(narrow.json["scope"], "api:read")
+      assert.notProperty(narrow.json, "id_token")
+    }),
+    { rotation: false }
+  )
+})
+
+describe("clients", () => {
+  both(
+    "prove who they are by header or form; machines get a token of their own",
+    Effect.gen(function* () {
+      const url = yield* at
+      const form = { grant_type: "client_credentials", scope: "api:read openid" }
+      const token = url("token_endpoint")
+      const byHeader = yield* post(token, form, basic(clients.billing))
+      assert.strictEqual(byHeader.json["scope"], "api:read")
+      assert.notProperty(byHeader.json, "refresh_token")
+      const { client_id, client_secret } = clients.billingPost
+      assert.strictEqual((yield* post(token, { ...form, client_id, client_secret })).status, 200)
+      const wrong = yield* post(token, form, basic({ ...clients.billing, client_secret: "wrong" }))
+      assert.deepStrictEqual([wrong.status, wrong.json["error"]], [401, "invalid_client"])
+      assert.match(wrong.headers["www-authenticate"] ?? "", /^Basic /)
+      const publicClient = yield* post(token, { ...form, ...cli })
+      assert.deepStrictEqual([publicClient.status, publicClient.json["error"]], [400, "unauthorized_client"])
+      const api = (yield* SimulatedProvider).apiUrl
+      assert.strictEqual((yield* get(api, bearer(byHeader.json["access_token"]))).json["sub"], "billing")
+    })
+  )
+})
+
+describe("a token's end", () => {
+  both(
+    "expiry, revocation and too narrow a scope, each with its challenge",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const url = yield* at
+      const { json } = yield* signIn("openid api:read")
+      const token = json["access_token"]
+      const needs = (scope: string) => get(`${new URL(idp.apiUrl).origin}/api/needs/${scope}`, bearer(token))
+      assert.strictEqual((yield* needs("api:read")).status, 200)
+      const narrow = yield* needs("api:write")
+      assert.strictEqual(narrow.status, 403)
+      assert.match(narrow.headers["www-authenticate"] ?? "", /^Bearer .*error="insufficient_scope".*scope="api:write"/)
+      assert.strictEqual((yield* get(idp.apiUrl)).headers["www-authenticate"], `Bearer realm="${idp.issuer}"`)
+      const introspect = post(url("introspection_endpoint"), { ...cli, token: String(token) })
+      assert.isTrue((yield* introspect).json["active"])
+      yield* post(url("revocation_endpoint"), { ...cli, token: String(token) })
+      assert.deepStrictEqual((yield* introspect).json, { active: false })
+      const revoked = yield* needs("api:read")
+      assert.strictEqual(revoked.status, 401)
+      assert.match(revoked.headers["www-authenticate"] ?? "", /error="invalid_token"/)
+      const other = yield* signIn("openid api:read")
+      assert.isTrue(yield* idp.accepts(String(other.json["access_token"])))
+      yield* TestClock.adjust("1 hour")
+      assert.isFalse(yield* idp.accepts(String(other.json["access_token"])))
+    })
+  )
+
+  both(
+    "signing out ends what was not meant to outlive the session",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const url = yield* at
+      const short = yield* signIn("openid")
+      const long = yield* signIn("openid offline_access")
+      const query = new URLSearchParams({
+        id_token_hint: String(short.json["id_token"]),
+        post_logout_redirect_uri: "http://127.0.0.1/elsewhere"
+      })
+      const elsewhere = yield* get(`${url("end_session_endpoint")}?${query}`)
+      assert.deepStrictEqual([elsewhere.status, elsewhere.json["error"]], [400, "invalid_request"])
+      query.delete("post_logout_redirect_uri")
+      assert.strictEqual((yield* get(`${url("end_session_endpoint")}?${query}`)).status, 200)
+      assert.isFalse(yield* idp.accepts(String(short.json["access_token"])))
+      assert.isTrue(yield* idp.accepts(String(long.json["access_token"])))
+    })
+  )
+})
+
+describe("faults", () => {
+  const ask = Effect.gen(function* () {
+    const { issuer } = yield* SimulatedProvider
+    return yield* get(`${issuer}/jwks`)
+  })
+  const failure = Effect.map(Effect.flip(ask), (error) => ("reason" in error ? error.reason._tag : error))
+
+  both(
+    "meet the nth request that matches, and are recorded",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.faults(
+        Fault.onRequest(
+          { endpoint: "jwks", nth: 2, times: 2 },
+          Fault.answer({ status: 503, headers: { "retry-after": "7" } })
+        ),
+        Fault.onRequest({ endpoint: "jwks", nth: 4 }, Fault.resetBefore),
+        Fault.onRequest({ endpoint: "jwks", nth: 5 }, Fault.resetAfter),
+        Fault.onRequest({ endpoint: "jwks", nth: 6 }, Fault.half)
+      )
+      assert.strictEqual((yield* ask).status, 200)
+      assert.strictEqual((yield* ask).headers["retry-after"], "7")
+      assert.strictEqual((yield* ask).status, 503)
+      assert.strictEqual(yield* failure, "TransportError")
+      assert.strictEqual(yield* failure, "TransportError")
+      assert.strictEqual(yield* failure, "DecodeError")
+      assert.strictEqual((yield* ask).status, 200)
+      yield* idp.expectRequests(
+        [200, 503, 503, "reset before" as const, "reset after" as const, "half" as const, 200].map((outcome) => ({
+          endpoint: "jwks" as const,
+          outcome
+        }))
+      )
+    })
+  )
+
+  it.effect("delays, hangs, quotas and outages, in virtual time", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.faults(
+        Fault.onRequest({ nth: 1 }, Fault.delay("10 seconds")),
+        Fault.onRequest({ nth: 2 }, Fault.hang),
+        Fault.quota({ endpoint: "jwks", limit: 3, per: "1 minute" }),
+        Fault.outage({ from: "1 hour", for: "1 hour" }),
+        Fault.outage({ from: "3 hours", for: "1 hour", as: "unavailable" })
+      )
+      const slow = yield* Effect.forkChild(ask)
+      yield* TestClock.adjust("9 seconds")
+      assert.isUndefined(slow.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(slow)).status, 200)
+      const hung = yield* Effect.forkChild(ask)
+      yield* TestClock.adjust("5 seconds")
+      assert.isUndefined(hung.pollUnsafe())
+      yield* Fiber.interrupt(hung)
+      assert.strictEqual((yield* ask).status, 200)
+      const spent = yield* ask
+      assert.deepStrictEqual([spent.status, spent.headers["retry-after"]], [429, "45"])
+      yield* TestClock.adjust("45 seconds")
+      assert.strictEqual((yield* ask).status, 200)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* failure, "TransportError")
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* ask).status, 200)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* ask).status, 503)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("a request delivered twice spends the token twice", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { json } = yield* signIn()
+      yield* idp.faults(Fault.onRequest({ grant: "refresh_token" }, Fault.twice))
+      const answer = yield* refresh(json["refresh_token"])
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual(yield* idp.liveRefreshTokens, 0)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("a clock that is wrong, and keys that change at an instant", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const before = (yield* ask).json["keys"]
+      yield* idp.faults(Fault.keyRotation("1 day"), Fault.clockAhead("5 minutes"))
+      yield* TestClock.adjust("1 day")
+      const after = (yield* ask).json["keys"]
+      assert.isTrue(Array.isArray(before) && before.length === 1 && Array.isArray(after) && after.length === 2)
+      const { json } = yield* signIn()
+      yield* TestClock.adjust("55 minutes")
+      assert.isTrue(yield* idp.accepts(String(json["access_token"])), "both clocks are the provider's")
+      assert.strictEqual((yield* idp.snapshot).now, "1970-01-02T01:00:00.000Z")
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("random plans are the same for the same seed", () =>
+    Effect.sync(() => {
+      const options = { over: "14 days", count: 20 } as const
+      assert.deepStrictEqual(Fault.random("a", options), Fault.random("a", options))
+      assert.notDeepEqual(Fault.random("a", options), Fault.random("b", options))
+    })
+  )
+})
+
+describe("what is seen of a provider", () => {
+  const layer = SimulatedProvider.layer()
+
+  it.effect("holds no secret in anything that prints, and compares them inside", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { json } = yield* signIn()
+      yield* refresh(json["refresh_token"])
+      yield* post((yield* at)("token_endpoint"), { grant_type: "client_credentials" }, basic(clients.billing))
+      const printed = JSON.stringify([yield* idp.requests, yield* idp.snapshot], null, 1)
+      for (const secret of [json["refresh_token"], json["access_token"], clients.billing.client_secret]) {
+        assert.notInclude(printed, String(secret))
+      }
+      const spent = (yield* idp.requests).find(({ grant }) => grant === "refresh_token")
+      assert.isTrue(Equal.equals(spent?.params["refresh_token"], Redacted.make(String(json["refresh_token"]))))
+      const error = yield* Effect.flip(
+        idp.expectRequests([{ grant: "refresh_token", outcome: 400 }], { endpoint: "token" })
+      )
+      assert.include(error.message, "3. 1970-01-01T00:00:00.000Z  POST token client_credentials → 200")
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("equal seeds give equal tokens", () =>
+    Effect.gen(function* () {
+      const run = Effect.provide(signIn("offline_access"), SimulatedProvider.layer({ seed: "7" }), { local: true })
+      assert.deepStrictEqual((yield* run).json, (yield* run).json)
+    })
+  )
+
+  it.effect("patiently gives up on what never ends", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(patiently(Effect.never, "1 minute"))
+      assert.strictEqual(exit._tag, "Failure")
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+})
