@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { type DeviceGrant, request } from "../../src/protocol/DeviceAuthorization.ts"
-import { answer, broken, json, metadata, named, refused, type Reply, status } from "../scripted.ts"
+import { answer, broken, json, metadata, named, openIdLocation, refused, type Reply, status } from "../scripted.ts"
 import { asClient } from "./client.ts"
 
 const page = "https://id.example/activate"
@@ -36,6 +36,15 @@ describe("DeviceAuthorization", () => {
         interval: 7
       })
       assert.deepStrictEqual(to(metadata.device_authorization_endpoint)[0]?.form, { client_id: "app", scope: "openid" })
+    })
+  )
+
+  it.effect("a slow discovery does not count against the code", () =>
+    Effect.gen(function* () {
+      const slowly: Reply = (request) => Effect.delay(json(metadata)(request), "10 seconds")
+      const script = { [openIdLocation]: slowly, [metadata.device_authorization_endpoint]: json(good) }
+      const { result } = asClient(script, (client) => request(client, {}))
+      assert.strictEqual(shown(yield* result).expiresAt, 610_000)
     })
   )
 

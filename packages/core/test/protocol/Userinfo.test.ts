@@ -54,6 +54,28 @@ describe("Userinfo", () => {
     })
   )
 
+  for (const [name, body] of Object.entries({
+    "a member named __proto__": `{"sub":"mallory","__proto__":{"sub":"alice"}}`,
+    "nothing but a member named __proto__": `{"__proto__":{"sub":"alice"}}`,
+    "a hundred thousand brackets": `{"sub":${"[".repeat(1e5)}${"]".repeat(1e5)}}`,
+    "a hundred thousand brackets left open": `{"sub":${"[".repeat(1e5)}`
+  })) {
+    it.effect(`hostile JSON makes nobody alice: ${name}`, () =>
+      Effect.gen(function* () {
+        const reply = answer(body, { headers: { "content-type": "application/json" } })
+        assert.strictEqual((yield* Effect.flip(ask(reply, "alice").result))._tag, "AnswerRejected")
+      })
+    )
+  }
+
+  it.effect("a deep claim nobody asked for does no harm", () =>
+    Effect.gen(function* () {
+      const body = `{"sub":"alice","deep":${"[".repeat(1e5)}${"]".repeat(1e5)}}`
+      const reply = answer(body, { headers: { "content-type": "application/json" } })
+      assert.strictEqual((yield* ask(reply, "alice").result).sub, "alice")
+    })
+  )
+
   const Likely = Schema.Struct({
     sub: Schema.Union([Schema.Literal("alice"), Schema.Json]),
     error: Schema.optionalKey(Schema.Json)
