@@ -1,24 +1,21 @@
 /**
- * Makes the command from packages/cli/src, so that it starts quickly and installs without dependencies:
+ * Makes the command from packages/cli/src: one file, packages/cli/dist/keyfob.js, that starts quickly and installs without
+ * dependencies.
  *
- *     dist/keyfob.js      main.ts: prints a token that is fresh, on its own
- *     dist/keyfob/*.js    cli.ts: all else; what one command does not need (the HTTP stack, the flows) is in files of its own
+ * In it stand, as code, main.ts, which prints a token that is fresh, and, as texts that Node compiles when they are
+ * imported, the pieces of cli.ts, which does all else. A bundler's own way to put modules that are imported late into
+ * one file is to wrap them in functions and to keep whole whatever they can reach, Effect included: every start paid for
+ * all of it (`keyfob token` took 5.3 times as long as `node -e 0`).
  *
- * Not one file: there, whatever a dynamic import can reach is wrapped in functions and kept whole, Effect included, and
- * every start pays for all of it (`keyfob token` took 5.3 times as long as `node -e 0`, where it now takes 2.7 times).
- *
- *     node .ci/bundle.ts [--metafile]        --metafile: also print what the files are made of
+ *     node .ci/bundle.ts [--metafile]        --metafile: also print what the file is made of
  */
 import { analyzeMetafile, build, type BuildOptions } from "esbuild"
-import { chmodSync, globSync, readFileSync, rmSync, statSync } from "node:fs"
-import { join } from "node:path"
+import { chmodSync, readFileSync, statSync } from "node:fs"
+import { basename, join } from "node:path"
 
 const cli = join(import.meta.dirname, "../packages/cli")
-const dist = join(cli, "dist")
+const outfile = join(cli, "dist/keyfob.js")
 const { version } = JSON.parse(readFileSync(join(cli, "package.json"), "utf8"))
-
-// Some dependencies are CommonJS and call require for Node's own modules; an ES module has none unless we make it.
-const require = 'import{createRequire as keyfobRequire}from"node:module";const require=keyfobRequire(import.meta.url);'
 
 const shared = {
   bundle: true,
@@ -32,36 +29,54 @@ const shared = {
   logLevel: "warning"
 } satisfies BuildOptions
 
-const main = await build({
-  ...shared,
-  entryPoints: [join(cli, "src/main.ts")],
-  outfile: join(dist, "keyfob.js"),
-  banner: { js: "#!/usr/bin/env node" },
-  plugins: [
-    {
-      name: "the whole command is a bundle of its own",
-      setup: ({ onResolve }) =>
-        onResolve({ filter: /^\.\/cli\.ts$/ }, () => ({ path: "./keyfob/cli.js", external: true }))
-    }
-  ]
-})
-
-// Names of old pieces end in other hashes.
-rmSync(join(dist, "keyfob"), { recursive: true, force: true })
 const whole = await build({
   ...shared,
   entryPoints: [join(cli, "src/cli.ts")],
-  outdir: join(dist, "keyfob"),
+  outdir: join(cli, "dist/pieces"),
+  write: false,
   splitting: true,
-  banner: { js: require }
+  // Some dependencies are CommonJS and call require for Node's own modules; an ES module has none unless we make it.
+  banner: { js: 'const require=process.getBuiltinModule("module").createRequire(process.execPath);' }
 })
-chmodSync(join(dist, "keyfob.js"), 0o755)
+const pieces = Object.fromEntries(whole.outputFiles.map(({ path, text }) => [basename(path), text]))
+
+/**
+ * Takes the place of cli.ts in main.ts. The pieces import each other as files of a folder; there is none, its place is
+ * below the one file, and Node is told so.
+ */
+const loader = `
+const pieces = () => (${JSON.stringify(pieces)})
+const folder = import.meta.url + "/"
+process.getBuiltinModule("module").registerHooks({
+  resolve: (specifier, context, next) => {
+    const url = specifier.startsWith("./") ? URL.parse(specifier, context.parentURL)?.href : specifier
+    return url?.startsWith(folder) ? { url, shortCircuit: true } : next(specifier, context)
+  },
+  load: (url, context, next) =>
+    url.startsWith(folder)
+      ? { format: "module", source: pieces()[url.slice(folder.length)], shortCircuit: true }
+      : next(url, context)
+})
+await import(folder + "cli.js")
+`
+
+const main = await build({
+  ...shared,
+  entryPoints: [join(cli, "src/main.ts")],
+  outfile,
+  banner: { js: "#!/usr/bin/env node" },
+  plugins: [
+    {
+      name: "pieces",
+      setup: ({ onLoad }) => onLoad({ filter: /[\\/]cli[\\/]src[\\/]cli\.ts$/ }, () => ({ contents: loader, loader: "js" }))
+    }
+  ]
+})
+chmodSync(outfile, 0o755)
 
 if (process.argv.includes("--metafile")) {
   for (const { metafile } of [main, whole]) console.log(await analyzeMetafile(metafile))
 }
-const sizeOf = (files: ReadonlyArray<string>) =>
-  Math.round(files.reduce((sum, file) => sum + statSync(join(dist, file)).size, 0) / 1024)
-console.log(
-  `bundle: packages/cli/dist/keyfob.js, ${sizeOf(["keyfob.js"])} KiB; keyfob/*.js, ${sizeOf(globSync("keyfob/*.js", { cwd: dist }))} KiB`
-)
+const kib = (bytes: number) => Math.round(bytes / 1024)
+const late = kib(Object.values(pieces).reduce((sum, text) => sum + text.length, 0))
+console.log(`bundle: packages/cli/dist/keyfob.js, ${kib(statSync(outfile).size)} KiB, of which ${late} KiB load when needed`)
