@@ -1,0 +1,195 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import * as Keyfob from "./Keyfob.ts"
+import * as Misbehaving from "./Misbehaving.ts"
+
+const env = { KEYFOB_CLIENT_SECRET: "canary-secret" }
+const good = { access_token: "canary-access", token_type: "Bearer", expires_in: 3600 }
+const login = (issuer: string) => ["login", "m", "--issuer", issuer, "--client-id", "c", "--flow", "client_credentials"]
+
+/** A provider that gives tokens to machines, and a home where one is signed in. */
+const signedIn = Effect.gen(function* () {
+  const keyfob = yield* Keyfob.make
+  const server = yield* Misbehaving.make
+  yield* server.set("/token", { body: good })
+  yield* keyfob.done(login(server.issuer), { env })
+  const names = yield* keyfob.files
+  const credential = names.find((name) => name.startsWith("credentials")) ?? assert.fail("no credential")
+  return { keyfob, server, credential }
+})
+
+/** Runs the command where KEYFOB_HOME is a small file system of its own, gone with the process. */
+const onFileSystem = (base: string, options: string, prepare = "") => [
+  "unshare",
+  "--mount",
+  "sh",
+  "-c",
+  `mount -t tmpfs -o ${options} tmpfs '${base}' && ${prepare === "" ? "" : `${prepare} && `}exec "$@"`,
+  "sh"
+]
+const mayMount = (() => {
+  try {
+    execFileSync("unshare", ["--mount", "true"], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
+})()
+
+describe.concurrent("R10, R14: files that are not as they should be", () => {
+  it.live(
+    "A-10: a damaged credential is reported (6), kept, and aside after the next sign-in",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob, server } = yield* signedIn
+        yield* keyfob.write(credential, '{"version":1,"credential":{"key":"canary')
+        const ran = yield* keyfob.run(["token"])
+        Keyfob.failsWith(ran, 6, /damaged/)
+        assert.include(ran.stderr, credential)
+        assert.match(ran.stderr, /keyfob login m$/m)
+        Keyfob.errorOf(yield* keyfob.run(["status", "m", "-o", "json"]), 6)
+        const [row] = yield* keyfob.json(["status"])
+        assert.include(row, { provider: "m", status: "error" })
+        assert.match((yield* keyfob.done(["status"])).stdout, /error/)
+        const doctor = yield* keyfob.run(["doctor"])
+        assert.strictEqual(doctor.code, 6)
+        assert.match(doctor.stdout, /problem +credentials: .*damaged/)
+        yield* keyfob.done(login(server.issuer), { env })
+        assert.strictEqual((yield* keyfob.done(["token"])).stdout, "canary-access\n")
+        const aside = (yield* keyfob.files).find((name) => name.includes(".corrupt-")) ?? assert.fail("not kept")
+        assert.include(yield* keyfob.read(aside), "canary")
+        assert.match((yield* keyfob.done(["doctor"])).stdout, /warning +credentials: kept aside/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a credential that cannot be read: exit 6",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob } = yield* signedIn
+        // Root reads everything, so there is a directory where the file should be.
+        execFileSync("rm", [keyfob.file(credential)])
+        mkdirSync(keyfob.file(credential))
+        Keyfob.failsWith(yield* keyfob.run(["token"]), 6, /cannot be read/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a credential others can read: a warning, and still the token",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob } = yield* signedIn
+        chmodSync(keyfob.file(credential), 0o644)
+        const { stderr, stdout } = yield* keyfob.done(["token"])
+        assert.strictEqual(stdout, "canary-access\n")
+        assert.match(stderr, /^keyfob: warning: other users may read .*\n$/)
+        assert.match((yield* keyfob.done(["doctor"])).stdout, /warning +modes/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a home that cannot be written: exit 6, what to do, and the answer is not half printed",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, server } = yield* signedIn
+        const home = mayMount ? keyfob.base : `${keyfob.file("config.toml")}/home`
+        const options = mayMount ? { through: onFileSystem(home, "ro") } : {}
+        const ran = yield* keyfob.run(login(server.issuer), { env: { ...env, KEYFOB_HOME: home }, ...options })
+        if (mayMount) Keyfob.failsWith(ran, 6, /cannot be written.*EROFS/)
+        else assert.strictEqual(ran.code, 6, ran.stderr)
+        assert.strictEqual((yield* keyfob.done(["token"])).stdout, "canary-access\n")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "no space left: exit 6, and the credential of before stays",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob, server } = yield* signedIn
+        if (!mayMount) return
+        const folder = dirname(keyfob.file(credential))
+        const copy = `${keyfob.home}/copy`
+        execFileSync("cp", ["-rp", folder, copy])
+        const after = `${keyfob.home}/after`
+        const fill = `cp -p '${copy}'/* '${folder}' && { dd if=/dev/zero of='${folder}/ballast' bs=1k 2>/dev/null || true; }`
+        const [program = "", ...args] = onFileSystem(folder, "size=16k,mode=0700", fill)
+        // The shell stays to copy what is left: the file system goes with it.
+        const script = args.map((arg) => arg.replace('exec "$@"', `"$@"; code=$?; cp -rp '${folder}' '${after}'; exit $code`))
+        const ran = yield* keyfob.run([...login(server.issuer), "--force"], { env, through: [program, ...script] })
+        Keyfob.failsWith(ran, 6, /no space left.*ENOSPC/)
+        execFileSync("cmp", [`${copy}/${credential.split("/").at(-1)}`, `${after}/${credential.split("/").at(-1)}`])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "malformed TOML: exit 2 with line and column, and nothing of the file",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const before = yield* keyfob.read("config.toml")
+        const broken = `${before}\nclient_secret = canary\n`
+        yield* keyfob.write("config.toml", broken)
+        for (const args of [["token"], ["status"], ["login"], ["context", "list"]]) {
+          const ran = yield* keyfob.run(args)
+          Keyfob.failsWith(ran, 2, /config\.toml.*line \d+, column \d+/i)
+          assert.notInclude(ran.stderr, "canary")
+        }
+        const doctor = yield* keyfob.run(["doctor"])
+        assert.strictEqual(doctor.code, 2)
+        assert.match(doctor.stdout, /problem +config/)
+        assert.strictEqual(yield* keyfob.read("config.toml"), broken)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "an unknown key is a warning that names the nearest; a wrong type is exit 2",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const before = yield* keyfob.read("config.toml")
+        yield* keyfob.write("config.toml", `${before.trimEnd()}\naudiense = "a"\n`)
+        const text = yield* keyfob.done(["token"])
+        assert.strictEqual(text.stdout, "canary-access\n")
+        assert.match(text.stderr, /^keyfob: warning: .*audiense is not a known key; did you mean audience\?\n$/)
+        const json = yield* keyfob.done(["token", "-o", "json"])
+        assert.include(JSON.parse(json.stderr), { event: "warning" })
+        assert.strictEqual((yield* keyfob.done(["token", "--log-level", "error"])).stderr, "")
+        yield* keyfob.write("config.toml", before.replace(/client_id = .*/, "client_id = 7"))
+        Keyfob.failsWith(yield* keyfob.run(["token"]), 2, /config\.toml, line \d+: .*client_id.*string/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R14: the client secret from a file (with ~), from standard input, from config.toml; a wide mode is a warning",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, server } = yield* signedIn
+        const again = [...login(server.issuer), "--force"]
+        writeFileSync(`${keyfob.home}/secret`, "canary-secret\n", { mode: 0o600 })
+        assert.strictEqual((yield* keyfob.done([...again, "--client-secret-file", "~/secret"])).stderr, "")
+        chmodSync(`${keyfob.home}/secret`, 0o644)
+        const wide = yield* keyfob.done([...again, "--client-secret-file", "~/secret"])
+        assert.match(wide.stderr, /^keyfob: warning: others can read the secret in .*chmod 600/)
+        yield* keyfob.done([...again, "--client-secret-stdin"], { stdin: "canary-secret\n" })
+        Keyfob.failsWith(yield* keyfob.run([...again, "--client-secret-stdin"], { stdin: "" }), 2, /no client secret/)
+        Keyfob.failsWith(yield* keyfob.run(again), 2, /setting is missing: client secret/)
+        Keyfob.failsWith(yield* keyfob.run([...again, "--client-secret-file", "~/none"]), 2, /none cannot be read/)
+        assert.notInclude(yield* keyfob.read("config.toml"), "canary")
+        const config = yield* keyfob.read("config.toml")
+        yield* keyfob.write("config.toml", `${config.trimEnd()}\nclient_secret = "canary-secret"\n`)
+        assert.strictEqual((yield* keyfob.done(["refresh", "--force"])).stderr, "")
+        for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})

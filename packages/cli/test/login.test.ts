@@ -1,0 +1,5 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { type ApproveOptions as _, clients, EmbeddedProvider, Person } from "@keyfob/embedded"
+import { existsSync, readdirSync } from "node:fs"
+import * as Keyfob from "./Keyfob.ts"
