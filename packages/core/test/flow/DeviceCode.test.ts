@@ -167,6 +167,16 @@ describe("DeviceCode", () => {
     })
   )
 
+  it.effect("R8 an answer ends the backoff: the next trouble starts with a short one", () =>
+    Effect.gen(function* () {
+      const lost = broken("ECONNRESET")
+      const { fiber, polledAt } = yield* begin([lost, lost, pending, lost, granted])
+      yield* seconds(50)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(polledAt(), [5, 15, 35, 40, 50])
+    })
+  )
+
   it.effect("R8 trouble that lasts ends with the code, as Expired", () =>
     Effect.gen(function* () {
       const { fiber } = yield* begin(broken("ENETUNREACH"), { device: { expires_in: 60 } })

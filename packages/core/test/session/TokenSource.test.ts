@@ -143,13 +143,17 @@ describe("TokenSource", () => {
     })
 
     it.effect("whose token was refused", () => {
-      const { layer, sent } = scene([tokens(2)])
+      const { layer, sent, store } = scene([tokens(2)])
       return Effect.gen(function* () {
         yield* write(credential())
         const { renewedSince, token } = yield* source()
         const refusedToken = yield* token
         assert.deepStrictEqual([...new Set(yield* herd(textOf(renewedSince(refusedToken))))], ["access-2"])
         assert.lengthOf(sent(), 1)
+        assert.lengthOf(
+          store.journal.filter((operation) => operation === "read"),
+          1
+        )
       }).pipe(Effect.provide(layer))
     })
 
@@ -336,6 +340,24 @@ describe("TokenSource", () => {
           yield* saving.open
           yield* Fiber.join(closing)
           assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2", spending: null })
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("X-12 a scope that closes while a machine's token is saved waits for the save", () =>
+      Effect.gen(function* () {
+        const saving = yield* gate
+        const { layer, store } = scene([tokens(1)])
+        store.hooks.before = (operation) => (operation === "write 1" ? saving.pass : Effect.void)
+        yield* Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          const { token } = yield* Scope.provide(source(machine), scope)
+          yield* Effect.forkChild(Effect.exit(token))
+          yield* saving.arrived
+          const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+          yield* saving.open
+          yield* Fiber.join(closing)
+          assert.strictEqual((yield* kept(machine.key))?.access, "access-1")
         }).pipe(Effect.provide(layer))
       })
     )
@@ -652,6 +674,20 @@ describe("TokenSource", () => {
         yield* remove()
         assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NoCredential" })
         assert.isUndefined(yield* kept())
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("nor in place of a session that the provider ended meanwhile", () => {
+      const { layer, store } = scene([tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        yield* minutes(over)
+        const { token } = yield* source()
+        store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
+        yield* patiently(Effect.flip(token))
+        store.hooks.before = () => Effect.void
+        yield* write(withoutRefreshToken(credential(1, { refused: true, spending: 1 })))
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "RefreshUnfinished" })
       }).pipe(Effect.provide(layer))
     })
 
