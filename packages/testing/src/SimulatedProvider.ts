@@ -134,7 +134,15 @@ const make = Effect.fnUntraced(function* (options: ProviderOptions) {
 
   const now = Effect.map(Clock.currentTimeMillis, (millis) => Fault.clockOf(trouble, millis))
 
-  const step = (request: Request): Effect.Effect<Response> =>
+  const step: (request: Request) => Effect.Effect<Response> = Effect.fnUntraced(function* (request) {
+    for (;;) {
+      const response = yield* Effect.uninterruptible(once(request))
+      if (response.again === undefined) return response
+      yield* Effect.sleep(response.again)
+    }
+  })
+
+  const once = (request: Request) =>
     turn.withPermit(
       Effect.gen(function* () {
         const clock = yield* SettledClock.current
@@ -162,7 +170,7 @@ const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     }
     const [after, verdict] = Fault.judge(trouble, facts, arrived)
     trouble = after
-    const process = Effect.uninterruptible(step(request))
+    const process = step(request)
     const whole = (response: Response) => {
       ended(response.status, response)
       return { _tag: "Whole", response } as const

@@ -1,5 +1,6 @@
 export * as Fault from "./Fault.ts"
 export { type Expected, print, type RecordedRequest, UnexpectedRequests } from "./RecordedRequest.ts"
+export * as SimulatedBrowser from "./SimulatedBrowser.ts"
 export * from "./SimulatedPerson.ts"
 export * from "./SimulatedProvider.ts"
 export type { Snapshot, TokenSnapshot } from "./Snapshot.ts"

@@ -31,6 +31,9 @@ export const get = (url: string, headers: Readonly<Record<string, string>> = {})
 export const post = (url: string, form: Form, headers: Readonly<Record<string, string>> = {}) =>
   send(HttpClientRequest.post(url).pipe(HttpClientRequest.setHeaders(headers), HttpClientRequest.bodyUrlParams(form)))
 
+export const postJson = (url: string, body: object) =>
+  send(HttpClientRequest.post(url).pipe(HttpClientRequest.bodyJsonUnsafe(body)))
+
 /** The provider's metadata; every member that is asked for is a text. */
 export const discover = Effect.fnUntraced(function* (issuer: string) {
   const { json } = yield* get(`${issuer}/.well-known/openid-configuration`)

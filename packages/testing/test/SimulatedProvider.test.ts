@@ -1,6 +1,7 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Equal, Fiber, Layer, Redacted } from "effect"
+import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import { clients, Fault, patiently, type ProviderOptions, SimulatedProvider } from "../src/provider.ts"
@@ -13,7 +14,7 @@ const everything = "openid offline_access profile email api:read"
 /** The same program with the provider in memory and behind a socket. */
 const both = <A, E>(
   name: string,
-  program: Effect.Effect<A, E, SimulatedProvider | Layer.Success<typeof NodeHttpClient.layerUndici>>,
+  program: Effect.Effect<A, E, SimulatedProvider | HttpClient.HttpClient>,
   options?: ProviderOptions
 ) => {
   const layerSocket = SimulatedProvider.layerServer(options).pipe(

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
-import * as Base64Url from "effect/encoding/Base64Url"
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from "jose"
 import * as Chance from "./Chance.ts"
 import { isReplay } from "./ClientAuthentication.ts"
+import { hashOf } from "./Pkce.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import type { State } from "./State.ts"
@@ -83,8 +83,3 @@ const nonces = ({ settings }: State, now: number) => {
     (interval) => Chance.text(Chance.seeded(`${settings.seed} nonce ${interval}`), 22, Chance.urlSafe)[0]
   )
 }
-
-const hashOf = (text: string) =>
-  Effect.promise(async () =>
-    Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
-  )

@@ -16,6 +16,8 @@ export interface Response {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** The person is not done: milliseconds after which the same request is to be asked again. Nobody sees this answer. */
+  readonly again?: number
 }
 
 /** A JSON answer that nobody may keep (RFC 6749 section 5.1). */

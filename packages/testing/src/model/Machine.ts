@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Authorization from "./Authorization.ts"
 import * as Device from "./Device.ts"
 import { discovery } from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
@@ -8,6 +9,7 @@ import { introspection } from "./Introspection.ts"
 import * as Keys from "./Keys.ts"
 import { protectedResource } from "./ProtectedResource.ts"
 import { refuse, type Refusal, responseOf } from "./Refusal.ts"
+import { registration } from "./Registration.ts"
 import { revocation } from "./Revocation.ts"
 import type { State } from "./State.ts"
 import { token } from "./Token.ts"
@@ -18,6 +20,10 @@ import { userinfo } from "./Userinfo.ts"
 export type Endpoint =
   | "discovery"
   | "jwks"
+  | "authorization"
+  | "pushed_authorization_request"
+  | "sign_in_page"
+  | "registration"
   | "token"
   | "device_authorization"
   | "device_page"
@@ -41,6 +47,10 @@ const both = [...get, ...post]
 const routes: Readonly<Record<string, Route>> = {
   "/.well-known/openid-configuration": { endpoint: "discovery", methods: get, answer: discovery },
   "/jwks": { endpoint: "jwks", methods: get, answer: Keys.jwks },
+  "/authorize": { endpoint: "authorization", methods: both, answer: Authorization.authorization },
+  "/par": { endpoint: "pushed_authorization_request", methods: post, answer: Authorization.pushedAuthorization },
+  "/interaction": { endpoint: "sign_in_page", methods: both, answer: Authorization.signInPage },
+  "/register": { endpoint: "registration", methods: post, answer: registration },
   "/token": { endpoint: "token", methods: post, answer: token },
   "/device_authorization": { endpoint: "device_authorization", methods: post, answer: Device.deviceAuthorization },
   "/device": { endpoint: "device_page", methods: both, answer: Device.verificationPage },
@@ -57,7 +67,8 @@ const routeOf = (issuer: string, path: string): Route | undefined => {
   if (path === `/.well-known/oauth-authorization-server${base}`) return routes["/.well-known/openid-configuration"]
   if (!path.startsWith(`${base}/`)) return undefined
   const inside = path.slice(base.length)
-  return inside.startsWith("/api/") ? routes["/api"] : routes[inside]
+  // Two have a name behind theirs.
+  return routes[inside.replace(/^(\/api|\/interaction)\/.*$/, "$1")]
 }
 
 /** What a path is for, if it is for anything. */
@@ -79,12 +90,14 @@ export const step = Effect.fnUntraced(function* (
   return [turn.state, { ...response, headers: { ...response.headers, ...nonce } }]
 })
 
+const anyBody: ReadonlyArray<Endpoint> = ["api", "userinfo", "registration"]
+
 const answer = (turn: Turn, { answer, endpoint, methods }: Route): Effect.Effect<Response, Refusal> => {
   const { headers, method } = turn.request
   if (!methods.includes(method))
     return Effect.succeed(json({ error: "method_not_allowed" }, 405, { allow: methods.join(", ") }))
   const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers["content-type"] ?? "")
-  if (method === "POST" && endpoint !== "api" && endpoint !== "userinfo" && !isForm) {
+  if (method === "POST" && !anyBody.includes(endpoint) && !isForm) {
     return Effect.fail(
       refuse("invalid_request", "only application/x-www-form-urlencoded content-type bodies are supported")
     )

@@ -72,7 +72,8 @@ export interface DeviceGrant {
   readonly pending: number
   /** What a person typed at the device page; without it, the standing script decides. */
   readonly decided?: Script
-  readonly used?: boolean
+  /** The family that came of it: it is good once. */
+  readonly usedFor?: string
 }
 
 /** An authorization request that was accepted (RFC 6749 section 4.1.1, RFC 7636). */

@@ -6,10 +6,13 @@ import { issueAll, signIn } from "../Issue.ts"
 import * as Person from "../Person.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
-import { type DeviceGrant, lookup } from "../State.ts"
+import { type DeviceGrant, endFamily, lookup } from "../State.ts"
 import { required, type Turn } from "../Turn.ts"
 
-/** A poll (RFC 8628 section 3.5): the person has decided, or the client is told to wait, or to wait longer. */
+/**
+ * A poll (RFC 8628 section 3.5): the person has decided, or the client is told to wait, or to wait longer. A code that
+ * comes again after its tokens was stolen, as with any other code.
+ */
 export const deviceCode = Effect.fnUntraced(function* (
   turn: Turn,
   client: ClientMetadata
@@ -19,7 +22,10 @@ export const deviceCode = Effect.fnUntraced(function* (
   const device = lookup(turn.state.devices, value)
   if (device === undefined) return yield* refuse("invalid_grant", "device code not found")
   if (device.clientId !== client.client_id) return yield* refuse("invalid_grant", "client mismatch")
-  if (device.used === true) return yield* refuse("invalid_grant", "device code already consumed")
+  if (device.usedFor !== undefined) {
+    turn.state = endFamily(turn.state, device.usedFor, "code reuse", turn.now)
+    return yield* refuse("invalid_grant", "device code already consumed")
+  }
   if (turn.now >= device.expiresAt) return yield* refuse("expired_token", "device code is expired")
 
   const keep = (changed: Partial<DeviceGrant>) => {
@@ -37,9 +43,12 @@ export const deviceCode = Effect.fnUntraced(function* (
       "authorization request is still pending as the end-user hasn't yet completed the user interaction steps"
     )
   }
-  keep({ used: true })
-  if (script.decision === "deny") return yield* refuse("access_denied", "End-User aborted interaction")
+  if (script.decision === "deny") {
+    keep({ usedFor: "nothing" })
+    return yield* refuse("access_denied", "End-User aborted interaction")
+  }
   const scopes = Person.consented(script, device.scopes)
   const family = signIn(turn, client.client_id, script.person, scopes)
+  keep({ usedFor: family.id })
   return yield* issueAll(turn, { client, subject: script.person, scopes, audience: device.audience, jkt, family })
 })

@@ -1,0 +1,199 @@
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import { authenticate, mayUse } from "./ClientAuthentication.ts"
+import { escape, html, json, redirect, type Response } from "./Http.ts"
+import { signIn } from "./Issue.ts"
+import * as Person from "./Person.ts"
+import * as Pkce from "./Pkce.ts"
+import { refuse, type Refusal } from "./Refusal.ts"
+import type { ClientMetadata } from "./Settings.ts"
+import { type AuthorizationRequest, type Interaction, lookup } from "./State.ts"
+import { askedAudience, askedScopes, draw, locate, optional, required, type Turn } from "./Turn.ts"
+
+const requestUriPrefix = "urn:ietf:params:oauth:request_uri:"
+
+/** Milliseconds a pushed request is good for. */
+const pushedLifetime = 60_000
+
+/**
+ * The authorization endpoint (RFC 6749 section 4.1.1, OpenID Connect Core section 3.1.2): checks the request, and sends
+ * the person's browser to the sign-in page. Where client or redirect URI are wrong, nobody is redirected.
+ */
+export const authorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response> {
+  const asked = yield* Effect.result(known(turn))
+  if (asked._tag === "Failure")
+    return page("Oops", `<p>${escape(`${asked.failure.error}: ${asked.failure.description}`)}</p>`)
+  const { client, pushed, redirectUri } = asked.success
+  const request = yield* Effect.result(
+    pushed === undefined ? requestOf(turn, client, redirectUri) : Effect.succeed(pushed)
+  )
+  if (request._tag === "Failure") {
+    const { description, error } = request.failure
+    return back(turn, redirectUri, turn.params.get("state") ?? undefined, { error, error_description: description })
+  }
+  const id = draw(turn, 16)
+  const interaction: Interaction = { ...request.success, wrongPasswords: 0 }
+  turn.state = { ...turn.state, interactions: HashMap.set(turn.state.interactions, id, interaction) }
+  return redirect(locate(turn, `/interaction/${id}`))
+})
+
+const page = (title: string, content: string) => html(title, content, 400)
+
+/** Whose request it is and where its answer goes: what must be right before anybody is sent anywhere. */
+const known = Effect.fnUntraced(function* (turn: Turn) {
+  const id = yield* required(turn, "client_id")
+  const client = lookup(turn.state.clients, id)
+  if (client === undefined) return yield* refuse("invalid_client", "client is invalid")
+  const uri = yield* optional(turn, "request_uri")
+  if (uri === undefined) {
+    const redirectUri = yield* required(turn, "redirect_uri")
+    if (!isRegistered(client, redirectUri)) {
+      return yield* refuse(
+        "invalid_redirect_uri",
+        "redirect_uri did not match any of the client's registered redirect_uris"
+      )
+    }
+    return { client, redirectUri, pushed: undefined }
+  }
+  const pushed = lookup(turn.state.pushed, uri)
+  turn.state = { ...turn.state, pushed: HashMap.remove(turn.state.pushed, uri) }
+  if (pushed === undefined || pushed.clientId !== id || turn.now >= pushed.askedAt + pushedLifetime) {
+    return yield* refuse("invalid_request_uri", "request_uri is invalid, expired, or was already used")
+  }
+  return { client, redirectUri: pushed.redirectUri, pushed: { ...pushed, askedAt: turn.now } }
+})
+
+/** Character for character; at a native client, a loopback address may have any port (RFC 8252 section 7.3). */
+const isRegistered = (client: ClientMetadata, uri: string) => {
+  const registered = client.redirect_uris ?? []
+  if (registered.includes(uri)) return true
+  const url = URL.parse(uri)
+  const isLoopback = url !== null && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname) && url.protocol === "http:"
+  if (client.application_type !== "native" || !isLoopback) return false
+  url.port = ""
+  return registered.includes(url.href)
+}
+
+const requestOf = Effect.fnUntraced(function* (
+  turn: Turn,
+  client: ClientMetadata,
+  redirectUri: string
+): Effect.fn.Return<AuthorizationRequest, Refusal> {
+  if (client.require_pushed_authorization_requests === true && turn.url.pathname.endsWith("/authorize")) {
+    return yield* refuse("invalid_request", "Pushed Authorization Request must be used")
+  }
+  const responseType = yield* required(turn, "response_type")
+  if (responseType !== "code") return yield* refuse("unsupported_response_type", "unsupported response_type requested")
+  if (!mayUse(client, "authorization_code")) {
+    return yield* refuse("unauthorized_client", "authorization_code is not allowed for this client")
+  }
+  const prompt = ((yield* optional(turn, "prompt")) ?? "").split(" ")
+  // There are no sessions here: somebody always has to sign in.
+  if (prompt.includes("none")) return yield* refuse("login_required", "End-User authentication is required")
+  const codeChallenge = yield* Pkce.challenge(turn, client)
+  const asked = yield* askedScopes(turn)
+  // OpenID Connect Core section 11.
+  const scopes = asked.filter((scope) => scope !== "offline_access" || prompt.includes("consent"))
+  const audience = yield* askedAudience(turn)
+  const state = yield* optional(turn, "state")
+  const nonce = yield* optional(turn, "nonce")
+  const dpopJkt = yield* optional(turn, "dpop_jkt")
+  return {
+    clientId: client.client_id,
+    redirectUri,
+    scopes,
+    askedAt: turn.now,
+    ...(codeChallenge === undefined ? {} : { codeChallenge }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(state === undefined ? {} : { state }),
+    ...(nonce === undefined ? {} : { nonce }),
+    ...(dpopJkt === undefined ? {} : { dpopJkt })
+  }
+})
+
+/** To the client, with our name on it (RFC 9207). */
+const back = (
+  turn: Turn,
+  redirectUri: string,
+  state: string | undefined,
+  params: Readonly<Record<string, string>>
+): Response => {
+  const url = new URL(redirectUri)
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
+  if (state !== undefined) url.searchParams.set("state", state)
+  url.searchParams.set("iss", turn.state.settings.issuer)
+  return redirect(url.href)
+}
+
+/** A client leaves its request here first, so that the browser carries but a reference (RFC 9126 section 2). */
+export const pushedAuthorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
+  const client = yield* authenticate(turn)
+  if (turn.params.has("request_uri")) return yield* refuse("invalid_request", "request_uri must not be provided")
+  const redirectUri = yield* required(turn, "redirect_uri")
+  if (!isRegistered(client, redirectUri)) {
+    return yield* refuse("invalid_request", "redirect_uri did not match any of the client's registered redirect_uris")
+  }
+  const request = yield* requestOf(turn, client, redirectUri)
+  const uri = `${requestUriPrefix}${draw(turn)}`
+  turn.state = { ...turn.state, pushed: HashMap.set(turn.state.pushed, uri, request) }
+  return json({ expires_in: pushedLifetime / 1000, request_uri: uri }, 201)
+})
+
+/**
+ * The sign-in page. Where a script says what the person does, they do it in their time: each wrong password shows the
+ * page once more. Where nobody is scripted, it is a form that waits for somebody real.
+ */
+export const signInPage = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
+  const id = turn.url.pathname.replace(/^.*\//, "")
+  const interaction = lookup(turn.state.interactions, id)
+  if (interaction === undefined) return page("Oops", "<p>There is nobody to sign in here.</p>")
+  if (turn.request.method === "POST") {
+    const person = yield* required(turn, "person")
+    const decision = turn.params.get("decision") === "deny" ? "deny" : "approve"
+    if (Object.hasOwn(turn.state.settings.people, person)) {
+      return finish(turn, id, interaction, { ...turn.state.script, decision, person, scopes: interaction.scopes })
+    }
+    return form(turn, "<p>There is nobody of that name.</p>")
+  }
+  const { script } = turn.state
+  if (script.decision === "ignore") return form(turn, "")
+  const wrong = interaction.wrongPasswords
+  const actsAt = Math.max(interaction.askedAt, script.since) + script.after * (1 + wrong)
+  if (turn.now < actsAt) return { ...html("Sign in", ""), again: actsAt - turn.now }
+  if (wrong < script.wrongPasswords) {
+    const tried = { ...interaction, wrongPasswords: wrong + 1 }
+    turn.state = { ...turn.state, interactions: HashMap.set(turn.state.interactions, id, tried) }
+    return redirect(`${locate(turn, `/interaction/${id}`)}?wrong_password=${wrong + 1}`)
+  }
+  return finish(turn, id, interaction, script)
+})
+
+const form = (turn: Turn, notice: string) => {
+  const people = Object.keys(turn.state.settings.people).map((name) => `<option>${escape(name)}</option>`)
+  return html(
+    "Sign in",
+    `${notice}<form method="post"><label>as <select name="person">${people.join("")}</select></label> ` +
+      '<button name="decision" value="approve">Allow</button> <button name="decision" value="deny">Deny</button></form>'
+  )
+}
+
+const finish = (turn: Turn, id: string, interaction: Interaction, script: Person.Script): Response => {
+  const { wrongPasswords: _, ...request } = interaction
+  turn.state = { ...turn.state, interactions: HashMap.remove(turn.state.interactions, id) }
+  if (script.decision === "deny") {
+    const denied = { error: "access_denied", error_description: "End-User aborted interaction" }
+    return back(turn, request.redirectUri, request.state, denied)
+  }
+  const scopes = Person.consented(script, request.scopes)
+  const family = signIn(turn, request.clientId, script.person, scopes)
+  const code = draw(turn)
+  const granted = {
+    ...request,
+    scopes,
+    person: script.person,
+    family: family.id,
+    expiresAt: turn.now + turn.state.settings.authorizationCodeLifetime
+  }
+  turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, code, granted) }
+  return back(turn, request.redirectUri, request.state, { code })
+}

@@ -1,0 +1,333 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect } from "effect"
+import { Base64Url } from "effect/encoding"
+import type { HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { clients, patiently, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
+import { basic, bearer, discover, type Form, get, post, postJson } from "./Caller.ts"
+
+const issuer = "https://id.simulated.test"
+const cli = clients.cli.client_id
+const redirect_uri = "http://127.0.0.1:50123/callback"
+
+const hash = (text: string) =>
+  Effect.promise(async () =>
+    Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
+  )
+const verifier = "v".repeat(43)
+
+const request = (more: Form = {}) =>
+  Effect.map(hash(verifier), (code_challenge) => ({
+    client_id: cli,
+    response_type: "code",
+    redirect_uri,
+    scope: "openid offline_access api:read",
+    prompt: "consent",
+    state: "abc",
+    nonce: "n-1",
+    code_challenge,
+    code_challenge_method: "S256",
+    ...more
+  }))
+
+const open = Effect.fnUntraced(function* (form: Form) {
+  const at = yield* discover(issuer)
+  return yield* SimulatedBrowser.visit(`${at("authorization_endpoint")}?${new URLSearchParams(form)}`)
+})
+
+const redeem = Effect.fnUntraced(function* (back: URL, more: Form = {}, headers: Form = {}) {
+  const at = yield* discover(issuer)
+  const code = back.searchParams.get("code") ?? ""
+  const form = {
+    client_id: cli,
+    grant_type: "authorization_code",
+    code,
+    redirect_uri,
+    code_verifier: verifier,
+    ...more
+  }
+  return yield* post(at("token_endpoint"), form, headers)
+})
+
+const test = <A, E>(
+  name: string,
+  program: Effect.Effect<A, E, SimulatedProvider | HttpClient.HttpClient>,
+  options?: ProviderOptions
+) => it.effect(name, () => Effect.provide(program, SimulatedProvider.layer(options)))
+describe("the authorization endpoint", () => {
+  test(
+    "a person approves, and the code is good once",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const back = yield* open(yield* request())
+      assert.strictEqual(back.origin + back.pathname, redirect_uri)
+      assert.strictEqual(back.searchParams.get("state"), "abc")
+      assert.strictEqual(back.searchParams.get("iss"), issuer)
+      const wrong = yield* redeem(back, { code_verifier: "w".repeat(43) })
+      assert.strictEqual(wrong.json["error"], "invalid_grant")
+      const tokens = yield* redeem(back)
+      assert.strictEqual(tokens.status, 200)
+      assert.strictEqual(tokens.json["scope"], "openid offline_access api:read")
+      assert.isTrue(yield* idp.accepts(String(tokens.json["access_token"])))
+      assert.strictEqual((yield* redeem(back)).json["error"], "invalid_grant")
+      assert.isFalse(
+        yield* idp.accepts(String(tokens.json["access_token"])),
+        "a second use takes back what the first gave"
+      )
+    })
+  )
+
+  test(
+    "a slow person who mistypes her password, and one who says no",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice", { after: "30 seconds", wrongPasswords: 2, scopes: ["openid"] })
+      const back = yield* patiently(open(yield* request()))
+      assert.strictEqual(yield* Clock.currentTimeMillis, 90_000)
+      assert.strictEqual((yield* redeem(back)).json["scope"], "openid")
+      yield* idp.deny()
+      const denied = yield* open(yield* request())
+      assert.strictEqual(denied.searchParams.get("error"), "access_denied")
+      assert.isNull(denied.searchParams.get("code"))
+      yield* idp.ignore
+      assert.strictEqual((yield* Effect.flip(open(yield* request())))._tag, "Stuck")
+    })
+  )
+
+  test(
+    "what is wrong with a request is told the client, if it is one",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice")
+      const errorOf = Effect.fnUntraced(function* (more: Form) {
+        return (yield* open(yield* request(more))).searchParams.get("error")
+      })
+      assert.strictEqual(yield* errorOf({ response_type: "token" }), "unsupported_response_type")
+      assert.strictEqual(yield* errorOf({ code_challenge_method: "plain" }), "invalid_request")
+      assert.strictEqual(yield* errorOf({ code_challenge: "", code_challenge_method: "" }), "invalid_request")
+      assert.strictEqual(yield* errorOf({ prompt: "none" }), "login_required")
+      const nowhere = yield* Effect.flip(open(yield* request({ redirect_uri: "https://evil.example/" })))
+      assert.deepInclude(nowhere, { _tag: "Stuck", status: 400 })
+      const nobody = yield* Effect.flip(open(yield* request({ client_id: "nobody" })))
+      assert.deepInclude(nobody, { _tag: "Stuck", status: 400 })
+    })
+  )
+
+  test(
+    "a pushed request is good once, for a minute",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice")
+      const at = yield* discover(issuer)
+      const push = Effect.flatMap(request(), (form) => post(at("pushed_authorization_request_endpoint"), form))
+      const pushed = yield* push
+      assert.deepStrictEqual([pushed.status, pushed.json["expires_in"]], [201, 60])
+      const reference = { client_id: cli, request_uri: String(pushed.json["request_uri"]) }
+      assert.isNotNull((yield* open(reference)).searchParams.get("code"))
+      assert.strictEqual((yield* Effect.flip(open(reference)))._tag, "Stuck")
+      const old = { client_id: cli, request_uri: String((yield* push).json["request_uri"]) }
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Effect.flip(open(old)))._tag, "Stuck")
+    })
+  )
+})
+
+const keyOf = Effect.fnUntraced(function* (alg: string) {
+  const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair(alg, { extractable: true }))
+  const jwk = { ...(yield* Effect.promise(() => exportJWK(publicKey))), alg, kid: "k" }
+  const sign = (claims: JWTPayload, header: object = {}) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.promise(() =>
+        new SignJWT({ iat: Math.floor(now / 1000), ...claims })
+          .setProtectedHeader({ alg, kid: "k", ...header })
+          .sign(privateKey)
+      )
+    )
+  return { jwk, sign }
+})
+
+describe("clients that prove who they are by a JWT", () => {
+  it.effect("with a key or with a secret, each JWT once", () =>
+    Effect.gen(function* () {
+      const key = yield* keyOf("EdDSA")
+      const { alg: _, ...jwk } = key.jwk
+      const secret = "a secret that is long enough for HS256"
+      const layer = SimulatedProvider.layer({
+        clients: [
+          {
+            client_id: "by-key",
+            token_endpoint_auth_method: "private_key_jwt",
+            grant_types: ["client_credentials"],
+            jwks: { keys: [jwk] }
+          },
+          {
+            client_id: "by-secret",
+            client_secret: secret,
+            token_endpoint_auth_method: "client_secret_jwt",
+            grant_types: ["client_credentials"]
+          }
+        ]
+      })
+      const ask = Effect.fnUntraced(function* (client_assertion: string) {
+        const at = yield* discover(issuer)
+        return yield* post(at("token_endpoint"), {
+          grant_type: "client_credentials",
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+          client_assertion
+        })
+      })
+      yield* Effect.gen(function* () {
+        const claims = { iss: "by-key", sub: "by-key", aud: issuer, exp: 60, jti: "1" }
+        const assertion = yield* key.sign(claims)
+        assert.strictEqual((yield* ask(assertion)).status, 200)
+        assert.strictEqual((yield* ask(assertion)).json["error"], "invalid_client", "used twice")
+        assert.strictEqual((yield* ask(yield* key.sign({ ...claims, jti: "2", aud: "else" }))).status, 401)
+        const late = yield* key.sign({ ...claims, jti: "3" })
+        const bySecret = yield* Effect.promise(() =>
+          new SignJWT({ iss: "by-secret", sub: "by-secret", aud: issuer, exp: 60, jti: "1" })
+            .setProtectedHeader({ alg: "HS256" })
+            .sign(new TextEncoder().encode(secret))
+        )
+        assert.strictEqual((yield* ask(bySecret)).status, 200)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* ask(late)).status, 401)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
+
+describe("grants between machines", () => {
+  it.effect("a JWT of a trusted issuer brings a token; one of anybody else does not", () =>
+    Effect.gen(function* () {
+      const key = yield* keyOf("ES256")
+      const grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+      const layer = SimulatedProvider.layer({
+        trustedIssuers: [{ issuer: "https://partner.test", jwks: { keys: [key.jwk] } }],
+        clients: [{ client_id: "robot", token_endpoint_auth_method: "none", grant_types: [grantType] }]
+      })
+      yield* Effect.gen(function* () {
+        const at = yield* discover(issuer)
+        const ask = (assertion: string) =>
+          post(at("token_endpoint"), { client_id: "robot", grant_type: grantType, assertion, scope: "api:read" })
+        const claims = { iss: "https://partner.test", sub: "carol", aud: issuer, exp: 300 }
+        const good = yield* ask(yield* key.sign(claims))
+        assert.deepStrictEqual([good.status, good.json["scope"]], [200, "api:read"])
+        const me = yield* get((yield* SimulatedProvider).apiUrl, bearer(good.json["access_token"]))
+        assert.strictEqual(me.json["sub"], "carol")
+        const stranger = yield* ask(yield* key.sign({ ...claims, iss: "https://stranger.test" }))
+        assert.strictEqual(stranger.json["error"], "invalid_grant")
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  test(
+    "a token is exchanged for a narrower one, which ends with the sign-in",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const { json } = yield* redeem(yield* open(yield* request()))
+      const at = yield* discover(issuer)
+      const exchange = (form: Form) =>
+        post(
+          at("token_endpoint"),
+          {
+            grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+            subject_token: String(json["access_token"]),
+            subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+            ...form
+          },
+          basic({ client_id: "gateway", client_secret: "gateway secret" })
+        )
+      const narrow = yield* exchange({ scope: "api:read", audience: "https://files.test" })
+      assert.strictEqual(narrow.json["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token")
+      assert.strictEqual(narrow.json["scope"], "api:read")
+      assert.strictEqual((yield* exchange({ scope: "api:write" })).json["error"], "invalid_scope")
+      assert.strictEqual((yield* exchange({ subject_token: "nonsense" })).json["error"], "invalid_request")
+      assert.isTrue(yield* idp.accepts(String(narrow.json["access_token"])))
+      yield* idp.revokeAll
+      assert.isFalse(yield* idp.accepts(String(narrow.json["access_token"])))
+    }),
+    {
+      clients: [
+        {
+          client_id: "gateway",
+          client_secret: "gateway secret",
+          grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
+        }
+      ]
+    }
+  )
+
+  test(
+    "a client registers itself, and may then do what it registered for",
+    Effect.gen(function* () {
+      const at = yield* discover(issuer)
+      const register = (body: object) => postJson(at("registration_endpoint"), body)
+      const made = yield* register({ client_name: "new", grant_types: ["client_credentials"], redirect_uris: [] })
+      assert.strictEqual(made.status, 201)
+      const credentials = {
+        client_id: String(made.json["client_id"]),
+        client_secret: String(made.json["client_secret"])
+      }
+      const token = yield* post(at("token_endpoint"), { grant_type: "client_credentials" }, basic(credentials))
+      assert.strictEqual(token.status, 200)
+      assert.strictEqual((yield* register({ redirect_uris: ["#"] })).json["error"], "invalid_redirect_uri")
+      assert.strictEqual((yield* register({ grant_types: 7 })).json["error"], "invalid_client_metadata")
+    })
+  )
+})
+
+describe("DPoP", () => {
+  test(
+    "binds tokens to a key, with a nonce of the server's",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const at = yield* discover(issuer)
+      const key = yield* keyOf("ES256")
+      let proofs = 0
+      const prove = Effect.fnUntraced(function* (htm: string, htu: string, claims: JWTPayload = {}) {
+        const { alg: _, kid: __, ...jwk } = key.jwk
+        return yield* key.sign({ htm, htu, jti: `p${proofs++}`, ...claims }, { typ: "dpop+jwt", jwk })
+      })
+      const back = yield* open(
+        yield* request({ dpop_jkt: yield* Effect.promise(() => calculateJwkThumbprint(key.jwk)) })
+      )
+      const bare = yield* redeem(back, {}, { dpop: yield* prove("POST", at("token_endpoint")) })
+      assert.deepStrictEqual([bare.status, bare.json["error"]], [400, "use_dpop_nonce"])
+      const nonce = bare.headers["dpop-nonce"] ?? ""
+      const proof = yield* prove("POST", at("token_endpoint"), { nonce })
+      const tokens = yield* redeem(back, {}, { dpop: proof })
+      assert.deepStrictEqual([tokens.status, tokens.json["token_type"]], [200, "DPoP"])
+      const again = yield* redeem(back, {}, { dpop: proof })
+      assert.strictEqual(again.json["error"], "invalid_dpop_proof", "each proof is good once")
+
+      const token = String(tokens.json["access_token"])
+      const asBearer = yield* get(idp.apiUrl, bearer(token))
+      assert.strictEqual(asBearer.status, 401)
+      const call = Effect.fnUntraced(function* (claims: JWTPayload) {
+        const dpop = yield* prove("GET", idp.apiUrl, claims)
+        return yield* get(idp.apiUrl, { authorization: `DPoP ${token}`, dpop })
+      })
+      const ath = yield* hash(token)
+      assert.strictEqual((yield* call({ ath, nonce })).status, 200)
+      assert.match((yield* call({ ath })).headers["www-authenticate"] ?? "", /^DPoP .*error="use_dpop_nonce"/)
+      assert.strictEqual((yield* call({ ath: "other", nonce })).status, 401)
+      yield* TestClock.adjust("10 minutes")
+      assert.match((yield* call({ ath, nonce })).headers["www-authenticate"] ?? "", /use_dpop_nonce/)
+
+      const refresh = (headers: Form) =>
+        post(
+          at("token_endpoint"),
+          { client_id: cli, grant_type: "refresh_token", refresh_token: String(tokens.json["refresh_token"]) },
+          headers
+        )
+      assert.strictEqual(
+        (yield* refresh({})).json["error"],
+        "invalid_grant",
+        "a public client's refresh token is bound"
+      )
+    }),
+    { dpopNonces: true }
+  )
+})
