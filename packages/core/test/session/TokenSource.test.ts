@@ -462,6 +462,21 @@ describe("TokenSource", () => {
       }
     )
 
+    it.effect("R4 a Retry-After of days is obeyed for an hour", () => {
+      const { layer, sent } = scene([status(503, { "retry-after": "604800" }), tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { text, token } = yield* source()
+        yield* minutes(over)
+        yield* Effect.flip(token)
+        yield* minutes(over + 59)
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "ProviderUnavailable", status: 503 })
+        assert.lengthOf(sent(), 1)
+        yield* minutes(over + 60)
+        assert.strictEqual(yield* text, "access-2")
+      }).pipe(Effect.provide(layer))
+    })
+
     it.effect("a login meanwhile ends the waiting", () => {
       const { layer } = scene([status(429, { "retry-after": "3600" })])
       return Effect.gen(function* () {
