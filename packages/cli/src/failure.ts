@@ -1,6 +1,6 @@
 /** How a command ends when it does not end well: one sentence, what to do about it, and an exit code. */
 import * as Data from "effect/Data"
-import { type AuthError, adviceOf, toJson } from "keyfob"
+import { type AuthError, adviceOf, type Retry, toJson } from "keyfob"
 
 /** An {@link AuthError} with the remedy that fits where it happened. */
 export class Failure extends Data.TaggedError("Failure")<{ readonly error: AuthError; readonly remedy: string }> {
@@ -22,8 +22,15 @@ export class ProblemsFound extends Data.TaggedError("ProblemsFound")<{
   }
 }
 
+/** The answer could not be written where it was wanted: a full disk, say. */
+export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly code: string }> {
+  override get message() {
+    return `the answer could not be written to standard output (${this.code})`
+  }
+}
+
 /** What a command can fail with. */
-export type CommandError = AuthError | Failure | UsageError | ProblemsFound
+export type CommandError = AuthError | Failure | UsageError | ProblemsFound | OutputFailed
 
 export interface Report {
   readonly exitCode: number
@@ -35,17 +42,26 @@ export interface Report {
 
 /** The report of an error of ours. */
 export const reportOf = (error: CommandError): Report => {
-  if (error._tag === "UsageError") {
-    const { message, remedy } = error
-    return { exitCode: 2, message, remedy, json: { tag: "UsageError", message, remedy, retry: "fix configuration" } }
+  switch (error._tag) {
+    case "UsageError":
+      return own(error, 2, error.remedy, "fix configuration")
+    case "ProblemsFound":
+      return own(error, error.exitCode, "Each of them says what helps", "fix configuration")
+    case "OutputFailed":
+      return own(error, 5, "Make room there, or send it elsewhere", "retry")
+    case "Failure":
+      return { ...reportOf(error.error), remedy: error.remedy, json: { ...toJson(error.error), remedy: error.remedy } }
+    default: {
+      const { exitCode, remedy } = adviceOf(error)
+      return { exitCode, message: error.message, remedy, json: toJson(error) }
+    }
   }
-  if (error._tag === "ProblemsFound") {
-    const { exitCode, message } = error
-    const remedy = "Each says what helps"
-    return { exitCode, message, remedy, json: { tag: "ProblemsFound", message, remedy, retry: "fix configuration" } }
-  }
-  const inner = error._tag === "Failure" ? error.error : error
-  const { exitCode, remedy: usual } = adviceOf(inner)
-  const remedy = error._tag === "Failure" ? error.remedy : usual
-  return { exitCode, message: inner.message, remedy, json: { ...toJson(inner), remedy } }
 }
+
+/** Of an error that the library does not have. */
+const own = (
+  { _tag: tag, message }: UsageError | ProblemsFound | OutputFailed,
+  exitCode: number,
+  remedy: string,
+  retry: Retry
+) => ({ exitCode, message, remedy, json: { tag, message, remedy, retry } }) satisfies Report

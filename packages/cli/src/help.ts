@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
-import { write } from "./output.ts"
+import { print } from "./output.ts"
 
 export const layer = Layer.unwrap(
   Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canColor }) => {
@@ -12,9 +12,9 @@ export const layer = Layer.unwrap(
       present: (event) => {
         switch (event._tag) {
           case "Help":
-            return write(process.stdout, formatter.formatHelpDoc(event.helpDoc).trimEnd())
+            return Effect.orDie(print(formatter.formatHelpDoc(event.helpDoc).trimEnd()))
           case "Version":
-            return write(process.stdout, formatter.formatVersion(event.name, event.version))
+            return Effect.orDie(print(formatter.formatVersion(event.name, event.version)))
           case "InvalidInvocation":
             return Effect.void
         }

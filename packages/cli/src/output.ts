@@ -1,7 +1,7 @@
 /** Where a command's words go: the answer to stdout and nothing else there, all else to stderr. */
 import * as Effect from "effect/Effect"
 import type { Globals, OutputMode } from "./globals.ts"
-import type { Report } from "./failure.ts"
+import { OutputFailed, type Report } from "./failure.ts"
 
 /**
  * Prints the answer: one JSON document, or text for a person.
@@ -10,19 +10,19 @@ import type { Report } from "./failure.ts"
  * @param text made of the same data, called when it is wanted
  */
 export const answer = ({ output }: Globals, json: object, text: () => string) =>
-  write(process.stdout, output === "json" ? stringify(json) : text())
+  print(output === "json" ? stringify(json) : text())
 
 /** Something a person should know, beside the answer. With `-o json` an event line. */
 export const note = ({ output }: Globals, message: string) =>
-  write(process.stderr, output === "json" ? stringify({ event: "note", message }) : `keyfob: ${message}`)
+  say(output === "json" ? stringify({ event: "note", message }) : `keyfob: ${message}`)
 
 /** What happened, for a program that watches: an event line with `-o json`, nothing in text. */
 export const event = ({ output }: Globals, fields: { readonly event: string; readonly [name: string]: string }) =>
-  output === "json" ? write(process.stderr, stringify(fields)) : Effect.void
+  output === "json" ? say(stringify(fields)) : Effect.void
 
 /** The last words of a command that failed. */
 export const complain = (mode: OutputMode, { json, message, remedy }: Report) =>
-  write(process.stderr, mode === "json" ? stringify({ error: json }) : `keyfob: ${message}\n        ${remedy}`)
+  say(mode === "json" ? stringify({ error: json }) : `keyfob: ${message}\n        ${remedy}`)
 
 /** One line of JSON, or several for a person to read. Control characters a terminal would obey are escaped. */
 export const stringify = (json: unknown, indent?: number): string =>
@@ -35,7 +35,18 @@ export const stringify = (json: unknown, indent?: number): string =>
  * Writes a line (or several) and waits until it is out, so that the process may end. Somebody who stopped reading
  * (`keyfob status | head -1`) has read enough: a broken pipe is no failure.
  */
-export const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
-    stream.write(`${text}\n`, () => resume(Effect.void))
+const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void, OutputFailed> =>
+  Effect.callback((resume) => {
+    // The callback is told as well; without a listener the event would end the process.
+    if (stream.listenerCount("error") === 0) stream.on("error", () => undefined)
+    stream.write(`${text}\n`, (error) => {
+      const code = error instanceof Error && "code" in error ? String(error.code) : undefined
+      resume(code === undefined || code === "EPIPE" ? Effect.void : new OutputFailed({ code }))
+    })
   })
+
+/** A line of the answer. */
+export const print = (text: string) => write(process.stdout, text)
+
+/** A line beside the answer. Where nobody can be told, that is no reason to stop. */
+const say = (text: string) => Effect.ignore(write(process.stderr, text))

@@ -3,7 +3,15 @@ import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import * as CliError from "effect/cli/CliError"
 import { type AuthError, printable, table } from "keyfob"
-import { type CommandError, Failure, type Report, reportOf, UsageError, ProblemsFound } from "./failure.ts"
+import {
+  type CommandError,
+  Failure,
+  OutputFailed,
+  ProblemsFound,
+  type Report,
+  reportOf,
+  UsageError
+} from "./failure.ts"
 
 /** The report of a command's end, or `undefined` where there is nothing to say (help, an interruption). */
 export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined => {
@@ -18,7 +26,7 @@ export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined =
 }
 
 const isCommandError = (error: unknown): error is CommandError =>
-  error instanceof Failure || error instanceof UsageError || error instanceof ProblemsFound || isAuthError(error)
+  [Failure, UsageError, ProblemsFound, OutputFailed].some((one) => error instanceof one) || isAuthError(error)
 
 const isAuthError = (error: unknown): error is AuthError =>
   Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) && Object.hasOwn(table, error._tag)
@@ -26,7 +34,7 @@ const isAuthError = (error: unknown): error is AuthError =>
 const bug = (defect: unknown): Report => {
   const what = defect instanceof Error ? `${defect.name}: ${printable(defect.message)}` : "unknown defect"
   const message = `a bug in keyfob (please report): ${what}`
-  const remedy = "Report it with the command you ran; --log-level debug says more"
+  const remedy = "Report it with the command you ran and what keyfob --version says"
   return { exitCode: 1, message, remedy, json: { tag: "Bug", message, remedy, retry: "give up" } }
 }
 

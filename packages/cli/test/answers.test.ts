@@ -101,7 +101,7 @@ describe.concurrent("R14: what a provider may answer", () => {
           assert.deepStrictEqual(yield* keyfob.files, [])
           for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
   }
 
@@ -113,7 +113,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         Keyfob.failsWith(yield* keyfob.run(login("http://127.0.0.1:1"), { env }), 5, /cannot be reached.*ECONNREFUSED/)
         assert.deepStrictEqual(yield* keyfob.files, [])
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -126,7 +126,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         const error = Keyfob.errorOf(yield* keyfob.run([...login(server.issuer), "-o", "json"], { env }), 5)
         assert.include(error, { tag: "ProviderUnavailable", endpoint: "token", retry: "wait", retry_after: 3600 })
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -146,6 +146,39 @@ describe.concurrent("R14: what a provider may answer", () => {
         assert.strictEqual((yield* keyfob.done(["token"])).stdout, "canary-access\n")
         assert.deepStrictEqual(yield* Effect.flatMap(keyfob.files, Effect.forEach(keyfob.read)), before)
       }).pipe(Effect.scoped),
-    30_000
+    60_000
+  )
+
+  it.live(
+    "R8: a provider without device flow, which is what auto means for now: exit 2 says what is missing",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const server = yield* Misbehaving.make
+        const { device_authorization_endpoint: _, ...metadata } = server.metadata
+        yield* server.set(server.discovery, { body: metadata })
+        const ran = yield* keyfob.run(["login", "--issuer", server.issuer, "--client-id", "c"])
+        Keyfob.failsWith(ran, 2, /does not offer.*no device_authorization_endpoint/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R8: a verification page that is no web page is not shown: exit 7",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const server = yield* Misbehaving.make
+        const body = {
+          device_code: "canary",
+          user_code: "A-B",
+          verification_uri: "javascript:canary()",
+          expires_in: 60
+        }
+        yield* server.set("/device", { body })
+        const ran = yield* keyfob.run(["login", "--issuer", server.issuer, "--client-id", "c"])
+        Keyfob.failsWith(ran, 7, /verification_uri/)
+      }).pipe(Effect.scoped),
+    60_000
   )
 })

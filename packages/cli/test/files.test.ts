@@ -121,7 +121,9 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         const fill = `cp -p '${copy}'/* '${folder}' && { dd if=/dev/zero of='${folder}/ballast' bs=1k 2>/dev/null || true; }`
         const [program = "", ...args] = onFileSystem(folder, "size=16k,mode=0700", fill)
         // The shell stays to copy what is left: the file system goes with it.
-        const script = args.map((arg) => arg.replace('exec "$@"', `"$@"; code=$?; cp -rp '${folder}' '${after}'; exit $code`))
+        const script = args.map((arg) =>
+          arg.replace('exec "$@"', `"$@"; code=$?; cp -rp '${folder}' '${after}'; exit $code`)
+        )
         const ran = yield* keyfob.run([...login(server.issuer), "--force"], { env, through: [program, ...script] })
         Keyfob.failsWith(ran, 6, /no space left.*ENOSPC/)
         execFileSync("cmp", [`${copy}/${credential.split("/").at(-1)}`, `${after}/${credential.split("/").at(-1)}`])

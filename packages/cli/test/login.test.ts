@@ -1,5 +1,196 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
-import { type ApproveOptions as _, clients, EmbeddedProvider, Person } from "@keyfob/embedded"
-import { existsSync, readdirSync } from "node:fs"
+import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
+import { Duration, Effect } from "effect"
+import { readFileSync } from "node:fs"
 import * as Keyfob from "./Keyfob.ts"
+import * as Misbehaving from "./Misbehaving.ts"
+
+const scope = "openid profile email offline_access"
+const login = (issuer: string, ...more: ReadonlyArray<string>) => [
+  "login",
+  "demo",
+  "--issuer",
+  issuer,
+  "--client-id",
+  clients.cli.id,
+  "--scope",
+  scope,
+  ...more
+]
+
+/** Does something with the first device code that is shown with `-o json`. */
+const onCode = (act: (uri: string) => Effect.Effect<unknown, unknown>) => {
+  let seen = false
+  return (line: string) => {
+    const event = line.startsWith("{") ? JSON.parse(line) : {}
+    if (seen || event.event !== "device_code") return
+    seen = true
+    Effect.runFork(act(event.verification_uri_complete))
+  }
+}
+
+describe.concurrent("R8, R14: a person signs in", () => {
+  it.live(
+    "with -o json: events on stderr, the account on stdout, and a second login does nothing",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const ran = yield* keyfob.done(login(provider.issuer, "-o", "json"), { onLine: onCode(Person.approve) })
+        const events = ran.stderr
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line).event)
+        assert.deepStrictEqual(events, ["device_code", "waiting", "authorized"])
+        const answer = JSON.parse(ran.stdout)
+        assert.include(answer, { context: "default", provider: "demo", refreshable: true, store: "file" })
+        assert.strictEqual(answer.account.sub, "alice")
+        assert.include(answer.scopes, "openid")
+        assert.match(answer.expires_at, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+
+        yield* provider.clearRequests
+        const again = yield* keyfob.done(["login", "demo"])
+        assert.match(again.stderr, /^keyfob: already signed in to demo; --force signs in again\n$/)
+        assert.deepStrictEqual(yield* provider.requests, [])
+        const all = yield* keyfob.json(["login"])
+        assert.strictEqual(all[0].outcome, "already_signed_in")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "in text: the URL and the code on stderr, no QR code where stderr is no terminal",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const onLine = (line: string) => {
+          const [uri] = /http:\S+user_code=\S+/.exec(line) ?? []
+          if (uri !== undefined) Effect.runFork(Person.approve(uri))
+        }
+        const { stderr, stdout } = yield* keyfob.done(login(provider.issuer), { onLine })
+        assert.include(stderr, `${provider.issuer}/device`)
+        assert.notMatch(stderr, /[█▀▄]/)
+        assert.match(stdout, /^Signed in to demo as alice, the token ends in \d+ min and is renewed by itself\.\n$/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "on a terminal: a QR code and a countdown, on the same screen",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "3 seconds" })
+        const typescript = `${keyfob.home}/typescript`
+        const watch = Effect.gen(function* () {
+          for (;;) {
+            yield* Effect.sleep("200 millis")
+            const screen = yield* Effect.try(() => readFileSync(typescript, "utf8")).pipe(
+              Effect.orElseSucceed(() => "")
+            )
+            const [uri] = /http:\S+user_code=[\w-]+/.exec(screen) ?? []
+            if (uri !== undefined && screen.includes("good for another")) return yield* Person.approve(uri)
+          }
+        })
+        const env = { TERM: "xterm-256color", NO_COLOR: "" }
+        // `script` makes the terminal, and writes what is on it to a file while it runs. It takes a line for a shell.
+        const through = ["sh", "-c", `exec script -qefc "$*" '${typescript}'`, "sh"]
+        const quoted = login(provider.issuer).map((word) => `'${word}'`)
+        const ran = keyfob.run(quoted, { env, through })
+        const [{ code }] = yield* Effect.all([ran, watch], { concurrency: "unbounded" })
+        assert.strictEqual(code, 0)
+        const screen = readFileSync(typescript, "utf8")
+        assert.match(screen, /[█▀▄]{5}/)
+        assert.match(screen, /good for another \d+:\d\d minutes/)
+        assert.include(screen, "Signed in to demo")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "denied: exit 4",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const ran = yield* keyfob.run(login(provider.issuer, "-o", "json"), { onLine: onCode(Person.deny) })
+        assert.strictEqual(Keyfob.errorOf(ran, 4).reason, "Denied")
+        assert.deepStrictEqual(yield* keyfob.files, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "unanswered: exit 3 when the code expires",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second", deviceCodeTtl: "2 seconds" })
+        const ran = yield* keyfob.run(login(provider.issuer))
+        assert.strictEqual(ran.code, 3, ran.stderr)
+        assert.strictEqual(ran.stdout, "")
+        assert.match(
+          ran.stderr,
+          /keyfob: the login was not completed in time.*\n {8}Sign in again: keyfob login demo\n$/
+        )
+        assert.deepStrictEqual(yield* keyfob.files, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it.live(
+      `${signal} while it waits: exit 130 at once, nothing left`,
+      () =>
+        Effect.gen(function* () {
+          const keyfob = yield* Keyfob.make
+          const provider = yield* EmbeddedProvider.start({ deviceInterval: "60 seconds" })
+          const [time, ran] = yield* Effect.timed(
+            keyfob.run(login(provider.issuer, "-o", "json"), {
+              onLine: (line, send) => (line.includes('"waiting"') ? send(signal) : undefined)
+            })
+          )
+          assert.strictEqual(ran.code, 130)
+          assert.strictEqual(ran.stdout, "")
+          assert.deepStrictEqual(yield* keyfob.files, [])
+          assert.isBelow(Duration.toMillis(time), 20_000)
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  }
+
+  for (const [name, env, flags] of [
+    ["--non-interactive", {}, ["--non-interactive"]],
+    ["KEYFOB_NON_INTERACTIVE=yes", { KEYFOB_NON_INTERACTIVE: "yes" }, []],
+    ["CI=true", { CI: "true" }, []]
+  ] as const) {
+    it.live(
+      `${name}: exit 3 and the command a person must run, without asking the provider`,
+      () =>
+        Effect.gen(function* () {
+          const keyfob = yield* Keyfob.make
+          const server = yield* Misbehaving.make
+          const ran = yield* keyfob.run([...login(server.issuer), ...flags], { env })
+          Keyfob.failsWith(ran, 3, /nobody is signed in/)
+          assert.match(ran.stderr, /A person must run this: keyfob login demo/)
+          assert.deepStrictEqual(server.asked, [])
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  }
+
+  it.live(
+    "--interactive takes CI back; --no-save leaves the configuration alone; memory forgets",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const args = login(provider.issuer, "-o", "json", "--interactive", "--no-save", "--store", "memory")
+        const { stdout } = yield* keyfob.done(args, { env: { CI: "true" }, onLine: onCode(Person.approve) })
+        assert.strictEqual(JSON.parse(stdout).store, "memory")
+        assert.deepStrictEqual(yield* keyfob.files, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})

@@ -38,7 +38,7 @@ describe.concurrent("R14: the command line", () => {
         const { stdout } = yield* done([])
         for (const name of ["login", "logout", "status", "token", "refresh", "doctor"]) assert.include(stdout, name)
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -51,7 +51,7 @@ describe.concurrent("R14: the command line", () => {
           assert.include((yield* done(["--completions", shell])).stdout, "keyfob")
         }
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, message: RegExp]> = [
@@ -80,7 +80,7 @@ describe.concurrent("R14: the command line", () => {
           const error = Keyfob.errorOf(yield* run([...args, "-o", "json"]), 2)
           assert.strictEqual(error.tag, "UsageError")
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
   }
 
@@ -89,12 +89,16 @@ describe.concurrent("R14: the command line", () => {
     () =>
       Effect.gen(function* () {
         const { run } = yield* configured
-        Keyfob.failsWith(yield* run(["token", "nope"]), 2, /no such name: provider nope in context work; there is api, other/)
+        Keyfob.failsWith(
+          yield* run(["token", "nope"]),
+          2,
+          /no such name: provider nope in context work; there is api, other/
+        )
         Keyfob.failsWith(yield* run(["status", "--context", "nope"]), 2, /context nope; there is work, lab/)
         Keyfob.failsWith(yield* run(["context", "use", "nope"]), 2, /nope/)
         Keyfob.failsWith(yield* run(["token"]), 2, /say which provider; context work has api, other/)
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -106,9 +110,13 @@ describe.concurrent("R14: the command line", () => {
         const login = ["login", "api", "--flow", "browser", "--no-save"]
         Keyfob.failsWith(yield* run(login), 2, /browser flow is not built yet/)
         Keyfob.failsWith(yield* run([...login, "--store", "keychain"]), 2, /keychain; this keyfob has file, memory/)
-        Keyfob.failsWith(yield* run(["login", "api", "--endpoint", "token_endpoint=https://a.example/t"]), 2, /endpoints/)
+        Keyfob.failsWith(
+          yield* run(["login", "api", "--endpoint", "token_endpoint=https://a.example/t"]),
+          2,
+          /endpoints/
+        )
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -123,7 +131,7 @@ describe.concurrent("R14: the command line", () => {
         const there = Keyfob.errorOf(yield* run(["header", "--context", "lab", "-o", "json"]), 3)
         assert.strictEqual(there.remedy, "Sign in: keyfob login arnica --context lab")
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -132,8 +140,9 @@ describe.concurrent("R14: the command line", () => {
       Effect.gen(function* () {
         const { done, json, write } = yield* configured
         const current = (options?: Keyfob.Options, ...args: ReadonlyArray<string>) =>
-          Effect.map(json(["status", "--all", ...args], options), (rows: ReadonlyArray<Record<string, unknown>>) =>
-            rows.find((row) => row["current"] === true)?.["context"]
+          Effect.map(
+            json(["status", "--all", ...args], options),
+            (rows: ReadonlyArray<Record<string, unknown>>) => rows.find((row) => row["current"] === true)?.["context"]
           )
         const KEYFOB_CONTEXT = "lab"
         assert.strictEqual(yield* current(), "work")
@@ -146,7 +155,7 @@ describe.concurrent("R14: the command line", () => {
         yield* write("config.toml", "")
         assert.deepStrictEqual(yield* json(["status"]), [])
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   const values: ReadonlyArray<readonly [name: string, value: string, message: RegExp]> = [
@@ -162,7 +171,7 @@ describe.concurrent("R14: the command line", () => {
           Keyfob.failsWith(yield* run(["status"], { env: { [name]: value } }), 2, message)
           Keyfob.failsWith(yield* run(["token", "api"], { env: { [name]: value } }), 2, message)
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
   }
 
@@ -174,7 +183,18 @@ describe.concurrent("R14: the command line", () => {
         const { done, json, read, write } = keyfob
         yield* done(["context", "add", "one", "--issuer", "https://one.example", "--client-id", "c"])
         yield* write("config.toml", `# mine\n${yield* read("config.toml")}`)
-        const add = ["context", "add", "two", "api", "--issuer", "https://two.example", "--client-id", "c", "--scope", "a b"]
+        const add = [
+          "context",
+          "add",
+          "two",
+          "api",
+          "--issuer",
+          "https://two.example",
+          "--client-id",
+          "c",
+          "--scope",
+          "a b"
+        ]
         assert.deepStrictEqual(yield* json(add), { context: "two", provider: "api" })
         assert.deepStrictEqual(yield* json(["context", "list"]), [
           { context: "one", current: true, providers: ["default"] },
@@ -190,7 +210,7 @@ describe.concurrent("R14: the command line", () => {
         assert.deepStrictEqual(yield* json(["context", "remove", "one"]), { context: "one", removed: true })
         assert.match(yield* read("config.toml"), /^# mine\n/)
       }).pipe(Effect.scoped),
-    30_000
+    60_000
   )
 
   it.live(
@@ -198,12 +218,50 @@ describe.concurrent("R14: the command line", () => {
     () =>
       Effect.gen(function* () {
         const { done, json, write } = yield* configured
-        yield* write("config.toml", config.replace('client_id = "cli"\n', 'client_id = "cli"\nclient_secret = "canary"\n'))
+        yield* write(
+          "config.toml",
+          config.replace('client_id = "cli"\n', 'client_id = "cli"\nclient_secret = "canary"\n')
+        )
         const text = yield* done(["context", "show"])
         assert.match(text.stdout, /has_client_secret +true/)
         assert.notInclude(text.stdout + text.stderr, "canary")
         assert.notInclude(JSON.stringify(yield* json(["context", "show"])), "canary")
       }).pipe(Effect.scoped),
-    30_000
+    60_000
+  )
+
+  it.live(
+    "R12: the configuration file by flag and by variable, with ~",
+    () =>
+      Effect.gen(function* () {
+        const { done, home, json, write } = yield* configured
+        yield* write("../mine.toml", config.replaceAll("work", "mine"))
+        const listed = (options?: Keyfob.Options, ...args: ReadonlyArray<string>) =>
+          Effect.map(json(["context", "list", ...args], options), (rows) => rows[0].context)
+        assert.strictEqual(yield* listed(), "work")
+        assert.strictEqual(yield* listed({ env: { KEYFOB_CONFIG: "~/mine.toml" } }), "mine")
+        assert.strictEqual(yield* listed({}, "--config", "~/mine.toml"), "mine")
+        const named = yield* listed({ env: { KEYFOB_CONFIG: "/nowhere.toml" } }, "--config", `${home}/mine.toml`)
+        assert.strictEqual(named, "mine")
+        assert.match((yield* done(["status"], { env: { KEYFOB_CONFIG: "~/none.toml" } })).stdout, /No provider/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a reader that stops early is no failure; an answer that cannot be written is one",
+    () =>
+      Effect.gen(function* () {
+        const { run } = yield* configured
+        const shell = (script: string) => ["sh", "-c", script, "sh"]
+        const early = yield* run(["status"], { through: shell(`{ sleep 0.2; "$@"; echo $? >&2; } | true`) })
+        assert.strictEqual(early.stderr, "0\n")
+        Keyfob.failsWith(
+          yield* run(["status"], { through: shell(`exec "$@" > /dev/full`) }),
+          5,
+          /not be written.*ENOSPC/
+        )
+      }).pipe(Effect.scoped),
+    60_000
   )
 })

@@ -23,7 +23,7 @@ export const doctor = Command.make(
     const findings = yield* examine(globals)
     yield* answer(
       globals,
-      findings.map(({ exitCode: _, ...finding }) => finding),
+      findings.map(({ check, detail, remedy, status }) => ({ check, status, detail, remedy })),
       () => findings.map(paragraph).join("\n")
     )
     const problems = findings.filter(({ status }) => status === "problem")

@@ -1,0 +1,240 @@
+import { assert, describe, it } from "@effect/vitest"
+import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
+import { Effect } from "effect"
+import * as Keyfob from "./Keyfob.ts"
+
+const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
+
+/** Alice at `demo`, a machine at `machine`. */
+const signedIn = Effect.gen(function* () {
+  const keyfob = yield* Keyfob.make
+  const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+  const { issuer } = provider
+  const scope = "openid profile email offline_access"
+  yield* keyfob.done(
+    ["login", "demo", "--issuer", issuer, "--client-id", clients.cli.id, "--scope", scope, "-o", "json"],
+    {
+      onLine: (line) => {
+        const event = JSON.parse(line)
+        if (event.event === "device_code") Effect.runFork(Person.approve(event.verification_uri_complete))
+      }
+    }
+  )
+  const machine = ["login", "machine", "--issuer", issuer, "--client-id", clients.billing.id, "--scope", "api:read"]
+  yield* keyfob.done([...machine, "--flow", "client_credentials"], { env })
+  yield* provider.clearRequests
+  return { keyfob, provider }
+})
+
+const isLong = (secret: string) => secret.length >= 16
+
+describe.concurrent("R14: a session", () => {
+  it.live(
+    "a fresh token, its status and its header talk to nobody",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const token = (yield* keyfob.done(["token", "demo"])).stdout.trim()
+        assert.match(token, /^\S+$/)
+        const json = yield* keyfob.json(["token", "demo"])
+        assert.deepStrictEqual(Object.keys(json), ["access_token", "token_type", "expires_at", "scopes"])
+        assert.include(json, { access_token: token, token_type: "Bearer" })
+        // Flags the short way does not know take the long one, to the same token.
+        assert.deepStrictEqual(yield* keyfob.json(["token", "demo", "--min-validity", "5m"]), json)
+        assert.strictEqual((yield* keyfob.done(["token", "demo", "--log-level", "info"])).stdout, `${token}\n`)
+        assert.strictEqual((yield* keyfob.done(["header", "demo"])).stdout, `Authorization: Bearer ${token}\n`)
+        assert.deepStrictEqual(yield* keyfob.json(["header", "demo"]), { Authorization: `Bearer ${token}` })
+        const [row, machine] = yield* keyfob.json(["status"])
+        assert.include(row, {
+          context: "default",
+          provider: "demo",
+          type: "oauth",
+          status: "authenticated",
+          current: true
+        })
+        assert.include(row, { refreshable: true, store: "file" })
+        assert.strictEqual(row.account.sub, "alice")
+        assert.isBelow(Date.parse(row.refresh_at), Date.parse(row.expires_at))
+        assert.include(machine, { provider: "machine", status: "authenticated", refreshable: true })
+        const text = (yield* keyfob.done(["status", "--all"])).stdout
+        assert.match(text, /default +demo +authenticated +alice +in \d+ min +file/)
+        for (const line of text.split("\n")) assert.isAtMost(line.length, 80)
+        assert.deepStrictEqual(yield* provider.requests, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "refresh renews what is due, and anything with --force; by name or all",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const before = (yield* keyfob.done(["token", "demo"])).stdout
+        assert.deepStrictEqual(yield* keyfob.json(["refresh", "demo"]), [
+          { context: "default", provider: "demo", outcome: "fresh" }
+        ])
+        const rows = yield* keyfob.json(["refresh", "--force"], { env })
+        assert.deepStrictEqual(
+          rows.map(({ outcome, provider }: Record<string, string>) => [provider, outcome]),
+          [
+            ["demo", "renewed"],
+            ["machine", "renewed"]
+          ]
+        )
+        assert.notStrictEqual((yield* keyfob.done(["token", "demo"])).stdout, before)
+        assert.strictEqual((yield* keyfob.done(["refresh", "demo", "--force"])).stdout, "demo: renewed\n")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "the secret of the environment goes to the provider that calls for it, and to no other",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        // demo is a public client: with a secret the provider would refuse it.
+        const rows = yield* keyfob.json(["refresh", "--force"], { env })
+        assert.strictEqual(rows[0].outcome, "renewed")
+        const without = yield* keyfob.json(["refresh", "--force"])
+        assert.strictEqual(without[0].outcome, "renewed")
+        assert.include(without[1], { outcome: "failed" })
+        assert.match(without[1].error.message, /client secret/)
+        Keyfob.failsWith(yield* keyfob.run(["refresh", "machine", "--force"]), 2, /client secret/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "userinfo, decode and verify",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        assert.strictEqual((yield* keyfob.json(["userinfo", "demo"])).sub, "alice")
+        assert.match((yield* keyfob.done(["userinfo", "demo"])).stdout, /"sub": "alice"/)
+        const jwt = (yield* keyfob.done(["token", "machine"])).stdout
+        const decoded = yield* keyfob.done(["decode", "-", "-o", "json"], { stdin: jwt })
+        assert.strictEqual(JSON.parse(decoded.stdout).claims.sub, clients.billing.id)
+        assert.match(decoded.stderr, /nothing was verified/)
+        assert.match((yield* keyfob.done(["decode", "--provider", "machine"])).stdout, /"alg": "ES256"/)
+        Keyfob.failsWith(yield* keyfob.run(["decode", "-"], { stdin: "canary" }), 7, /not a well-formed/)
+
+        const audience = ["--audience", provider.audience]
+        const stored = yield* keyfob.json(["verify", "--provider", "machine", ...audience])
+        assert.strictEqual(stored.sub, clients.billing.id)
+        const given = ["verify", "-", "--issuer", provider.issuer]
+        assert.strictEqual((yield* keyfob.json([...given, ...audience], { stdin: jwt })).iss, provider.issuer)
+        const other = yield* keyfob.run([...given, "--audience", "somebody-else"], { stdin: jwt })
+        Keyfob.failsWith(other, 7, /another audience/)
+        const idToken = (yield* keyfob.done(["token", "demo", "--id-token"])).stdout
+        assert.strictEqual((yield* keyfob.json(["verify", "-", "--provider", "demo"], { stdin: idToken })).sub, "alice")
+        Keyfob.failsWith(yield* keyfob.run(["token", "machine", "--id-token"]), 2, /no ID token/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "logout revokes and forgets, under present settings and older ones; what could not be revoked is said",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const credentials = Effect.map(keyfob.files, (names) => names.filter((name) => name.startsWith("credentials")))
+        Keyfob.failsWith(yield* keyfob.run(["context", "remove", "default"]), 2, /still signed in to demo, machine/)
+        yield* keyfob.done(["context", "add", "default", "demo", "--scope", "openid"])
+        assert.deepStrictEqual(yield* keyfob.json(["logout", "demo"]), [
+          { context: "default", provider: "demo", revoked: true, removed: true }
+        ])
+        assert.lengthOf(
+          (yield* provider.requests).filter(({ path }) => path === "/token/revocation"),
+          2
+        )
+        assert.lengthOf(yield* credentials, 1)
+        const machine = yield* keyfob.done(["logout", "--all"], { env })
+        assert.match(machine.stdout, /^Nobody was signed in to demo\.\nSigned out of machine\.\n$/)
+        assert.match(machine.stderr, /machine is forgotten here, but not revoked/)
+        assert.deepStrictEqual(yield* credentials, [])
+        const [row] = yield* keyfob.json(["logout", "machine", "--no-revoke"])
+        assert.include(row, { removed: false, revoked: false })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R15: two contexts never share a credential",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        yield* keyfob.done(
+          // oxfmt-ignore
+          ["context", "add", "lab", "machine", "--issuer", provider.issuer, "--client-id", clients.billing.id,
+            "--scope", "api:read", "--flow", "client_credentials"]
+        )
+        Keyfob.failsWith(yield* keyfob.run(["token", "machine", "--context", "lab"]), 2, /client secret/)
+        yield* keyfob.done(["login", "machine", "--context", "lab"], { env })
+        const here = (yield* keyfob.done(["token", "machine"])).stdout
+        assert.notStrictEqual((yield* keyfob.done(["token", "machine", "--context", "lab"])).stdout, here)
+        yield* keyfob.done(["logout", "--context", "lab"], { env })
+        assert.strictEqual((yield* keyfob.done(["token", "machine"])).stdout, here)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "doctor finds a sound set-up sound, and an unreachable provider",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const findings = yield* keyfob.json(["doctor"])
+        assert.deepStrictEqual(
+          findings.filter(({ status }: { readonly status: string }) => status !== "ok"),
+          []
+        )
+        const checks = findings.map(({ check }: { readonly check: string }) => check)
+        for (const name of ["config", "credentials", "proxy", "provider demo", "provider demo, clock"]) {
+          assert.include(checks, name)
+        }
+        yield* keyfob.done(["context", "add", "default", "gone", "--issuer", "http://127.0.0.1:1", "--client-id", "c"])
+        const { code, stdout, stderr } = yield* keyfob.run(["doctor"])
+        assert.strictEqual(code, 5)
+        assert.match(stdout, /problem +provider gone: the provider cannot be reached/)
+        assert.match(stderr, /^keyfob: there is a problem\n/)
+        const proxied = yield* keyfob.run(["doctor"], { env: { HTTPS_PROXY: "http://u:canary@127.0.0.1:2" } })
+        assert.match(proxied.stdout, /HTTPS_PROXY leads through 127\.0\.0\.1:2/)
+        assert.notInclude(proxied.stdout + proxied.stderr, "canary")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R13: no token or secret where it does not belong: argv, stderr, other answers, config.toml",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const jwt = (yield* keyfob.done(["token", "machine"])).stdout
+        for (const args of [
+          ["status"],
+          ["status", "-o", "json", "--log-level", "all"],
+          ["refresh", "--force", "--log-level", "all"],
+          ["userinfo", "demo", "--log-level", "all"],
+          ["decode", "-"],
+          ["doctor", "--log-level", "all"],
+          ["context", "show"],
+          ["logout", "--log-level", "all"]
+        ]) {
+          yield* keyfob.done(args, { env, ...(args.includes("-") ? { stdin: jwt } : {}) })
+        }
+        const secrets = new Set<string>([clients.billing.secret, jwt.trim()])
+        for (const { args, stdout } of keyfob.ran) if (args[0] === "token") secrets.add(stdout.trim())
+        assert.isTrue([...secrets].every(isLong))
+        for (const { args, stderr, stdout } of keyfob.ran) {
+          for (const secret of secrets) {
+            assert.notInclude(args, secret)
+            assert.notInclude(stderr, secret, args.join(" "))
+            if (args[0] !== "token") assert.notInclude(stdout, secret, args.join(" "))
+          }
+        }
+        const config = yield* keyfob.read("config.toml")
+        for (const secret of secrets) assert.notInclude(config, secret)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
