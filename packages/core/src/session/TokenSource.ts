@@ -51,7 +51,14 @@ export const make = Effect.fnUntraced(function* (
   const store = yield* CredentialStore
   const scope = yield* Effect.scope
   const client = yield* OAuthClient.make(flow.client)
-  const held = Ref.makeUnsafe(Option.none<Credential>())
+  const revision = store.revisionOf(flow.key)
+  const memory = Ref.makeUnsafe(Option.none<{ readonly credential: Credential; readonly revision: number }>())
+  /** What is remembered, unless the store was written since: by a login as somebody else, say, or a logout (R15). */
+  const held = Effect.gen(function* () {
+    const current = yield* revision
+    const remembered = Option.filter(yield* Ref.get(memory), (found) => found.revision === current)
+    return Option.map(remembered, ({ credential }) => credential)
+  })
   const flight = Semaphore.makeUnsafe(1)
   const trouble = Ref.makeUnsafe<Trouble | undefined>(undefined)
   const loginRequired = (reason: LoginRequired["reason"]) =>
@@ -108,12 +115,18 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const note = Effect.fnUntraced(function* (failure: TokenError) {
-    yield* Ref.set(held, Option.none()) // so that the store is looked at again
+    yield* Ref.set(memory, Option.none()) // so that the store is looked at again
     if ((yield* Ref.get(trouble))?.failure === failure) return
     const asked = failure._tag === "ProviderUnavailable" ? failure.retryAfter : undefined
     const wait = asked === undefined ? Duration.zero : Duration.min(asked, longestRest)
     yield* Ref.set(trouble, { failure, until: (yield* Clock.currentTimeMillis) + Duration.toMillis(wait) })
   })
+
+  /** To be called under the lease: nothing is written between the revision and what it stands for. */
+  const remembered = (credential: Credential) =>
+    Effect.flatMap(revision, (revision) =>
+      Effect.as(Ref.set(memory, Option.some({ credential, revision })), credential)
+    )
 
   /** Under the lease: what a sibling renewed is adopted, anything else exchanged; not while the provider wants its rest. */
   const underLease = (isGoodEnough: (found: Credential, now: number) => boolean, insist = false) =>
@@ -125,17 +138,15 @@ export const make = Effect.fnUntraced(function* (
           const current = yield* settled(slot)
           const now = yield* Clock.currentTimeMillis
           if (Option.isSome(current) && isGoodEnough(current.value, now)) {
-            return { outcome: "adopted", credential: current.value } as const
+            return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
           const last = yield* Ref.get(trouble)
           if (!insist && last !== undefined && now < last.until) return yield* last.failure
-          return { outcome: "renewed", credential: yield* exchange(slot, current) } as const
+          return { outcome: "renewed", credential: yield* remembered(yield* exchange(slot, current)) } as const
         })
       )
       .pipe(
-        Effect.tap(({ credential }) =>
-          Effect.andThen(Ref.set(held, Option.some(credential)), Ref.set(trouble, undefined))
-        ),
+        Effect.tap(() => Ref.set(trouble, undefined)),
         Effect.tapError(note),
         // In a fiber of the source's own: a caller that gives up does not take the exchange with it.
         Effect.forkIn(scope, { startImmediately: true }),
@@ -143,11 +154,12 @@ export const make = Effect.fnUntraced(function* (
       )
 
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
-    const meanwhile = yield* freshIn(yield* Ref.get(held), minValidity)
+    const meanwhile = yield* freshIn(yield* held, minValidity)
     if (Option.isSome(meanwhile)) return meanwhile.value
+    const seen = yield* revision
     const found = yield* freshIn(yield* store.get(flow.key), minValidity)
     if (Option.isSome(found)) {
-      yield* Ref.set(held, found)
+      yield* Ref.set(memory, Option.some({ credential: found.value, revision: seen }))
       return found.value
     }
     return (yield* underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity))).credential
@@ -168,15 +180,14 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
-    const known = yield* freshIn(yield* Ref.get(held), minValidity)
+    const known = yield* freshIn(yield* held, minValidity)
     if (Option.isSome(known)) return known.value.token
     const { token } = yield* Effect.catch(alone(fresh(minValidity)), (failure) => orServing(failure, minValidity))
     return token
   })
 
-  const latest = Effect.flatMap(Ref.get(held), (known) =>
+  const orStored = (known: Option.Option<Credential>) =>
     Option.isSome(known) ? Effect.succeed(known) : store.get(flow.key)
-  )
 
   /** The generation after the one that was seen, whoever gets there first. */
   const after = (seen: Option.Option<Credential>, insist: boolean) => {
@@ -186,17 +197,21 @@ export const make = Effect.fnUntraced(function* (
     return alone(
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const meanwhile = Option.filter(yield* Ref.get(held), (credential) => isAfter(credential, now))
+        const meanwhile = Option.filter(yield* held, (credential) => isAfter(credential, now))
         if (Option.isSome(meanwhile)) return { outcome: "adopted", credential: meanwhile.value } as const
         return yield* underLease(isAfter, insist)
       })
     )
   }
 
-  const renewNow = Effect.flatMap(latest, (seen) => after(seen, true))
+  const renewNow = Ref.get(memory).pipe(
+    Effect.map(Option.map(({ credential }) => credential)),
+    Effect.flatMap(orStored),
+    Effect.flatMap((seen) => after(seen, true))
+  )
 
   const renewedSince = Effect.fnUntraced(function* (refused: AccessToken) {
-    const seen = yield* latest
+    const seen = yield* Effect.flatMap(held, orStored)
     const isRefused = Option.isNone(seen) || Equal.equals(seen.value.token.value, refused.value)
     return isRefused ? (yield* after(seen, false)).credential.token : yield* tokenValidFor(Duration.zero)
   })

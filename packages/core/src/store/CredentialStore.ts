@@ -16,24 +16,57 @@ export interface Slot {
   readonly remove: Effect.Effect<void, StoreFailed>
 }
 
+/** What a place for credentials has to do. */
+export interface Implementation {
+  /** What `status` calls it: `memory`, `file`, … */
+  readonly name: string
+  /** Reads without a lease: the cached path. */
+  readonly get: (key: CredentialKey) => Effect.Effect<Option.Option<Credential>, StoreFailed>
+  readonly list: Effect.Effect<ReadonlyArray<Credential>, StoreFailed>
+  /** Runs `use` under an exclusive lease on the key; other keys are not held up. */
+  readonly modify: <A, E, R>(
+    key: CredentialKey,
+    use: (slot: Slot) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | StoreFailed, R>
+}
+
 /**
  * Where credentials are kept. Every implementation passes the contract suite of `@keyfob/testing`.
  */
 export class CredentialStore extends Context.Service<
   CredentialStore,
-  {
-    /** What `status` calls it: `memory`, `file`, … */
-    readonly name: string
-    /** Reads without a lease: the cached path. */
-    readonly get: (key: CredentialKey) => Effect.Effect<Option.Option<Credential>, StoreFailed>
-    readonly list: Effect.Effect<ReadonlyArray<Credential>, StoreFailed>
-    /** Runs `use` under an exclusive lease on the key; other keys are not held up. */
-    readonly modify: <A, E, R>(
-      key: CredentialKey,
-      use: (slot: Slot) => Effect.Effect<A, E, R>
-    ) => Effect.Effect<A, E | StoreFailed, R>
+  Implementation & {
+    /**
+     * How often the key was written or removed through this store in this process: who remembers what it read knows by
+     * it that a login or logout has come since. Costs no look at the place itself.
+     */
+    readonly revisionOf: (key: CredentialKey) => Effect.Effect<number>
   }
 >()("keyfob/CredentialStore") {
+  /** A store from its implementation. */
+  static readonly make = (implementation: Implementation): CredentialStore["Service"] => {
+    const revisions = new Map<string, number>()
+    return CredentialStore.of({
+      ...implementation,
+      modify: (key, use) => {
+        const id = key.canonical
+        // Also where a write fails: it may show all the same.
+        const counted = <A, E>(effect: Effect.Effect<A, E>) =>
+          Effect.ensuring(
+            effect,
+            Effect.sync(() => revisions.set(id, (revisions.get(id) ?? 0) + 1))
+          )
+        return implementation.modify(key, (slot) =>
+          use({ ...slot, write: (credential) => counted(slot.write(credential)), remove: counted(slot.remove) })
+        )
+      },
+      revisionOf: (key) => {
+        const id = key.canonical
+        return Effect.sync(() => revisions.get(id) ?? 0)
+      }
+    })
+  }
+
   /** Credentials live as long as the layer, in this process alone. */
   static readonly layerMemory: Layer.Layer<CredentialStore> = Layer.sync(CredentialStore, () => {
     const places = MutableHashMap.empty<string, { lease: Semaphore.Semaphore; credential: Option.Option<Credential> }>()
@@ -45,7 +78,7 @@ export class CredentialStore extends Context.Service<
       MutableHashMap.set(places, id, place)
       return place
     }
-    return CredentialStore.of({
+    return CredentialStore.make({
       name: "memory",
       get: (key) => Effect.sync(() => placeOf(key).credential),
       list: Effect.sync(() =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Account, Credential, CredentialStore, DeviceCode } from "keyfob"
+import { Account, Credential, CredentialStore, DeviceCode, type Implementation } from "keyfob"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import {
   answer,
@@ -277,7 +277,7 @@ describe("Renewal", () => {
     "invalid_grant after somebody else went on with the session (a lease that was lost): theirs is adopted",
     () => {
       let stored = credential()
-      const store = Layer.succeed(CredentialStore, {
+      const implementation: Implementation = {
         name: "no lease",
         get: () => Effect.sync(() => Option.some(stored)),
         list: Effect.sync(() => [stored]),
@@ -287,7 +287,8 @@ describe("Renewal", () => {
             write: (next) => Effect.sync(() => void (stored = next)),
             remove: Effect.die("nobody signs out here")
           })
-      })
+      }
+      const store = Layer.succeed(CredentialStore, CredentialStore.make(implementation))
       const overtaken: Reply = (request) => {
         stored = credential(2)
         return refused("invalid_grant")(request)

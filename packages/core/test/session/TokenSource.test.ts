@@ -263,6 +263,43 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
+    it.effect("R15 a login as somebody else is seen at once, though the token in memory is still good", () => {
+      const { layer, sent } = scene([])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { text } = yield* source()
+        assert.strictEqual(yield* text, "access-1")
+        yield* write(credential(2, { token: tokenOf("access-of-bob") }))
+        assert.strictEqual(yield* text, "access-of-bob")
+        assert.lengthOf(sent(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("R15 a logout is seen at once, though the token in memory is still good", () => {
+      const { layer, sent } = scene([])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { token } = yield* source()
+        yield* token
+        yield* remove()
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NoCredential" })
+        assert.lengthOf(sent(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("as long as nobody writes, the store is asked once", () => {
+      const { layer, store } = scene([])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { token } = yield* source()
+        yield* Effect.repeat(token, { times: 10 })
+        assert.lengthOf(
+          store.journal.filter((operation) => operation === "get"),
+          1
+        )
+      }).pipe(Effect.provide(layer))
+    })
+
     it.effect("a source that has not looked yet renews, as somebody asked for it", () => {
       const { layer, sent } = scene([tokens(2)])
       return Effect.gen(function* () {

@@ -95,7 +95,7 @@ export const observed = () => {
     CredentialStore,
     Effect.gen(function* () {
       const memory = yield* CredentialStore
-      return CredentialStore.of({
+      return CredentialStore.make({
         ...memory,
         name: "observed",
         get: (key) => Effect.andThen(does("get"), memory.get(key)),

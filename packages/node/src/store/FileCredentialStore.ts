@@ -180,7 +180,7 @@ const make = Effect.fnUntraced(function* ({ directory }: { readonly directory: s
     )
   }
 
-  return CredentialStore.of({
+  return CredentialStore.make({
     name: "file",
     get: (key) => read(nameOf(key)),
     list: fs.readDirectory(directory).pipe(
