@@ -2,7 +2,15 @@
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
-import { type AuthError, adviceOf, ConfigurationInvalid, type CredentialKey, type FlowOptions, partsOf } from "keyfob"
+import {
+  type AuthError,
+  adviceOf,
+  ConfigurationInvalid,
+  type CredentialKey,
+  type FlowOptions,
+  partsOf,
+  printable
+} from "keyfob"
 import { Failure } from "./failure.ts"
 import { commandFor, type Configured, type Workspace } from "./workspace.ts"
 
@@ -17,24 +25,37 @@ export interface Provider {
   readonly key: CredentialKey
 }
 
+/** A secret from the environment or a flag, and whether the provider is the only one this call is about. */
+export interface Outside {
+  readonly secret: Redacted.Redacted | undefined
+  readonly named: boolean
+}
+
 /**
- * The provider with the secret that is meant for it: a secret from outside the file goes to the provider that was named,
- * or to those whose settings call for one. It must not reach another provider's endpoint.
+ * The provider with the secret that is meant for it. A secret from outside the file goes to the provider that was named;
+ * of several, to those that have none of their own and whose settings call for one. It must not reach the endpoint of
+ * another provider.
  */
 export const resolve = Effect.fnUntraced(function* (
   { context, name, settings }: Configured,
-  outside: { readonly secret: Redacted.Redacted | undefined; readonly named: boolean }
+  outside: Outside
 ): Effect.fn.Return<Provider, ConfigurationInvalid> {
   if (settings.type !== "oauth") {
-    return yield* notSupported(`provider ${name} is of type ${settings.typeName}; this keyfob knows oauth`)
+    return yield* notSupported(`provider ${printable(name)} is of type ${settings.typeName}; this keyfob knows oauth`)
   }
   if (Object.keys(settings.endpoints ?? {}).length > 0) {
-    return yield* notSupported(`provider ${name} names endpoints; this keyfob takes them from the discovery document`)
+    return yield* notSupported(
+      `provider ${printable(name)} names endpoints; this keyfob takes them from the discovery document`
+    )
   }
-  const meant = settings.clientAuth !== "none" && (outside.named || callsForSecret(settings))
-  const secret = meant ? (outside.secret ?? settings.clientSecret) : undefined
-  return { context, name, settings, secret, key: keyOf({ context, name, settings }) }
+  return { context, name, settings, secret: secretOf(settings, outside), key: keyOf({ context, name, settings }) }
 })
+
+const secretOf = (settings: OAuthSettings, outside: Outside) => {
+  if (settings.clientAuth === "none") return undefined
+  if (outside.named) return outside.secret ?? settings.clientSecret
+  return settings.clientSecret ?? (callsForSecret(settings) ? outside.secret : undefined)
+}
 
 const callsForSecret = ({ clientAuth, flow }: OAuthSettings) =>
   flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true
@@ -74,7 +95,7 @@ export const withRemedy =
         ? error
         : new Failure({
             error,
-            remedy: adviceOf(error).remedy.replace(/keyfob (login|refresh)/, (_, command: string) =>
+            remedy: adviceOf(error).remedy.replace(/keyfob (login|refresh)/g, (_, command: string) =>
               commandFor(workspace, command, provider)
             )
           })

@@ -3,7 +3,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
-import { type ConfigurationInvalid, CredentialStore } from "keyfob"
+import { type ConfigurationInvalid, CredentialStore, printable } from "keyfob"
 import { notSupported, type Provider } from "./provider.ts"
 import type { Workspace } from "./workspace.ts"
 
@@ -21,7 +21,7 @@ export const layer = (
       return CredentialStore.layerMemory
     default:
       return Layer.unwrap(
-        notSupported(`provider ${provider.name} keeps credentials in ${name}; this keyfob has file, memory`)
+        notSupported(`provider ${printable(provider.name)} keeps credentials in ${name}; this keyfob has file, memory`)
       )
   }
 }

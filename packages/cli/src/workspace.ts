@@ -111,4 +111,4 @@ export const commandFor = (
   ["keyfob", command, quoted(name), ...(context === workspace.current ? [] : ["--context", quoted(context)])].join(" ")
 
 /** As a shell wants it. */
-const quoted = (word: string) => (/^[\w.:@%+/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+export const quoted = (word: string) => (/^[\w.:@%+/-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)

@@ -194,4 +194,23 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
       }).pipe(Effect.scoped),
     60_000
   )
+
+  it.live(
+    "a damaged credential does not keep the others signed in",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob, server } = yield* signedIn
+        yield* keyfob.done(["login", "n", ...login(server.issuer).slice(2)], { env })
+        yield* keyfob.write(credential, "canary")
+        const ran = yield* keyfob.run(["logout", "--no-revoke", "-o", "json"])
+        assert.strictEqual(ran.code, 6, ran.stderr)
+        const [m, n] = JSON.parse(ran.stdout)
+        assert.include(m, { provider: "m", removed: false })
+        assert.strictEqual(m.error.tag, "StoreFailed")
+        assert.deepStrictEqual(n, { context: "default", provider: "n", revoked: false, removed: true })
+        Keyfob.failsWith(yield* keyfob.run(["logout", "m"]), 6, /damaged/)
+        assert.strictEqual(yield* keyfob.read(credential), "canary")
+      }).pipe(Effect.scoped),
+    60_000
+  )
 })

@@ -1,10 +1,13 @@
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { type Credential, CredentialStore, printable } from "keyfob"
+import { type AuthError, type Credential, CredentialStore, printable } from "keyfob"
+import { type Failure, reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
-import { type Provider, resolve, withRemedy } from "../provider.ts"
+import { type Outside, resolve, withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
 import * as target from "../target.ts"
@@ -34,43 +37,73 @@ export const logout = Command.make(
           workspace.providers(opened, name)
         )).flat()
       : yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
-    const rows = yield* Effect.forEach(
-      asked,
-      Effect.fnUntraced(function* (configured) {
-        const provider = yield* resolve(configured, { secret: outside, named: asked.length === 1 })
-        return yield* signedOut(opened, provider, flags.revoke).pipe(withRemedy(opened, provider))
-      })
+    const rows = yield* Effect.forEach(asked, (configured) =>
+      signedOut(opened, configured, { secret: outside, named: asked.length === 1 }, flags.revoke).pipe(
+        // One that fails keeps nobody signed in to the others.
+        Effect.catch((error) => Effect.succeed(failed(configured, error)))
+      )
     )
-    yield* answer(opened.globals, rows, () => rows.map(sentenceOf).join("\n"))
+    const failure = rows.find((row) => row.failure !== undefined)?.failure
+    if (failure !== undefined && rows.length === 1) return yield* failure
+    yield* answer(
+      opened.globals,
+      rows.map(({ failure, ...row }) => (failure === undefined ? row : { ...row, error: reportOf(failure).json })),
+      () => rows.map(sentenceOf).join("\n")
+    )
+    if (failure !== undefined) return yield* failure
   })
 ).pipe(Command.withDescription("Have the provider take the tokens back, and forget them"))
 
+interface Row {
+  readonly context: string
+  readonly provider: string
+  readonly revoked: boolean
+  readonly removed: boolean
+  readonly failure?: Failure
+}
+
 /** All of the provider's credentials: the one under its present settings, and any that earlier settings left. */
-const signedOut = Effect.fnUntraced(function* (opened: workspace.Workspace, provider: Provider, revoke: boolean) {
-  const outcomes = yield* Effect.gen(function* () {
-    const { get, list } = yield* CredentialStore
-    const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
-    const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
-    const found = [...Option.toArray(yield* get(provider.key)), ...older]
-    if (found.length === 0) return []
-    const online = yield* Effect.promise(() => import("../online.ts"))
-    return yield* Effect.forEach(found, (credential) => online.logout(provider, credential, opened.globals, { revoke }))
-  }).pipe(Effect.provide(store.layer(opened, provider)))
-  const head = { context: provider.context, provider: provider.name }
-  for (const { revocationError } of outcomes) {
-    if (revocationError === undefined) continue
-    yield* Effect.logWarning(
-      `${printable(provider.name)} is forgotten here, but not revoked: ${revocationError.message}`
-    )
-  }
-  return {
-    ...head,
-    revoked: outcomes.length > 0 && outcomes.every(({ revoked }) => revoked),
-    removed: outcomes.some(({ removed }) => removed)
-  }
+const signedOut = Effect.fnUntraced(
+  function* (
+    opened: workspace.Workspace,
+    configured: workspace.Configured,
+    outside: Outside,
+    revoke: boolean
+  ): Effect.fn.Return<Row, AuthError, FileSystem.FileSystem | Path.Path> {
+    const { context, name } = configured
+    const provider = yield* resolve(configured, outside)
+    const outcomes = yield* Effect.gen(function* () {
+      const { get, list } = yield* CredentialStore
+      const current = yield* get(provider.key)
+      const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
+      const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
+      const found = [...Option.toArray(current), ...older]
+      if (found.length === 0) return []
+      const online = yield* Effect.promise(() => import("../online.ts"))
+      return yield* Effect.forEach(found, (credential) =>
+        online.logout(provider, credential, opened.globals, { revoke })
+      )
+    }).pipe(Effect.provide(store.layer(opened, provider)))
+    for (const { revocationError } of outcomes) {
+      if (revocationError === undefined) continue
+      yield* Effect.logWarning(`${printable(name)} is forgotten here, but not revoked: ${revocationError.message}`)
+    }
+    const revoked = outcomes.length > 0 && outcomes.every(({ revoked }) => revoked)
+    return { context, provider: name, revoked, removed: outcomes.some(({ removed }) => removed) }
+  },
+  (effect, opened, configured) => withRemedy(opened, configured)(effect)
+)
+
+const failed = ({ context, name }: workspace.Configured, failure: Failure): Row => ({
+  context,
+  provider: name,
+  revoked: false,
+  removed: false,
+  failure
 })
 
-const sentenceOf = ({ provider, removed, revoked }: { provider: string; removed: boolean; revoked: boolean }) =>
-  removed
-    ? `Signed out of ${printable(provider)}${revoked ? "; the provider took the tokens back" : ""}.`
-    : `Nobody was signed in to ${printable(provider)}.`
+const sentenceOf = ({ failure, provider, removed, revoked }: Row) => {
+  if (failure !== undefined) return `${printable(provider)} could not be signed out.`
+  if (!removed) return `Nobody was signed in to ${printable(provider)}.`
+  return `Signed out of ${printable(provider)}${revoked ? "; the provider took the tokens back" : ""}.`
+}

@@ -7,7 +7,7 @@ import * as Flag from "effect/cli/Flag"
 import { CredentialStore, printable, RefreshPolicy } from "keyfob"
 import { reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
-import { resolve, withRemedy } from "../provider.ts"
+import { type Outside, resolve, withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
 import * as target from "../target.ts"
@@ -54,12 +54,7 @@ export const refresh = Command.make(
 ).pipe(Command.withDescription("Renew tokens that are due"))
 
 const renewed = Effect.fnUntraced(
-  function* (
-    opened: workspace.Workspace,
-    configured: workspace.Configured,
-    force: boolean,
-    outside: Parameters<typeof resolve>[1]
-  ) {
+  function* (opened: workspace.Workspace, configured: workspace.Configured, force: boolean, outside: Outside) {
     const provider = yield* resolve(configured, outside)
     return yield* Effect.gen(function* () {
       const { get } = yield* CredentialStore

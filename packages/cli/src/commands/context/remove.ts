@@ -31,7 +31,7 @@ export const remove = Command.make(
     if (signedIn.length > 0) {
       return yield* new UsageError({
         message: `context ${printable(name)} is still signed in to ${signedIn.map((one) => printable(one.name)).join(", ")}`,
-        remedy: `First run: keyfob logout --context ${name}; or add --force`
+        remedy: `First run: keyfob logout --context ${workspace.quoted(name)}; or add --force`
       })
     }
     const ConfigurationEdit = yield* Effect.promise(() => import("@keyfob/node/ConfigurationEdit"))
