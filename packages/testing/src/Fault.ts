@@ -216,6 +216,65 @@ const meet = (armed: Armed, facts: Facts, now: number): readonly [Armed, Verdict
   }
 }
 
+/** The trouble that is not over, in words, one line each. */
+export const print = (trouble: Trouble, now: number): ReadonlyArray<string> =>
+  trouble.flatMap(({ at, fault, met }) => {
+    switch (fault._tag) {
+      case "OnRequest": {
+        const before = Math.max(0, fault.nth - 1 - met)
+        const left = fault.nth + fault.times - 1 - met - before
+        if (left <= 0) return []
+        const which = `${left === 1 ? "request" : `${left} requests`}${nameOf(fault.match)}`
+        return [`the next ${which}${before === 0 ? "" : `, after ${before} more`}: ${does(fault.does)}`]
+      }
+      case "Outage": {
+        const from = at + Duration.toMillis(fault.from)
+        const end = from + Duration.toMillis(fault.for)
+        if (now >= end) return []
+        const what = fault.as === "unreachable" ? "every connection breaks" : "every answer is 503"
+        return [now < from ? `${what} in ${span(from - now)}, for ${span(end - from)}` : `${what} for ${span(end - now)}`]
+      }
+      case "Quota":
+        return [`no more than ${fault.limit} requests${nameOf(fault.match)} in ${span(Duration.toMillis(fault.per))}: 429`]
+      case "Clock": {
+        const from = at + Duration.toMillis(fault.from)
+        const wrong = `the clock is ${span(Math.abs(fault.millis))} ${fault.millis < 0 ? "behind" : "ahead"}`
+        return [now < from ? `${wrong} in ${span(from - now)}` : wrong]
+      }
+      case "KeyRotation": {
+        const wait = at + Duration.toMillis(fault.after) - now
+        return wait <= 0 ? [] : [`the keys are rotated in ${span(wait)}`]
+      }
+    }
+  })
+
+const nameOf = ({ client, endpoint, grant }: Match) => {
+  const names = [endpoint, grant, client].filter((name) => name !== undefined)
+  return names.length === 0 ? "" : ` (${names.join(", ")})`
+}
+
+const does = (misbehaviour: Misbehaviour): string => {
+  switch (misbehaviour._tag) {
+    case "Answer": {
+      const wait = misbehaviour.headers?.["retry-after"]
+      return `answered ${misbehaviour.status}${wait === undefined ? "" : `, Retry-After ${wait}`}`
+    }
+    case "Delay":
+      return `${span(Duration.toMillis(misbehaviour.by))} late`
+    case "Hang":
+      return misbehaviour.seen ? "processed, never answered" : "never answered"
+    case "Reset":
+      return misbehaviour.seen ? "processed, the answer is lost" : "the connection breaks"
+    case "Half":
+      return "half an answer"
+    case "Twice":
+      return "delivered twice"
+  }
+}
+
+/** To the second, rounded up: what is left is never nothing. */
+const span = (millis: number) => Duration.format(Math.ceil(millis / 1000) * 1000)
+
 const fits = ({ client, endpoint, grant }: Match, facts: Facts) =>
   (endpoint === undefined || endpoint === facts.endpoint) &&
   (grant === undefined || grant === facts.grant) &&

@@ -117,7 +117,19 @@ export class SimulatedProvider extends Context.Service<
     )
 }
 
-const make = Effect.fnUntraced(function* (options: ProviderOptions) {
+/** What a provider is made of: for pages that show it and change it in ways that tests have no need of. */
+export interface Inside {
+  readonly state: Effect.Effect<State>
+  /** Between two requests, at the provider's time. */
+  readonly change: (to: (state: State, now: number) => State) => Effect.Effect<void>
+  /** What the provider takes for now. */
+  readonly now: Effect.Effect<number>
+  readonly trouble: Effect.Effect<Fault.Trouble>
+  readonly changeTrouble: (to: (trouble: Fault.Trouble) => Fault.Trouble) => Effect.Effect<void>
+}
+
+/** The provider, its way in for transports, and for the playground a way to what it is inside. */
+export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   const settings = settle(options)
   let state: State = initial(settings)
   let trouble: Fault.Trouble = []
@@ -299,7 +311,23 @@ const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       }),
     snapshot: Effect.map(now, (time) => snapshotOf(state, time))
   })
-  return { provider, deliver }
+
+  const inside: Inside = {
+    state: Effect.sync(() => state),
+    change: (to) =>
+      turn.withPermit(
+        Effect.map(now, (time) => {
+          state = to(state, time)
+        })
+      ),
+    now,
+    trouble: Effect.sync(() => trouble),
+    changeTrouble: (to) =>
+      Effect.sync(() => {
+        trouble = to(trouble)
+      })
+  }
+  return { provider, deliver, inside }
 })
 
 const count = <V>(map: HashMap.HashMap<string, V>, fits: (value: V) => boolean) =>

@@ -2,7 +2,7 @@ export * as Fault from "./Fault.ts"
 export { type Expected, print, type RecordedRequest, UnexpectedRequests } from "./RecordedRequest.ts"
 export * as SimulatedBrowser from "./SimulatedBrowser.ts"
 export * from "./SimulatedPerson.ts"
-export * from "./SimulatedProvider.ts"
+export { type ActOptions, SimulatedProvider } from "./SimulatedProvider.ts"
 export type { Snapshot, TokenSnapshot } from "./Snapshot.ts"
 export {
   clients,

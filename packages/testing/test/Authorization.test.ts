@@ -101,7 +101,8 @@ describe("the authorization endpoint", () => {
     Effect.gen(function* () {
       yield* (yield* SimulatedProvider).approve("alice")
       const errorOf = Effect.fnUntraced(function* (more: Form) {
-        return (yield* open(yield* request(more))).searchParams.get("error")
+        const back = yield* open(yield* request(more))
+        return back.searchParams.get("error") ?? new URLSearchParams(back.hash.slice(1)).get("error")
       })
       assert.strictEqual(yield* errorOf({ response_type: "token" }), "unsupported_response_type")
       assert.strictEqual(yield* errorOf({ code_challenge_method: "plain" }), "invalid_request")

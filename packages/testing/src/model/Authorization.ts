@@ -119,9 +119,13 @@ const back = (
   params: Readonly<Record<string, string>>
 ): Response => {
   const url = new URL(redirectUri)
-  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value)
-  if (state !== undefined) url.searchParams.set("state", state)
-  url.searchParams.set("iss", turn.state.settings.issuer)
+  // Who asks for tokens in front gets its refusal where they would have been (OAuth 2.0 Multiple Response Types section 5).
+  const inFragment = /token/.test(turn.params.get("response_type") ?? "")
+  const answer = inFragment ? new URLSearchParams() : url.searchParams
+  for (const [name, value] of Object.entries(params)) answer.set(name, value)
+  if (state !== undefined) answer.set("state", state)
+  answer.set("iss", turn.state.settings.issuer)
+  if (inFragment) url.hash = answer.toString()
   return redirect(url.href)
 }
 

@@ -16,13 +16,14 @@ export const authorize = Effect.fnUntraced(function* (
   const found = /^(bearer|dpop) +(\S+)$/i.exec(turn.request.headers["authorization"] ?? "")
   const value = found?.[2]
   if (value === undefined) {
-    return yield* refuse("invalid_request", "no access token provided", {
+    return yield* refuse("invalid_token", "no access token provided", {
       status: 401,
       headers: { "www-authenticate": `Bearer realm="${turn.state.settings.issuer}"` }
     })
   }
   const isDpop = found?.[1]?.toLowerCase() === "dpop"
-  const scheme = isDpop ? "DPoP" : "Bearer"
+  const token = lookup(turn.state.accessTokens, value)
+  const scheme = isDpop || token?.jkt !== undefined ? "DPoP" : "Bearer"
   const challenge = (status: number, error: string, description: string, more = "") =>
     refuse(error, description, {
       status,
@@ -30,7 +31,6 @@ export const authorize = Effect.fnUntraced(function* (
         "www-authenticate": `${scheme} realm="${turn.state.settings.issuer}", error="${error}", error_description="${description}"${more}`
       }
     })
-  const token = lookup(turn.state.accessTokens, value)
   if (token === undefined || !isValid(turn.state, token, turn.now)) {
     return yield* challenge(401, "invalid_token", "access token is unknown, expired or revoked")
   }
@@ -41,6 +41,7 @@ export const authorize = Effect.fnUntraced(function* (
     const jkt = yield* Effect.catch(Dpop.proof(turn, value), (refusal) =>
       Effect.fail(challenge(401, refusal.error, refusal.description))
     )
+    if (jkt === undefined) return yield* challenge(400, "invalid_request", "DPoP proof JWT not provided")
     if (jkt !== token.jkt) return yield* challenge(401, "invalid_token", "failed jkt verification")
   }
   if (scope !== undefined && !token.scopes.includes(scope)) {

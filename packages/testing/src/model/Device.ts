@@ -57,8 +57,8 @@ export const decide = (state: State, typed: string, script: Script): State => {
   }
 }
 
-// RFC 8628 section 6.1: letter case and punctuation do not count.
-const lettersOf = (code: string) => code.toUpperCase().replace(/[^A-Z]/g, "")
+/** RFC 8628 section 6.1: letter case and punctuation do not count. */
+export const lettersOf = (code: string) => code.toUpperCase().replace(/[^A-Z]/g, "")
 
 /** The page where a person types the code, and what they answer there (RFC 8628 section 3.3). */
 export const verificationPage = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {

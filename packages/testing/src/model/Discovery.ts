@@ -5,7 +5,7 @@ import { locate, type Turn } from "./Turn.ts"
 
 /** What the provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2): the same at both places. */
 export const discovery = (turn: Turn): Effect.Effect<Response> => {
-  const { algorithms, dpopNonces: _, issuer, openRegistration, scopes } = turn.state.settings
+  const { algorithms, issuer, openRegistration, scopes } = turn.state.settings
   const authentications = [
     "client_secret_basic",
     "client_secret_post",
@@ -29,6 +29,10 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         ...(openRegistration ? { registration_endpoint: locate(turn, "/register") } : {}),
         jwks_uri: locate(turn, "/jwks"),
         scopes_supported: scopes,
+        claim_types_supported: ["normal"],
+        claims_parameter_supported: false,
+        // Where this one is left out, true is meant.
+        request_uri_parameter_supported: false,
         claims_supported: ["sub", "name", "preferred_username", "email", "email_verified", "iss"],
         grant_types_supported: Object.keys(grants),
         response_types_supported: ["code"],

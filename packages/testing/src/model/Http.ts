@@ -33,6 +33,12 @@ export const html = (title: string, content: string, status = 200): Response => 
   body: `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escape(title)}</title></head><body><main><h1>${escape(title)}</h1>${content}</main></body></html>`
 })
 
+export const text = (body: string, status: number, headers: Readonly<Record<string, string>> = {}): Response => ({
+  status,
+  headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  body
+})
+
 export const empty = (status: number, headers: Readonly<Record<string, string>> = {}): Response => ({
   status,
   headers,

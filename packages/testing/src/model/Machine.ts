@@ -4,7 +4,7 @@ import * as Device from "./Device.ts"
 import { discovery } from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
 import { endSession } from "./EndSession.ts"
-import { json, type Request, type Response } from "./Http.ts"
+import { type Request, type Response, text } from "./Http.ts"
 import { introspection } from "./Introspection.ts"
 import * as Keys from "./Keys.ts"
 import { protectedResource } from "./ProtectedResource.ts"
@@ -84,7 +84,7 @@ export const step = Effect.fnUntraced(function* (
   yield* Keys.keepUp(turn)
   const route = routeOf(state.settings.issuer, turn.url.pathname)
   const response = yield* route === undefined
-    ? Effect.succeed(json({ error: "not_found" }, 404))
+    ? Effect.succeed(text("Not Found", 404))
     : Effect.catch(answer(turn, route), (refusal) => Effect.succeed(responseOf(refusal)))
   const nonce = route === undefined ? {} : Dpop.nonceHeader(turn.state, now)
   return [turn.state, { ...response, headers: { ...response.headers, ...nonce } }]
@@ -94,8 +94,7 @@ const anyBody: ReadonlyArray<Endpoint> = ["api", "userinfo", "registration"]
 
 const answer = (turn: Turn, { answer, endpoint, methods }: Route): Effect.Effect<Response, Refusal> => {
   const { headers, method } = turn.request
-  if (!methods.includes(method))
-    return Effect.succeed(json({ error: "method_not_allowed" }, 405, { allow: methods.join(", ") }))
+  if (!methods.includes(method)) return Effect.succeed(text("Method Not Allowed", 405, { allow: methods.join(", ") }))
   const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers["content-type"] ?? "")
   if (method === "POST" && !anyBody.includes(endpoint) && !isForm) {
     return Effect.fail(
