@@ -133,7 +133,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   const settings = settle(options)
   let state: State = initial(settings)
   let trouble: Fault.Trouble = []
-  let requests: ReadonlyArray<RecordedRequest.RecordedRequest> = []
+  const requests: Array<{ record: RecordedRequest.RecordedRequest }> = []
   const seeds: Array<string> = []
   // A signature takes a promise: no two requests may start from the same state.
   const turn = Semaphore.makeUnsafe(1)
@@ -173,12 +173,12 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       grant: params.get("grant_type"),
       client: params.get("client_id") ?? basicClient(request.headers["authorization"])
     }
-    const index = requests.length
     const begun = RecordedRequest.record(request, facts, arrived)
-    requests = [...requests, { ...begun, outcome: "hang" }]
+    const entry: (typeof requests)[number] = { record: { ...begun, outcome: "hang" } }
+    requests.push(entry)
     const ended = (outcome: RecordedRequest.RecordedRequest["outcome"], response?: Response) => {
       const error = response === undefined ? undefined : errorOf(response)
-      requests = requests.with(index, { ...begun, outcome, ...(error === undefined ? {} : { error }) })
+      entry.record = { ...begun, outcome, ...(error === undefined ? {} : { error }) }
     }
     const [after, verdict] = Fault.judge(trouble, facts, arrived)
     trouble = after
@@ -287,13 +287,13 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     ),
     liveAccessTokens: Effect.map(now, (time) => count(state.accessTokens, (token) => isValid(state, token, time))),
     families: Effect.sync(() => HashMap.toValues(state.families)),
-    requests: Effect.sync(() => requests),
+    requests: Effect.sync(() => requests.map(({ record }) => record)),
     clearRequests: Effect.sync(() => {
-      requests = []
+      requests.length = 0
     }),
     expectRequests: (expected, among = {}) =>
       Effect.suspend(() => {
-        const actual = requests.filter((request) => RecordedRequest.fits(request, among))
+        const actual = requests.map(({ record }) => record).filter((record) => RecordedRequest.fits(record, among))
         const same =
           actual.length === expected.length &&
           expected.every((one, index) => {

@@ -128,13 +128,12 @@ const verify = (
   })
 }
 
-/** Whether a JWT was here before; from now on it was. Ids are kept for as long as their JWT could be used. */
+/** Whether a JWT was here before; from now on it was. */
 export const isReplay = (turn: Turn, from: string, claims: JWTPayload): Effect.Effect<boolean> =>
   Effect.sync(() => {
     const id = `${from} ${claims.jti}`
     const replayed = HashMap.has(turn.state.seen, id)
     const until = (claims.exp ?? (claims.iat ?? 0) + 300) * 1000
-    const current = HashMap.filter(turn.state.seen, (until) => turn.now < until)
-    turn.state = { ...turn.state, seen: HashMap.set(current, id, until) }
+    turn.state = { ...turn.state, seen: HashMap.set(turn.state.seen, id, until) }
     return replayed
   })

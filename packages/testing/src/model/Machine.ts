@@ -12,6 +12,7 @@ import { refuse, type Refusal, responseOf } from "./Refusal.ts"
 import { registration } from "./Registration.ts"
 import { revocation } from "./Revocation.ts"
 import type { State } from "./State.ts"
+import { sweep } from "./Sweep.ts"
 import { token } from "./Token.ts"
 import { begin, type Turn } from "./Turn.ts"
 import { userinfo } from "./Userinfo.ts"
@@ -87,7 +88,7 @@ export const step = Effect.fnUntraced(function* (
     ? Effect.succeed(text("Not Found", 404))
     : Effect.catch(answer(turn, route), (refusal) => Effect.succeed(responseOf(refusal)))
   const nonce = route === undefined ? {} : Dpop.nonceHeader(turn.state, now)
-  return [turn.state, { ...response, headers: { ...response.headers, ...nonce } }]
+  return [sweep(turn.state, now), { ...response, headers: { ...response.headers, ...nonce } }]
 })
 
 const anyBody: ReadonlyArray<Endpoint> = ["api", "userinfo", "registration"]

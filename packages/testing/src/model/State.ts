@@ -121,6 +121,8 @@ export interface State {
   readonly interactions: HashMap.HashMap<string, Interaction>
   /** Ids of JWTs that were taken once, with their end: a second use is a replay (RFC 7523 section 3, RFC 9449 section 11.1). */
   readonly seen: HashMap.HashMap<string, number>
+  /** How many tokens there may be before those that are long over are forgotten. */
+  readonly sweepAt: number
 }
 
 /** A provider nobody has talked to yet. Its keys are made at the first request. */
@@ -138,7 +140,8 @@ export const initial = (settings: Settings): State => ({
   codes: HashMap.empty(),
   pushed: HashMap.empty(),
   interactions: HashMap.empty(),
-  seen: HashMap.empty()
+  seen: HashMap.empty(),
+  sweepAt: 1000
 })
 
 export const lookup = <V>(map: HashMap.HashMap<string, V>, key: string | undefined): V | undefined =>
