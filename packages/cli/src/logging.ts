@@ -1,5 +1,4 @@
 /** Log lines for a person, on stderr: stdout belongs to the answer. */
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
@@ -27,7 +26,3 @@ export const layer = (mode: OutputMode): Layer.Layer<never> =>
     ]),
     Layer.succeed(References.MinimumLogLevel, "Warn")
   )
-
-/** Warnings of the configuration. */
-export const warn = (messages: ReadonlyArray<string>) =>
-  Effect.forEach(messages, (message) => Effect.logWarning(message), { discard: true })

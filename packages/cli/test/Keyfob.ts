@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-export const bundle = fileURLToPath(new URL("../dist/keyfob.js", import.meta.url))
+const bundle = fileURLToPath(new URL("../dist/keyfob.js", import.meta.url))
 
 export interface Ran {
   readonly args: ReadonlyArray<string>
@@ -26,7 +26,7 @@ export interface Options {
 }
 
 /** A temporary directory that goes away with the scope. */
-export const directory = Effect.acquireRelease(
+const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-cli-test-"))),
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
@@ -94,8 +94,6 @@ export const make = Effect.map(directory, (home) => {
     })
   }
 })
-
-export type Keyfob = Effect.Success<typeof make>
 
 /** What every failing command owes: nothing on stdout, one clear sentence, a remedy, its exit code. */
 export const failsWith = ({ code, stderr, stdout }: Ran, exitCode: number, message: RegExp) => {
