@@ -12,7 +12,7 @@ import { type ESTree, parseSync, Visitor } from "vite"
 const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   core: ["effect", "jose", "@noble/hashes"],
   node: ["keyfob", "effect", "@effect/platform-node", "lean-qr", "node:"],
-  testing: ["keyfob", "effect", "@effect/vitest"],
+  testing: ["keyfob", "effect", "jose", "@effect/vitest"],
   cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "lean-qr", "node:"]
 }
 
