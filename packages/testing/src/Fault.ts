@@ -232,10 +232,14 @@ export const print = (trouble: Trouble, now: number): ReadonlyArray<string> =>
         const end = from + Duration.toMillis(fault.for)
         if (now >= end) return []
         const what = fault.as === "unreachable" ? "every connection breaks" : "every answer is 503"
-        return [now < from ? `${what} in ${span(from - now)}, for ${span(end - from)}` : `${what} for ${span(end - now)}`]
+        return [
+          now < from ? `${what} in ${span(from - now)}, for ${span(end - from)}` : `${what} for ${span(end - now)}`
+        ]
       }
       case "Quota":
-        return [`no more than ${fault.limit} requests${nameOf(fault.match)} in ${span(Duration.toMillis(fault.per))}: 429`]
+        return [
+          `no more than ${fault.limit} requests${nameOf(fault.match)} in ${span(Duration.toMillis(fault.per))}: 429`
+        ]
       case "Clock": {
         const from = at + Duration.toMillis(fault.from)
         const wrong = `the clock is ${span(Math.abs(fault.millis))} ${fault.millis < 0 ? "behind" : "ahead"}`
@@ -273,7 +277,7 @@ const does = (misbehaviour: Misbehaviour): string => {
 }
 
 /** To the second, rounded up: what is left is never nothing. */
-const span = (millis: number) => Duration.format(Math.ceil(millis / 1000) * 1000)
+const span = (millis: number) => Duration.format(Duration.seconds(Math.ceil(millis / 1000)))
 
 const fits = ({ client, endpoint, grant }: Match, facts: Facts) =>
   (endpoint === undefined || endpoint === facts.endpoint) &&

@@ -15,7 +15,7 @@ export interface Snapshot {
     readonly state: string
     readonly refreshTokens: ReadonlyArray<TokenSnapshot>
   }>
-  readonly accessTokens: ReadonlyArray<TokenSnapshot & { readonly subject: string }>
+  readonly accessTokens: ReadonlyArray<TokenSnapshot & { readonly subject: string; readonly client: string }>
 }
 
 export interface TokenSnapshot {
@@ -47,6 +47,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
     .map(([value, token]) => ({
       token: fingerprint(value),
       subject: token.subject,
+      client: token.clientId,
       state: "live",
       expiresAt: iso(token.expiresAt)
     }))

@@ -23,7 +23,7 @@ const read = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerR
   return { method: request.method, url, headers: { ...request.headers }, body } satisfies Request
 })
 
-const write = ({ body, headers, status }: Response): HttpServerResponse.HttpServerResponse =>
+export const write = ({ body, headers, status }: Response): HttpServerResponse.HttpServerResponse =>
   body === "" ? HttpServerResponse.empty({ status, headers }) : HttpServerResponse.text(body, { status, headers })
 
 /** Says how long the body will be, and breaks off after half of it. */

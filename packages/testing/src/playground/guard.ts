@@ -28,7 +28,9 @@ export const guarded = <E, R>(issuer: string, app: Effect.Effect<HttpServerRespo
     const path = url.replace(/\?.*$/, "")
     const changes = method !== "GET" && method !== "HEAD"
     if (changes && isForPeople(path) && !isOwn(origin, headers)) {
-      return Effect.succeed(refused(403, `only a page of ${origin} may do this (a script says so with Origin: ${origin})`))
+      return Effect.succeed(
+        refused(403, `only a page of ${origin} may do this (a script says so with Origin: ${origin})`)
+      )
     }
     return app
   })

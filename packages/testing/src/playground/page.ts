@@ -60,19 +60,23 @@ export const page = (title: string, content: Html, { formTarget, status = 200, w
     "x-frame-options": "DENY"
   },
   body: html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title} – Keyfob playground</title>
-<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ctext y='13' font-size='13'%3E🗝%3C/text%3E%3C/svg%3E">
-<style>${asIs(style)}</style>
-</head>
-<body class="${wide === true ? "wide" : "narrow"}">
-${content}
-</body>
-</html>
-`.html
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} – Keyfob playground</title>
+        <link
+          rel="icon"
+          href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ctext y='13' font-size='13'%3E🗝%3C/text%3E%3C/svg%3E"
+        />
+        <style>
+          ${asIs(style)}
+        </style>
+      </head>
+      <body class="${wide === true ? "wide" : "narrow"}">
+        ${content}
+      </body>
+    </html> `.html
 })
 
 const style = `

@@ -53,7 +53,14 @@ type Show = (response: Response, request: Request, state: State, now: number) =>
 /** A page there is nothing to add to. */
 const plain: Show = ({ body, status }) => {
   const [, title = "Keyfob", content = ""] = /<h1>(.*?)<\/h1>(.*)<\/main>/s.exec(body) ?? []
-  return page(title, card(html`<h1>${asIs(title)}</h1>${asIs(content)}`), { status })
+  return page(
+    title,
+    card(
+      html`<h1>${asIs(title)}</h1>
+        ${asIs(content)}`
+    ),
+    { status }
+  )
 }
 
 const devicePage: Show = ({ status }, request, state, now) => {
@@ -75,9 +82,9 @@ const devicePage: Show = ({ status }, request, state, now) => {
   return page(
     "Sign in",
     card(html`<h1>Sign in to ${clientName(state, device.clientId)}?</h1>
-<p>Your device should be showing this code:</p>
-<p><code class="big">${device.userCode}</code></p>
-${question(state, device.scopes, html`<input type="hidden" name="user_code" value="${device.userCode}">`)}`)
+      <p>Your device should be showing this code:</p>
+      <p><code class="big">${device.userCode}</code></p>
+      ${question(state, device.scopes, html`<input type="hidden" name="user_code" value="${device.userCode}" />`)}`)
   )
 }
 
@@ -85,15 +92,19 @@ const signInPage: Show = ({ status }, request, state) => {
   const id = request.url.replace(/\?.*$/, "").replace(/^.*\//, "")
   const interaction = lookup(state.interactions, id)
   if (interaction === undefined) {
-    return said("Nobody is expected here", "This sign-in is over, or never was. Begin again at the application.", status)
+    return said(
+      "Nobody is expected here",
+      "This sign-in is over, or never was. Begin again at the application.",
+      status
+    )
   }
   const { clientId, redirectUri, scopes } = interaction
   const failed = request.method === "POST" ? html`<p role="alert" class="bad">Nobody was named.</p>` : undefined
   return page(
     "Sign in",
     card(html`<h1>Sign in to ${clientName(state, clientId)}?</h1>
-${failed}${question(state, scopes)}
-<p class="quiet">You come back to <code>${redirectUri.replace(/\?.*$/, "")}</code>.</p>`),
+      ${failed}${question(state, scopes)}
+      <p class="quiet">You come back to <code>${redirectUri.replace(/\?.*$/, "")}</code>.</p>`),
     { formTarget: sourceOf(redirectUri) }
   )
 }
@@ -107,41 +118,69 @@ const sourceOf = (address: string) => {
   return /^[\w.+:/[\]-]+$/.test(source) ? source : undefined
 }
 
-const card = (content: Html) => html`<main class="card">
-${content}
-</main>
-<p class="quiet">A <a href="/playground">playground</a>: nobody here is real, and no password is needed.</p>`
+const card = (content: Html) => html`<main class="card">${content}</main>
+  <p class="quiet">A <a href="/playground">playground</a>: nobody here is real, and no password is needed.</p>`
 
 const said = (title: string, sentence: string, status = 200) =>
-  page(title, card(html`<h1>${title}</h1><p>${sentence}</p>`), { status })
+  page(
+    title,
+    card(
+      html`<h1>${title}</h1>
+        <p>${sentence}</p>`
+    ),
+    { status }
+  )
 
 const askForCode = (problem?: string, status?: number) =>
   page(
     "Connect a device",
     card(html`<h1>Connect a device</h1>
-${problem === undefined ? undefined : html`<p role="alert" class="bad">${problem}</p>`}
-<form action="/device">
-<label>The code your device shows
-<input type="text" name="user_code" autocomplete="off" autocapitalize="characters" spellcheck="false" required autofocus></label>
-<p><button class="main">Continue</button></p>
-</form>`),
+      ${problem === undefined ? undefined : html`<p role="alert" class="bad">${problem}</p>`}
+      <form action="/device">
+        <label
+          >The code your device shows
+          <input
+            type="text"
+            name="user_code"
+            autocomplete="off"
+            autocapitalize="characters"
+            spellcheck="false"
+            required
+            autofocus
+        /></label>
+        <p><button class="main">Continue</button></p>
+      </form>`),
     status === undefined ? {} : { status }
   )
 
 const clientName = (state: State, id: string) => lookup(state.clients, id)?.client_name ?? id
 
 const question = (state: State, scopes: ReadonlyArray<string>, hidden?: Html) => html`<form method="post">
-${hidden}
-<fieldset><legend>Who are you?</legend>
-${Object.entries(state.settings.people).map(
-  ([id, { name = id }], index) =>
-    html`<label><input type="radio" name="person" value="${id}"${index === 0 ? asIs(" checked") : ""}>${name}${name === id ? "" : html` <span class="quiet">${id}</span>`}</label>`
-)}
-<label>or somebody else
-<input type="text" name="other" maxlength="${longestName}" autocomplete="off" spellcheck="false"></label>
-</fieldset>
-<p>It asks for:</p>
-<ul>${scopes.length === 0 ? html`<li class="quiet">nothing but to know that it is you</li>` : scopes.map((scope) => html`<li><code>${scope}</code></li>`)}</ul>
-<p class="row"><button class="main" name="decision" value="approve">Allow</button>
-<button name="decision" value="deny">Deny</button></p>
+  ${hidden}
+  <fieldset>
+    <legend>Who are you?</legend>
+    ${Object.entries(state.settings.people).map(
+      ([id, { name = id }], index) =>
+        html`<label
+          ><input
+            type="radio"
+            name="person"
+            value="${id}"
+            ${index === 0 ? asIs(" checked") : ""}
+          />${name}${name === id ? "" : html` <span class="quiet">${id}</span>`}</label
+        >`
+    )}
+    <label
+      >or somebody else
+      <input type="text" name="other" maxlength="${longestName}" autocomplete="off" spellcheck="false"
+    /></label>
+  </fieldset>
+  <p>It asks for:</p>
+  <ul>
+    ${scopes.length === 0 ? html`<li class="quiet">nothing but to know that it is you</li>` : scopes.map((scope) => html`<li><code>${scope}</code></li>`)}
+  </ul>
+  <p class="row">
+    <button class="main" name="decision" value="approve">Allow</button>
+    <button name="decision" value="deny">Deny</button>
+  </p>
 </form>`
