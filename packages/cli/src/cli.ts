@@ -12,6 +12,7 @@ import { doctor } from "./commands/doctor.ts"
 import { header } from "./commands/header.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
+import { playground } from "./commands/playground.ts"
 import { refresh } from "./commands/refresh.ts"
 import { status } from "./commands/status.ts"
 import { token } from "./commands/token.ts"
@@ -30,7 +31,20 @@ declare const KEYFOB_VERSION: string
 
 const keyfob = Command.make("keyfob").pipe(
   Command.withDescription("Sign in to any OAuth 2 / OpenID Connect provider, get a valid token, sign out"),
-  Command.withSubcommands([login, logout, status, token, refresh, header, userinfo, decode, verify, context, doctor]),
+  Command.withSubcommands([
+    login,
+    logout,
+    status,
+    token,
+    refresh,
+    header,
+    userinfo,
+    decode,
+    verify,
+    context,
+    doctor,
+    playground
+  ]),
   Command.withGlobalFlags(globalFlags.flags)
 )
 

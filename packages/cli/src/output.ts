@@ -49,4 +49,4 @@ const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void, Ou
 export const print = (text: string) => write(process.stdout, text)
 
 /** A line beside the answer. Where nobody can be told, that is no reason to stop. */
-const say = (text: string) => Effect.ignore(write(process.stderr, text))
+export const say = (text: string) => Effect.ignore(write(process.stderr, text))
