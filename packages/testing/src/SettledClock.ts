@@ -50,6 +50,9 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
   // What happens is numbered: who was woken when, and who slept for the first time when.
   let activity = 0
   const woken = new Map<Fiber.Fiber<unknown, unknown>, number>()
+  // Who waited for so long that it is not for a promise. They count again when somebody they may wait for has ended.
+  const letBe = new Map<Fiber.Fiber<unknown, unknown>, number>()
+  let movedAt = 0
   const firstSlept = new WeakMap<object, number>()
   let settledAt = -1
   let holds = 0
@@ -65,19 +68,23 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
       const entry = { until: inner.currentTimeMillisUnsafe() + millis, fiber }
       sleeps.add(entry)
       woken.delete(fiber)
+      letBe.delete(fiber)
       if (!firstSlept.has(fiber)) firstSlept.set(fiber, activity)
       return Effect.onExit(inner.sleep(duration), (exit) =>
         Effect.sync(() => {
           active()
           sleeps.delete(entry)
-          if (exit._tag === "Success") woken.set(fiber, activity)
+          if (exit._tag === "Success") woken.set(fiber, movedAt)
         })
       )
     })
 
   const isBusy = () => {
     for (const fiber of woken.keys()) {
-      if (fiber.pollUnsafe() !== undefined) woken.delete(fiber)
+      if (fiber.pollUnsafe() === undefined) continue
+      woken.delete(fiber)
+      for (const [other, wokenAt] of letBe) woken.set(other, wokenAt)
+      letBe.clear()
     }
     return woken.size > 0
   }
@@ -101,6 +108,7 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
         trips++
         if (trips >= fewTrips && [...woken.values()].every(isExplained)) break
         if (trips < manyTrips) continue
+        for (const [fiber, wokenAt] of woken) letBe.set(fiber, wokenAt)
         woken.clear()
         break
       }
@@ -113,8 +121,12 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
     return next
   }
 
+  // To the instant and not by a difference: of fractions of a millisecond, that might fall short for ever.
   const moveTo = (timestamp: number) =>
-    Effect.suspend(() => inner.adjust(Math.max(0, timestamp - inner.currentTimeMillisUnsafe())))
+    Effect.suspend(() => {
+      movedAt = activity
+      return inner.setTime(Math.max(timestamp, inner.currentTimeMillisUnsafe()))
+    })
 
   const passTo = (end: number) =>
     Effect.gen(function* () {
