@@ -68,7 +68,8 @@ const main = await build({
   plugins: [
     {
       name: "pieces",
-      setup: ({ onLoad }) => onLoad({ filter: /[\\/]cli[\\/]src[\\/]cli\.ts$/ }, () => ({ contents: loader, loader: "js" }))
+      setup: ({ onLoad }) =>
+        onLoad({ filter: /[\\/]cli[\\/]src[\\/]cli\.ts$/ }, () => ({ contents: loader, loader: "js" }))
     }
   ]
 })
@@ -79,4 +80,6 @@ if (process.argv.includes("--metafile")) {
 }
 const kib = (bytes: number) => Math.round(bytes / 1024)
 const late = kib(Object.values(pieces).reduce((sum, text) => sum + text.length, 0))
-console.log(`bundle: packages/cli/dist/keyfob.js, ${kib(statSync(outfile).size)} KiB, of which ${late} KiB load when needed`)
+console.log(
+  `bundle: packages/cli/dist/keyfob.js, ${kib(statSync(outfile).size)} KiB, of which ${late} KiB load when needed`
+)

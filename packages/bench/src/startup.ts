@@ -23,7 +23,8 @@ const subjects = {
   "keyfob --version": [keyfob, "--version"]
 }
 
-const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
+const median = (numbers: ReadonlyArray<number>) =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
 
 const measure = (args: ReadonlyArray<string>) => {
   const start = performance.now()
@@ -34,7 +35,9 @@ const measure = (args: ReadonlyArray<string>) => {
 
 const login = (issuer: string) => {
   const provider = ["--issuer", issuer, "--client-id", clients.billing.id, "--flow", "client_credentials"]
-  return promisify(execFile)(process.execPath, [keyfob, "login", "machine", ...provider, "--scope", "api:read"], { env })
+  return promisify(execFile)(process.execPath, [keyfob, "login", "machine", ...provider, "--scope", "api:read"], {
+    env
+  })
 }
 
 const program = Effect.gen(function* () {

@@ -37,7 +37,10 @@ it.effect("reads every variable", () =>
 it.effect("empty counts as absent", () =>
   Effect.gen(function* () {
     const names = ["CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE", "CLIENT_SECRET", "PRIVATE_KEY"]
-    const { color: _, ...environment } = yield* readFrom({ ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])), CI: "" })
+    const { color: _, ...environment } = yield* readFrom({
+      ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])),
+      CI: ""
+    })
     assert.deepStrictEqual([...new Set(Object.values(environment))], [undefined])
   })
 )
