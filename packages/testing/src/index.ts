@@ -1,2 +1,3 @@
 export * as CredentialStoreContract from "./CredentialStoreContract.ts"
 export * from "./provider.ts"
+export * as Trace from "./Trace.ts"

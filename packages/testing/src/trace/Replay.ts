@@ -1,0 +1,261 @@
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Semaphore from "effect/Semaphore"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from "jose"
+import * as SettledClock from "../SettledClock.ts"
+import { isObject } from "./Redaction.ts"
+import { standStill } from "./standStill.ts"
+import { type Body, type Exchange, Jwt, outline, type Outcome, type Trace } from "./Trace.ts"
+import * as words from "./words.ts"
+
+/** What is left of a trace that is being replayed. */
+export class Replay extends Context.Service<
+  Replay,
+  {
+    /** The outline of what the client has not asked for, yet or any more. */
+    readonly left: Effect.Effect<ReadonlyArray<string>>
+  }
+>()("@keyfob/testing/Replay") {}
+
+/**
+ * Answers a client's requests from a trace: for each endpoint and grant in the recorded order, after the recorded time. The
+ * numbers that stand for tokens serve as tokens. JWTs are signed anew where they had fitted, with keys that take the
+ * place of the published ones; times in them count from the replay's first request. What the trace has no answer to is a
+ * defect that says so.
+ *
+ * Time is the `Clock`; a test clock is replaced by one that also waits for promises (`SettledClock.ts`).
+ */
+export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay> =>
+  Layer.effectContext(
+    Effect.gen(function* () {
+      const clock = yield* SettledClock.make
+      const keys = yield* Effect.promise(() => makeKeys(trace))
+      const used = new Set<Exchange>()
+      const once = Semaphore.makeUnsafe(1)
+      let bodies: ReadonlyMap<Exchange, string> | undefined
+      let start = 0
+
+      /** At the first request, since times in signed tokens count from there. */
+      const begin = once.withPermit(
+        Effect.gen(function* () {
+          if (bodies !== undefined) return bodies
+          start = yield* Clock.currentTimeMillis
+          bodies = yield* standStill(() => writeAll(trace, keys, start))
+          return bodies
+        })
+      )
+
+      const client = HttpClient.make((request, url) =>
+        Effect.gen(function* () {
+          const written = yield* begin
+          const exchange = find(trace, used, request, url)
+          if (exchange === undefined) return yield* Effect.die(noAnswer(trace, used, request, url))
+          used.add(exchange)
+          const { outcome } = exchange
+          if (outcome._tag === "Unanswered") return yield* Effect.never
+          yield* Effect.sleep(outcome.after)
+          if (outcome._tag === "Broken") return yield* broken(request, outcome.code)
+          return HttpClientResponse.fromWeb(request, answer(outcome, written.get(exchange) ?? "", start))
+        })
+      )
+      const left = Effect.sync(() =>
+        outline({ ...trace, exchanges: trace.exchanges.filter((exchange) => !used.has(exchange)) })
+      )
+      return Context.make(HttpClient.HttpClient, client).pipe(
+        Context.add(Replay, { left }),
+        Context.add(Clock.Clock, clock)
+      )
+    })
+  )
+
+const formOf = ({ body }: HttpClientRequest.HttpClientRequest) =>
+  new URLSearchParams(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "")
+
+/** The first answer that nobody had yet, among those to the same question. */
+const find = (
+  { exchanges }: Trace,
+  used: ReadonlySet<Exchange>,
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL
+): Exchange | undefined => {
+  const location = `${url.origin}${url.pathname}`
+  const pathOf = (exchange: Exchange) => exchange.url.replace(/[?#].*$/s, "")
+  const isKnown = exchanges.some((exchange) => exchange.endpoint !== "other" && pathOf(exchange) === location)
+  const grant = formOf(request).get("grant_type") ?? undefined
+  return exchanges.find(
+    (exchange) =>
+      !used.has(exchange) &&
+      exchange.method === request.method &&
+      // An URL that no metadata names is a number in the trace: it is found by that.
+      (isKnown ? pathOf(exchange) === location && exchange.grant === grant : exchange.endpoint === "other")
+  )
+}
+
+const noAnswer = (
+  trace: Trace,
+  used: ReadonlySet<Exchange>,
+  request: HttpClientRequest.HttpClientRequest,
+  url: URL
+) => {
+  const grant = formOf(request).get("grant_type")
+  const asked = [request.method, `${url.origin}${url.pathname}`, grant].filter((part) => part !== null).join(" ")
+  const left = outline({ ...trace, exchanges: trace.exchanges.filter((exchange) => !used.has(exchange)) })
+  return new Error(
+    `the trace has no answer (left) to ${asked}; ${left.length === 0 ? "all were given" : `left are:\n${left.join("\n")}`}`
+  )
+}
+
+/** As undici reports it: the system's code is in the cause of the cause. */
+const broken = (request: HttpClientRequest.HttpClientRequest, code: string | undefined) =>
+  new HttpClientError.HttpClientError({
+    reason: new HttpClientError.TransportError({
+      request,
+      cause: new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) })
+    })
+  })
+
+const answer = (
+  { headers, status }: Extract<Outcome, { readonly _tag: "Answered" }>,
+  body: string,
+  start: number
+): Response => {
+  const written = Object.entries(headers).map(([name, value]): [string, string] => [
+    name,
+    // A number is an instant.
+    typeof value === "number" ? new Date(start + value * 1000).toUTCString() : String(value)
+  ])
+  return new Response([204, 205, 304].includes(status) ? null : body, { status, headers: written })
+}
+
+interface Key {
+  readonly private: JWK
+  readonly public: JWK
+}
+
+/** The algorithm a key of the trace is for; its own word, or what its kind is used for. */
+const algorithmOf = (key: Schema.JsonObject): string => {
+  const { alg, crv, kty } = key
+  if (typeof alg === "string" && words.values.has(alg)) return alg
+  if (kty === "RSA") return "RS256"
+  return kty === "OKP" ? "EdDSA" : (curves[String(crv)] ?? "ES256")
+}
+
+const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" }
+
+const isSigned = (algorithm: string) => /^(?:[RPE]S\d{3}|EdDSA|Ed25519)$/.test(algorithm)
+
+const keyName = (algorithm: string, kid: unknown) => JSON.stringify([algorithm, kid ?? null])
+
+/** A key for each that was published, and one that never was for each algorithm a JWT names. */
+const makeKeys = async (trace: Trace): Promise<ReadonlyMap<string, Key>> => {
+  const keys = new Map<string, Key>()
+  const make = async (algorithm: string, kid: unknown) => {
+    if (keys.has(keyName(algorithm, kid)) || !isSigned(algorithm)) return
+    const pair = await generateKeyPair(algorithm, { extractable: true })
+    keys.set(keyName(algorithm, kid), {
+      private: await exportJWK(pair.privateKey),
+      public: await exportJWK(pair.publicKey)
+    })
+  }
+  for (const { endpoint, outcome } of trace.exchanges) {
+    if (outcome._tag !== "Answered" || outcome.body._tag !== "Json") continue
+    if (endpoint === "jwks") {
+      for (const key of keysIn(outcome.body.value)) await make(algorithmOf(key), key["kid"])
+    }
+    for (const { header } of jwtsIn(outcome.body.value)) {
+      if (typeof header["alg"] === "string") await make(header["alg"], header["kid"])
+    }
+  }
+  return keys
+}
+
+const keysIn = (value: Schema.Json): ReadonlyArray<Schema.JsonObject> => {
+  const keys = isObject(value) ? value["keys"] : undefined
+  return Array.isArray(keys) ? keys.filter(isObject) : []
+}
+
+const isJwt = Schema.is(Jwt)
+
+const jwtsIn = (value: Schema.Json): ReadonlyArray<Jwt["jwt"]> => {
+  if (isJwt(value)) return [value.jwt]
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(jwtsIn) : []
+}
+
+/** The bodies of all answers as they go over the wire. */
+const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: number) => {
+  const signed = new Map<string, string>()
+
+  const sign = async ({ claims, header, signature, token }: Jwt["jwt"], accessToken: string | undefined) => {
+    const before = signed.get(token)
+    if (before !== undefined) return before
+    const algorithm = String(header["alg"])
+    const payload: Record<string, Schema.Json> = {}
+    for (const [name, value] of Object.entries(claims)) payload[name] = await json(name, value)
+    if (claims["at_hash"] === "fits" && accessToken !== undefined) {
+      payload["at_hash"] = await accessTokenHash(accessToken, algorithm)
+    }
+    const bytes = new TextEncoder().encode(JSON.stringify(payload))
+    const key = keys.get(keyName(algorithm, header["kid"]))
+    const jwt =
+      key === undefined
+        ? `${Base64Url.encode(JSON.stringify(header))}.${Base64Url.encode(bytes)}.${algorithm === "none" ? "" : "eA"}`
+        : await new CompactSign(bytes)
+            .setProtectedHeader({ ...header, alg: algorithm })
+            .sign(await importJWK(key.private, algorithm))
+    const whole = signature === "bad" ? jwt.replace(/[^.]*$/, (end) => [...end].reverse().join("")) : jwt
+    signed.set(token, whole)
+    return whole
+  }
+
+  const json = async (name: string, value: Schema.Json, accessToken?: string): Promise<Schema.Json> => {
+    if (typeof value === "number" && words.instants.has(name)) return start / 1000 + value
+    if (typeof value !== "object" || value === null) return value
+    if (isJwt(value)) return sign(value.jwt, accessToken)
+    if (!isObject(value)) return Promise.all(value.map((one: Schema.Json) => json(name, one)))
+    const beside = value["access_token"] === undefined ? undefined : await json("", value["access_token"])
+    const members: Array<[string, Schema.Json]> = []
+    for (const [key, member] of Object.entries(value)) {
+      members.push([key, await json(key, member, typeof beside === "string" ? beside : undefined)])
+    }
+    return Object.fromEntries(members)
+  }
+
+  const published = (value: Schema.Json): Schema.Json => {
+    if (!isObject(value) || !Array.isArray(value["keys"])) return value
+    const all = value["keys"].map((key: Schema.Json) => {
+      const made = isObject(key) ? keys.get(keyName(algorithmOf(key), key["kid"])) : undefined
+      return made === undefined || !isObject(key) ? key : { ...key, ...made.public }
+    })
+    return { ...value, keys: all }
+  }
+
+  const write = async (body: Body, endpoint: string): Promise<string> => {
+    if (body._tag === "Opaque") return "x".repeat(body.length ?? 1)
+    if (body._tag !== "Json") return ""
+    return JSON.stringify(endpoint === "jwks" ? published(body.value) : await json("", body.value))
+  }
+
+  const bodies = new Map<Exchange, string>()
+  for (const exchange of trace.exchanges) {
+    if (exchange.outcome._tag === "Answered") {
+      bodies.set(exchange, await write(exchange.outcome.body, exchange.endpoint))
+    }
+  }
+  return bodies
+}
+
+/** The left half of the access token's hash (OpenID Connect Core section 3.1.3.6). */
+const accessTokenHash = async (accessToken: string, algorithm: string) => {
+  const size = /(256|384|512)$/.exec(algorithm)?.[1] ?? "512"
+  const name = algorithm === "Ed25519" ? "SHA-512" : `SHA-${size}`
+  const hash = new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)))
+  return Base64Url.encode(hash.subarray(0, hash.length / 2))
+}
