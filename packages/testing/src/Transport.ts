@@ -68,7 +68,8 @@ const broken = (request: HttpClientRequest.HttpClientRequest, code: string) =>
 /** The provider as something an HTTP server serves. */
 export const overSocket = Effect.fnUntraced(function* (deliver: Deliver) {
   const request = yield* HttpServerRequest.HttpServerRequest
-  const delivery = yield* deliver(yield* read(request, request.url))
+  // Servers run a handler to its end, whoever has gone away meanwhile: one that hangs would keep the server from closing.
+  const delivery = yield* Effect.interruptible(deliver(yield* read(request, request.url)))
   if (delivery._tag === "Whole") return write(delivery.response)
   if (delivery._tag === "Half") return writeHalf(delivery.response)
   return yield* cut(request)

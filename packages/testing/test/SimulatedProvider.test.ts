@@ -1,6 +1,6 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Equal, Fiber, Layer, Redacted } from "effect"
+import { Effect, Equal, Fiber, Layer, Option, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
@@ -11,20 +11,22 @@ const cli = { client_id: clients.cli.client_id }
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 const everything = "openid offline_access profile email api:read"
 
+const layerSocket = (options?: ProviderOptions) =>
+  SimulatedProvider.layerServer(options).pipe(
+    Layer.provide(
+      NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" })
+    ),
+    Layer.provideMerge(NodeHttpClient.layerUndici)
+  )
+
 /** The same program with the provider in memory and behind a socket. */
 const both = <A, E>(
   name: string,
   program: Effect.Effect<A, E, SimulatedProvider | HttpClient.HttpClient>,
   options?: ProviderOptions
 ) => {
-  const layerSocket = SimulatedProvider.layerServer(options).pipe(
-    Layer.provide(
-      NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" })
-    ),
-    Layer.provideMerge(NodeHttpClient.layerUndici)
-  )
   it.effect(`${name} (in memory)`, () => program.pipe(Effect.provide(SimulatedProvider.layer(options))))
-  it.effect(`${name} (over a socket)`, () => program.pipe(Effect.provide(layerSocket)))
+  it.effect(`${name} (over a socket)`, () => program.pipe(Effect.provide(layerSocket(options))))
 }
 
 const at = Effect.flatMap(SimulatedProvider, ({ issuer }) => discover(issuer))
@@ -319,6 +321,18 @@ describe("faults", () => {
       yield* TestClock.adjust("1 hour")
       assert.strictEqual((yield* ask).status, 503)
     }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.live("over a socket too there may be no answer, and the server closes all the same", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.faults(Fault.onRequest({}, Fault.hangAfter))
+      assert.isTrue(Option.isNone(yield* Effect.timeoutOption(ask, "50 millis")))
+      assert.deepStrictEqual(
+        (yield* idp.requests).map(({ outcome }) => outcome),
+        ["hang"]
+      )
+    }).pipe(Effect.provide(layerSocket()))
   )
 
   it.effect("a request delivered twice spends the token twice", () =>
