@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-const bundle = fileURLToPath(new URL("../dist/keyfob.js", import.meta.url))
+export const bundle = fileURLToPath(new URL("../dist/keyfob.js", import.meta.url))
 
 export interface Ran {
   readonly args: ReadonlyArray<string>

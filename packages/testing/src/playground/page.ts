@@ -127,7 +127,9 @@ label { display: block; margin: .4rem 0; }
 .row label { margin: 0; font-size: .85rem; color: var(--quiet); }
 .row input, .row select { display: block; }
 input, select, button { font: inherit; color: inherit; padding: .4rem .7rem; border: 1px solid var(--quiet); border-radius: .4rem; background: var(--card); }
-input[type=number] { width: 6.5rem; }
+input[type=number] { width: 5rem; }
+section input, section select, section button { padding: .3rem .6rem; font-size: .9rem; }
+section ul { margin: .5rem 0; padding-left: 1.2rem; }
 input[type=text] { width: 100%; }
 input[type=radio] { margin: 0 .4rem 0 0; accent-color: var(--accent); }
 button { cursor: pointer; border-color: var(--accent); color: var(--accent); }

@@ -1,0 +1,45 @@
+/** A real browser, without a window. */
+import { Effect } from "effect"
+import { existsSync } from "node:fs"
+import { type BrowserContextOptions, chromium } from "playwright-core"
+
+const executablePath = "/usr/bin/chromium"
+
+// Nothing but what the test opens: no first-run pages, no updates, no QUIC, no sync.
+const args = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync"
+]
+
+/** Ends with the scope. Each launch has a new, empty profile. */
+export const launch = Effect.acquireRelease(
+  Effect.promise(() => {
+    if (!existsSync(executablePath)) {
+      throw new Error(
+        `there is no ${executablePath}: install it (apt-get update && apt-get install -y chromium), as .ci/run does`
+      )
+    }
+    return chromium.launch({ executablePath, args })
+  }),
+  (browser) => Effect.promise(() => browser.close())
+)
+
+/** A page, and what went wrong on it or left for elsewhere. */
+export const open = Effect.fnUntraced(function* (options: BrowserContextOptions = {}) {
+  const browser = yield* launch
+  return yield* Effect.promise(async () => {
+    const context = await browser.newContext(options)
+    context.setDefaultTimeout(15_000)
+    const page = await context.newPage()
+    const complaints: Array<string> = []
+    page.on("console", (message) => complaints.push(message.text()))
+    page.on("pageerror", (error) => complaints.push(error.message))
+    return { page, complaints }
+  })
+})
