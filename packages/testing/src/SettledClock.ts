@@ -33,7 +33,9 @@ const trip = Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array
 /** Who waits for longer than this, while nothing happens, does not wait for a promise. */
 const manyTrips = 2000
 /** The same for one that most probably waits for another fiber, which has gone to sleep. */
-const fewTrips = 16
+const fewTrips = 32
+/** The same before the clock moves at all, when nobody has been woken yet and whoever was just forked may be at work. */
+const firstTrips = 100
 
 /** Makes one of the test clock in context; another clock, and one that is of this kind already, stay as they are. */
 export const make: Effect.Effect<Clock.Clock> = Clock.clockWith((clock) =>
@@ -106,7 +108,7 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
           continue
         }
         trips++
-        if (trips >= fewTrips && [...woken.values()].every(isExplained)) break
+        if (trips >= (unknown ? firstTrips : fewTrips) && [...woken.values()].every(isExplained)) break
         if (trips < manyTrips) continue
         for (const [fiber, wokenAt] of woken) letBe.set(fiber, wokenAt)
         woken.clear()

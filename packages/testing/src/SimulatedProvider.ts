@@ -218,6 +218,14 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     }
   })
 
+  /** A name that is mistyped in a test should not sign in. */
+  const known = (person: string) => {
+    const names = Object.keys(settings.people)
+    return names.includes(person)
+      ? Effect.void
+      : Effect.die(new Error(`nobody is called ${person} at the simulated provider; there are ${names.join(", ")}`))
+  }
+
   const act = (decision: Script["decision"], person: string, options: ActOptions = {}) =>
     Effect.map(now, (since) => {
       const script: Script = {
@@ -244,14 +252,17 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   const provider = SimulatedProvider.of({
     issuer: settings.issuer,
     apiUrl: `${settings.issuer.replace(/\/$/, "")}/api/me`,
-    approve: (person, options) => act("approve", person, options),
+    approve: (person, options) => Effect.andThen(known(person), act("approve", person, options)),
     deny: (person = "alice", options) => act("deny", person, options),
     ignore: act("ignore", "nobody"),
     enterCode: (userCode, person, decision) =>
-      Effect.map(now, (since) => {
-        const script: Script = { decision, person, since, after: 0, polls: 0, wrongPasswords: 0 }
-        state = Device.decide(state, userCode, script)
-      }),
+      Effect.andThen(
+        known(person),
+        Effect.map(now, (since) => {
+          const script: Script = { decision, person, since, after: 0, polls: 0, wrongPasswords: 0 }
+          state = Device.decide(state, userCode, script)
+        })
+      ),
     faults,
     outage: (options) => faults(Fault.outage(options)),
     chaos: (seed, options) => {

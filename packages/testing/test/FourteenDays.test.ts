@@ -2,12 +2,12 @@ import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Layer, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { CredentialStore, DeviceCode, Login, TokenSource } from "keyfob"
-import { clients, patiently, SimulatedPerson, SimulatedProvider } from "../src/provider.ts"
+import { patiently, SimulatedPerson, SimulatedProvider } from "../src/provider.ts"
 
 class Api extends TokenSource.Service<Api>()("test/Api") {}
 
-const issuer = "https://id.simulated.test"
-const flow = DeviceCode.make({ issuer, clientId: clients.cli.client_id, scopes: ["openid", "offline_access"] })
+const scopes = ["openid", "offline_access"]
+const flow = DeviceCode.make({ issuer: "https://id.simulated.test", clientId: "keyfob-cli", scopes })
 const layerTest = Layer.mergeAll(Api.layerStored(flow), SimulatedPerson.layer()).pipe(
   Layer.provideMerge([CredentialStore.layerMemory, SimulatedProvider.layer({ accessTokenLifetime: "1 day" })])
 )
