@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { existsSync } from "node:fs"
 import { type BrowserContextOptions, chromium } from "playwright-core"
 
-const executablePath = "/usr/bin/chromium"
+const executablePath = process.env["KEYFOB_CHROMIUM"] ?? "/usr/bin/chromium"
 
 // Nothing but what the test opens: no first-run pages, no updates, no QUIC, no sync.
 const args = [
@@ -22,7 +22,7 @@ export const launch = Effect.acquireRelease(
   Effect.promise(() => {
     if (!existsSync(executablePath)) {
       throw new Error(
-        `there is no ${executablePath}: install it (apt-get update && apt-get install -y chromium), as .ci/run does`
+        `there is no ${executablePath}: install it (apt-get update && apt-get install -y chromium), as .ci/run does, or name another in KEYFOB_CHROMIUM`
       )
     }
     return chromium.launch({ executablePath, args })

@@ -117,7 +117,7 @@ table { width: 100%; border-collapse: collapse; font-size: .9rem; }
 th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
-td ul { margin: 0; padding: 0; list-style: none; }
+section td ul { margin: 0; padding: 0; list-style: none; }
 time, td.fixed { white-space: nowrap; font-variant-numeric: tabular-nums; }
 form { margin: .6rem 0 0; }
 fieldset { margin: .8rem 0; padding: 0; border: 0; }
@@ -127,7 +127,8 @@ label { display: block; margin: .4rem 0; }
 .row label { margin: 0; font-size: .85rem; color: var(--quiet); }
 .row input, .row select { display: block; }
 input, select, button { font: inherit; color: inherit; padding: .4rem .7rem; border: 1px solid var(--quiet); border-radius: .4rem; background: var(--card); }
-input[type=number] { width: 5rem; }
+input[type=number] { width: 4.5rem; }
+.row input, .row select, .row button { height: 2.2rem; }
 section input, section select, section button { padding: .3rem .6rem; font-size: .9rem; }
 section ul { margin: .5rem 0; padding-left: 1.2rem; }
 input[type=text] { width: 100%; }

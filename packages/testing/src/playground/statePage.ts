@@ -33,11 +33,10 @@ export const statePage = Effect.fnUntraced(function* (provider: SimulatedProvide
       <main class="columns">
         <div>
           ${waiting(state, now)} ${signIns(snapshot, state, now)} ${accessTokens(snapshot, now)}
-          ${requests(yield* provider.requests)} ${accounts(state, snapshot)}
+          ${requests(yield* provider.requests)} ${accounts(state, snapshot)} ${tryThis(provider.issuer)}
         </div>
         <div>
           ${troubles(Fault.print(trouble, real))} ${tokenRequests} ${outage} ${tokensAndKeys(snapshot)} ${clock(off)}
-          ${tryThis(provider.issuer)}
         </div>
       </main>`,
     { wide: true }
