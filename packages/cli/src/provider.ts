@@ -70,13 +70,17 @@ export const flowOptions = ({
   return {
     issuer,
     clientId,
-    account: `${context}/${name}`,
+    account: accountOf(context, name),
     ...(scopes === undefined ? {} : { scopes }),
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),
     ...(params === undefined ? {} : { params })
   }
 }
+
+/** Names may have slashes in them: `a/b` and `c` are somebody else than `a` and `b/c`. */
+const accountOf = (...names: ReadonlyArray<string>) =>
+  names.map((name) => name.replaceAll(/[%/]/g, encodeURIComponent)).join("/")
 
 const keyOf = (provider: Pick<Provider, "context" | "name" | "settings">) =>
   partsOf(isMachine(provider.settings) ? "client" : "user", flowOptions(provider)).key

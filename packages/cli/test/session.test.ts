@@ -179,6 +179,25 @@ describe.concurrent("R14: a session", () => {
   )
 
   it.live(
+    "R15: nor do names with slashes that read alike",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const machine = ["--issuer", provider.issuer, "--client-id", clients.billing.id, "--flow", "client_credentials"]
+        const [one, other] = [
+          ["c", "--context", "a/b"],
+          ["b/c", "--context", "a"]
+        ] as const
+        yield* keyfob.done(["login", ...one, ...machine], { env })
+        const there = yield* keyfob.json(["login", ...other, ...machine], { env })
+        assert.strictEqual(there.outcome, "signed_in")
+        yield* keyfob.done(["logout", ...other, "--no-revoke"], { env })
+        yield* keyfob.done(["token", ...one])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "doctor finds a sound set-up sound, and an unreachable provider",
     () =>
       Effect.gen(function* () {
