@@ -5,11 +5,13 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { expandHome } from "@keyfob/node/Directories"
 import { resolve } from "./globals.ts"
+import { emptyName, isName } from "./name.ts"
 
 const Context = GlobalFlag.Setting("context")({
   flag: Flag.String("context").pipe(
     Flag.withMetavar("NAME"),
     Flag.withDescription("The context to work in [KEYFOB_CONTEXT]"),
+    Flag.filter(isName, () => emptyName),
     Flag.optional
   )
 })
@@ -18,6 +20,7 @@ const ConfigFile = GlobalFlag.Setting("config")({
   flag: Flag.String("config").pipe(
     Flag.withMetavar("FILE"),
     Flag.withDescription("The configuration file [KEYFOB_CONFIG]"),
+    Flag.filter(isName, () => emptyName),
     Flag.optional
   )
 })

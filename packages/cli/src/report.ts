@@ -56,7 +56,9 @@ const sentenceOf = (error: CliError.CliError): string => {
       return "there are more arguments than the command takes"
     case "InvalidValue": {
       const name = error.kind === "flag" ? `--${error.option}` : error.option.toUpperCase()
-      return `${name} needs another value; ${lowerFirst(error.expected.replaceAll(error.value, "…"))}`
+      // Nothing secret is that short, and taking it out would take letters out of words.
+      const expected = error.value.length < 4 ? error.expected : error.expected.replaceAll(error.value, "…")
+      return `${name} needs another value; ${lowerFirst(expected)}`
     }
     default:
       return printable(error.message)

@@ -2,12 +2,14 @@
 import * as Argument from "effect/cli/Argument"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { emptyName, isName } from "./name.ts"
 import * as provider from "./provider.ts"
 import * as secret from "./secret.ts"
 import * as workspace from "./workspace.ts"
 
 export const argument = Argument.String("provider").pipe(
   Argument.withDescription("A provider of the context"),
+  Argument.filter(isName, () => emptyName),
   Argument.optional
 )
 

@@ -3,6 +3,7 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { printable } from "keyfob"
+import { emptyName, isName } from "../../name.ts"
 import { answer } from "../../output.ts"
 import * as providerFlags from "../../providerFlags.ts"
 import { remember, rememberContext } from "../../remember.ts"
@@ -12,9 +13,13 @@ import * as workspace from "../../workspace.ts"
 export const add = Command.make(
   "add",
   {
-    name: Argument.String("name").pipe(Argument.withDescription("The context; it need not be there yet")),
+    name: Argument.String("name").pipe(
+      Argument.withDescription("The context; it need not be there yet"),
+      Argument.filter(isName, () => emptyName)
+    ),
     provider: Argument.String("provider").pipe(
       Argument.withDescription("The provider's name; default: default"),
+      Argument.filter(isName, () => emptyName),
       Argument.optional
     ),
     ...providerFlags.flags
