@@ -43,9 +43,7 @@ export const Claims = Schema.StructWithRest(
     nbf: Schema.optionalKey(Schema.Finite),
     azp: Schema.optionalKey(Schema.String),
     nonce: Schema.optionalKey(Schema.String),
-    at_hash: Schema.optionalKey(Schema.String),
-    name: Schema.optionalKey(Schema.String),
-    email: Schema.optionalKey(Schema.String)
+    at_hash: Schema.optionalKey(Schema.String)
   }),
   [Schema.Record(Schema.String, Schema.Unknown)]
 )

@@ -21,6 +21,8 @@ export const login = Effect.fn("keyfob.login")(function* <R>(
 ): Effect.fn.Return<Credential, LoginError, R | HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const client = yield* OAuthClient.make(flow.client)
+  // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
+  yield* store.modify(flow.key, () => Effect.void)
   const obtained = yield* obtain<GrantError | LoginFailed, R>(flow, client)
   return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, obtained)))
 })

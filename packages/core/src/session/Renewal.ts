@@ -121,8 +121,11 @@ export const identify = Effect.fnUntraced(function* (
     audience: client.clientId,
     accessToken: token.value
   })
-  return Account.make({ sub, ...(name === undefined ? {} : { name }), ...(email === undefined ? {} : { email }) })
+  return Account.make({ sub, ...(isText(name) ? { name } : {}), ...(isText(email) ? { email } : {}) })
 })
+
+/** Names are for the eye: nobody is kept out because a provider sends `null` for one. */
+const isText = (claim: unknown): claim is string => typeof claim === "string" && claim !== ""
 
 /** Writes what an exchange brought. The same data again where it fails: it cannot be had a second time. */
 export const commit = (slot: Slot, credential: Credential): Effect.Effect<Credential, StoreFailed> =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
-import { Login, UserPrompt } from "keyfob"
+import { CredentialStore, Login, UserPrompt } from "keyfob"
 import { issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, gate, kept, observed, person, storeFailed, tokens, write } from "./given.ts"
 
@@ -61,6 +61,26 @@ describe("Login", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.effect("a name that is no text keeps nobody out", () =>
+    Effect.gen(function* () {
+      const { idToken, jwks } = yield* signed({ name: null, email: "" })
+      const { layer } = scene(tokens(1, { id_token: idToken }), jwks)
+      const { account } = yield* Effect.provide(login, layer)
+      assert.deepStrictEqual({ ...account }, { sub: "alice" })
+    })
+  )
+
+  it.effect("R1 a store that cannot be written is found out before anybody is asked", () => {
+    const { http, layer } = scene(tokens(1))
+    return Effect.gen(function* () {
+      const store = yield* CredentialStore
+      const readOnly = CredentialStore.make({ ...store, modify: () => storeFailed("ReadOnly") })
+      const error = yield* Effect.flip(Effect.provideService(login, CredentialStore, readOnly))
+      assert.deepInclude(error, { _tag: "StoreFailed", reason: "ReadOnly" })
+      assert.deepStrictEqual(http.to(metadata.device_authorization_endpoint), [])
+    }).pipe(Effect.provide(layer))
+  })
 
   it.effect.each([
     ["another issuer", { iss: "https://other.example" }, "Issuer"],
