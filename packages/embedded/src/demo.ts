@@ -203,11 +203,10 @@ In another terminal (what is signed in there is forgotten when this one ends):
   export KEYFOB_HOME='${home}'
   keyfob() { '${process.execPath}' '${Keyfob.path}' "$@"; }
 
-  # a person, by a code to type on another device, or in the browser here
+  # a person, by a code to type on another device
   keyfob login demo --issuer ${issuer} --client-id ${clients.cli.id} --flow device --scope "${personScope}"
-  keyfob login here --issuer ${issuer} --client-id ${clients.cli.id} --flow browser --scope "${personScope}" --prompt consent
   keyfob status
-  keyfob curl demo -- -s ${apiUrl}
+  curl -H "$(keyfob header demo)" ${apiUrl}
   keyfob refresh demo --force
   keyfob logout --all
 
@@ -215,7 +214,7 @@ In another terminal (what is signed in there is forgotten when this one ends):
   export KEYFOB_CLIENT_SECRET='${clients.billing.secret}'
   keyfob login machine --issuer ${issuer} --client-id ${clients.billing.id} --flow client_credentials --scope api:read
   keyfob token machine | keyfob decode -
-  keyfob curl machine -- -s ${apiUrl}
+  curl -H "$(keyfob header machine)" ${apiUrl}
 `)
   return yield* Effect.never
 })
