@@ -1,10 +1,12 @@
 /** Log lines for a person, on stderr: stdout belongs to the answer. */
+import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import { printable } from "keyfob"
 import type { OutputMode } from "./globals.ts"
 import { stringify } from "./output.ts"
+import { Streams } from "./streams.ts"
 
 const names: Readonly<Record<string, string>> = { Warn: "warning" }
 
@@ -18,10 +20,11 @@ const textOf = (message: unknown) =>
 export const layer = (mode: OutputMode): Layer.Layer<never> =>
   Layer.mergeAll(
     Logger.layer([
-      Logger.make(({ logLevel, message }) => {
+      Logger.make(({ fiber, logLevel, message }) => {
         const event = names[logLevel] ?? logLevel.toLowerCase()
         const text = textOf(message)
-        process.stderr.write(`${mode === "json" ? stringify({ event, message: text }) : `keyfob: ${event}: ${text}`}\n`)
+        const line = mode === "json" ? stringify({ event, message: text }) : `keyfob: ${event}: ${text}`
+        Context.get(fiber.context, Streams).stderr.write(`${line}\n`)
       })
     ]),
     Layer.succeed(References.MinimumLogLevel, "Warn")

@@ -34,7 +34,17 @@ import { flowOptions, notSupported, type Provider } from "./provider.ts"
 
 export { Jwt }
 
-const http = ({ caFile }: Globals) => HttpTransport.layer({ caFile })
+/** The system's network, unless there is a client already: a test's. */
+const http = ({ caFile }: Globals) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.serviceOption(HttpClient.HttpClient),
+      Option.match({
+        onNone: () => HttpTransport.layer({ caFile }),
+        onSome: (client) => Layer.succeed(HttpClient.HttpClient, client)
+      })
+    )
+  )
 
 const prompt = ({ color, output }: Globals) =>
   output === "json" ? TerminalPrompt.layerJson : TerminalPrompt.layer({ color })

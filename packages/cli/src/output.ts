@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Globals, OutputMode } from "./globals.ts"
 import { OutputFailed, type Report } from "./failure.ts"
+import { Streams } from "./streams.ts"
 
 /**
  * Prints the answer: one JSON document, or text for a person.
@@ -35,7 +36,7 @@ export const stringify = (json: unknown, indent?: number): string =>
  * Writes a line (or several) and waits until it is out, so that the process may end. Somebody who stopped reading
  * (`keyfob status | head -1`) has read enough: a broken pipe is no failure.
  */
-const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void, OutputFailed> =>
+const write = (stream: NodeJS.WritableStream, text: string): Effect.Effect<void, OutputFailed> =>
   Effect.callback((resume) => {
     // The callback is told as well; without a listener the event would end the process.
     if (stream.listenerCount("error") === 0) stream.on("error", () => undefined)
@@ -46,7 +47,7 @@ const write = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void, Ou
   })
 
 /** A line of the answer. */
-export const print = (text: string) => write(process.stdout, text)
+export const print = (text: string) => Effect.flatMap(Streams, ({ stdout }) => write(stdout, text))
 
 /** A line beside the answer. Where nobody can be told, that is no reason to stop. */
-export const say = (text: string) => Effect.ignore(write(process.stderr, text))
+export const say = (text: string) => Effect.flatMap(Streams, ({ stderr }) => Effect.ignore(write(stderr, text)))

@@ -245,7 +245,7 @@ describe("a secret in the trace", () => {
   for (const [place, put] of Object.entries(places)) {
     it.effect.prop(`is not there, put into ${place}`, [Secret], ([text]) =>
       Effect.gen(function* () {
-        const secret = text.toWellFormed()
+        const secret = new TextDecoder().decode(new TextEncoder().encode(text)) // no halves of a character
         if (new Set(secret).size < 4) return // "000000" may be part of a time
         const [request, answer = () => Response.json({})] = put(secret)
         assertNone([secret, Hex.encode(secret)], json(yield* traced(request, answer)))

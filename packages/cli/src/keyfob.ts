@@ -1,0 +1,62 @@
+/** The whole command: its tree, and what a run of it says of its end. What it runs on is its caller's. */
+import * as Effect from "effect/Effect"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import { context } from "./commands/context/context.ts"
+import { decode } from "./commands/decode.ts"
+import { doctor } from "./commands/doctor.ts"
+import { header } from "./commands/header.ts"
+import { login } from "./commands/login.ts"
+import { logout } from "./commands/logout.ts"
+import { playground } from "./commands/playground.ts"
+import { refresh } from "./commands/refresh.ts"
+import { status } from "./commands/status.ts"
+import { token } from "./commands/token.ts"
+import { userinfo } from "./commands/userinfo.ts"
+import { verify } from "./commands/verify.ts"
+import * as globalFlags from "./globalFlags.ts"
+import { outputModeOf } from "./globals.ts"
+import * as help from "./help.ts"
+import * as logging from "./logging.ts"
+import { complain } from "./output.ts"
+import { reportOfCause } from "./report.ts"
+
+const keyfob = Command.make("keyfob").pipe(
+  Command.withDescription("Sign in to any OAuth 2 / OpenID Connect provider, get a valid token, sign out"),
+  Command.withSubcommands([
+    login,
+    logout,
+    status,
+    token,
+    refresh,
+    header,
+    userinfo,
+    decode,
+    verify,
+    context,
+    doctor,
+    playground
+  ]),
+  Command.withGlobalFlags(globalFlags.flags)
+)
+
+/** Runs a command line. `output` is the environment's word on the output mode. */
+export const run = (
+  args: ReadonlyArray<string>,
+  { output, version }: { readonly output: string | undefined; readonly version: string }
+) => {
+  // An error may come before the flags are understood, and is still told the way they ask for.
+  const mode = outputModeOf(args, output)
+  return Command.runWith(keyfob, { version })(args).pipe(
+    Effect.tapCause((cause) => {
+      const report = reportOfCause(cause)
+      return report === undefined ? Effect.void : complain(mode, report)
+    }),
+    Effect.provide([
+      logging.layer(mode),
+      help.layer,
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] })
+    ])
+  )
+}

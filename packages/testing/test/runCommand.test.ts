@@ -1,0 +1,64 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, it } from "@effect/vitest"
+import { Clock, Config, Console, Effect, Stdio, Stream } from "effect"
+import { Argument, Command, Prompt } from "effect/cli"
+import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
+import { clients, runCommand, SimulatedProvider } from "../src/index.ts"
+
+class Api extends TokenSource.Service<Api>()("test/Api") {}
+
+/** A command somebody builds on the library: prints when its token ends, or says why there is none. */
+const command = Command.make(
+  "when",
+  { issuer: Argument.String("issuer") },
+  Effect.fnUntraced(function* ({ issuer }) {
+    const secret = Config.Redacted("SECRET")
+    const authentication = ClientAuthentication.secretBasic(secret)
+    const layer = Api.layer(ClientCredentials.make({ issuer, clientId: clients.billing.client_id, authentication }))
+    const token = yield* Effect.provide(
+      Effect.flatMap(Api, (api) => api.token),
+      layer
+    )
+    yield* Console.error("asked")
+    yield* Console.log(token.expiresAt)
+  })
+)
+const run = (...args: ReadonlyArray<string>) => Command.runWith(command, { version: "1.0.0" })(args)
+
+it.effect("a command, its words and its exit code", () =>
+  Effect.gen(function* () {
+    const { issuer } = yield* SimulatedProvider
+    const env = { SECRET: clients.billing.client_secret }
+    const done = yield* runCommand(run(issuer), { env })
+    assert.strictEqual(done.exitCode, 0)
+    assert.include(done.stdout, "1970-01-01T01:00:00.000Z")
+    assert.strictEqual(done.stderr, "asked\n")
+    assert.strictEqual(
+      (yield* runCommand(run(issuer))).exitCode,
+      2,
+      "no secret: the environment is the given one alone"
+    )
+    assert.strictEqual((yield* runCommand(run(issuer), { env: { SECRET: "wrong" } })).exitCode, 2)
+    assert.include((yield* runCommand(run("--help"))).stdout, "when")
+    assert.strictEqual((yield* runCommand(run())).exitCode, 1)
+  }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
+)
+
+it.effect("standard input, a terminal without a person, and time", () =>
+  Effect.gen(function* () {
+    const echo = Effect.gen(function* () {
+      const { stdin, stderrIsTerminal, stdout } = yield* Stdio.Stdio
+      const text = yield* Stream.mkString(Stream.decodeText(stdin))
+      yield* Stream.run(Stream.make(`${text} ${yield* stderrIsTerminal}`), stdout())
+      yield* Effect.sleep("20 days")
+    })
+    const echoed = yield* runCommand(echo, { stdin: "héllo", terminal: true, limit: "30 days" })
+    assert.deepStrictEqual(echoed, { exitCode: 0, stdout: "héllo true", stderr: "" })
+    assert.strictEqual(yield* Clock.currentTimeMillis, 20 * 86_400_000)
+    const asking = yield* runCommand(Prompt.run(Prompt.String({ message: "Who?" })))
+    assert.notStrictEqual(asking.exitCode, 0, "nobody answers")
+    const late = yield* Effect.exit(runCommand(Effect.sleep("2 days")))
+    assert.strictEqual(late._tag, "Failure")
+    assert.strictEqual((yield* runCommand(Effect.interrupt)).exitCode, 130)
+  }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
+)
