@@ -119,7 +119,8 @@ export const make = Effect.fnUntraced(function* (
     if ((yield* Ref.get(trouble))?.failure === failure) return
     const asked = failure._tag === "ProviderUnavailable" ? failure.retryAfter : undefined
     const wait = asked === undefined ? Duration.zero : Duration.min(asked, longestRest)
-    yield* Ref.set(trouble, { failure, until: (yield* Clock.currentTimeMillis) + Duration.toMillis(wait) })
+    const now = yield* Clock.currentTimeMillis
+    yield* Ref.set(trouble, { failure, since: now, until: now + Duration.toMillis(wait) })
   })
 
   /** To be called under the lease: nothing is written between the revision and what it stands for. */
@@ -141,7 +142,7 @@ export const make = Effect.fnUntraced(function* (
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
           const last = yield* Ref.get(trouble)
-          if (!insist && last !== undefined && now < last.until) return yield* last.failure
+          if (!insist && last !== undefined && isResting(last, now)) return yield* last.failure
           return { outcome: "renewed", credential: yield* remembered(yield* exchange(slot, current)) } as const
         })
       )
@@ -175,7 +176,9 @@ export const make = Effect.fnUntraced(function* (
     // While it serves there is no hurry: the provider is left alone for a moment.
     const { expiresAt } = stored.value.token
     const pause = expiresAt === undefined ? now : Math.min(now + pauseWhileServing, DateTime.toEpochMillis(expiresAt))
-    yield* Ref.update(trouble, (last) => last && { ...last, until: last.until > now ? last.until : pause })
+    yield* Ref.update(trouble, (last) =>
+      last === undefined || isResting(last, now) ? last : { ...last, since: now, until: pause }
+    )
     return stored.value
   })
 
@@ -219,11 +222,15 @@ export const make = Effect.fnUntraced(function* (
   return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
 })
 
-/** The last attempt that failed, and until when the provider is to be left alone. */
+/** The last attempt that failed, and from when until when the provider is to be left alone. */
 interface Trouble {
   readonly failure: TokenError
+  readonly since: number
   readonly until: number
 }
+
+/** A clock that was set back ends the rest: it would last as long as the clock was wrong. */
+const isResting = ({ since, until }: Trouble, now: number) => since <= now && now < until
 
 // A Retry-After of days is a mistake at the other end.
 const longestRest = Duration.hours(1)

@@ -1,0 +1,173 @@
+/**
+ * Sees everything that happens (requests, answers, what becomes durable, what callers get) and holds it against the laws.
+ * It keeps the first broken one. Every exemption below says which decision of docs/architecture.md it stands on.
+ */
+import type { Credential } from "keyfob"
+import { DateTime, Formatter, Redacted } from "effect"
+import type { Ask } from "./Ask.ts"
+import type { Owner, World } from "./World.ts"
+
+export interface Violation {
+  readonly law: string
+  readonly what: string
+}
+
+/** One refresh request, from its sending to what its sender got. */
+export interface Exchange {
+  readonly by: Owner
+  readonly key: string
+  /** The refresh token that was spent. */
+  readonly spent: string
+  readonly at: number
+  /** `cut`: its sender gave up on it, or was killed. */
+  state: "in flight" | "whole" | "broken" | "cut"
+  /** Of a whole answer that brought tokens. */
+  brought?: { readonly access: string; readonly refresh: string }
+}
+
+interface Issued {
+  readonly expiresAt: number | undefined
+  /** When it was durable for the first time. */
+  readonly at: number
+}
+
+const accessOf = (credential: Credential | undefined) =>
+  credential === undefined ? undefined : Redacted.value(credential.token.value)
+
+export class Witness {
+  violation: Violation | undefined
+  readonly exchanges: Array<Exchange> = []
+  /** Every access token that ever was durable, with its end as it was written. */
+  readonly durable = new Map<string, Issued>()
+  /** Refresh tokens the provider said `invalid_grant` to. */
+  readonly refused = new Set<string>()
+  /** Every secret there was, and every text that somebody could have read. */
+  readonly secrets = new Set<string>()
+  readonly texts = new Set<string>()
+  /** Store operations that failed because the program said so. */
+  storeFaults = 0
+  /** Those among them that kept somebody from reading. */
+  readFaults = 0
+  readonly counts = { refreshes: 0, replays: 0, familiesLost: 0, asks: 0, dead: 0, transient: 0, gained: 0 }
+  private readonly world: World
+
+  constructor(world: World) {
+    this.world = world
+  }
+
+  broken(law: string, what: string) {
+    this.violation ??= { law, what: `${what} (at ${DateTime.formatIso(DateTime.makeUnsafe(this.world.now))})` }
+  }
+
+  /** A refresh request leaves its process. */
+  refreshSent(by: Owner, key: string, spent: string, rotates: boolean): Exchange {
+    this.counts.refreshes++
+    const rival = this.exchanges.find(
+      (other) => other.key === key && other.state === "in flight" && !other.by.dead && !other.by.lostLease
+    )
+    // Who was stopped past its lease cannot know: nobody can look and send in one instant.
+    if (rival !== undefined && !by.lostLease) {
+      this.broken("never two live refreshes of one credential", `${by.name} sends while ${rival.by.name} waits`)
+    }
+    const before = this.exchanges.filter((other) => other.spent === spent)
+    if (rotates && before.length > 0) this.counts.replays++
+    for (const { brought, by: first } of before) {
+      if (brought === undefined || brought.refresh === spent || by.lostLease) continue
+      if (first === by) {
+        this.broken("never a lost generation", `${by.name} spends again what it has the successor of`)
+      }
+      if (this.durable.has(brought.access)) {
+        this.broken("never a lost generation", `${by.name} spends what ${first.name} spent well, after it was safe`)
+      }
+    }
+    const exchange: Exchange = { by, key, spent, at: this.world.now, state: "in flight" }
+    this.exchanges.push(exchange)
+    return exchange
+  }
+
+  /** The provider ended a sign-in because `spent` came twice: somebody must have had a reason. */
+  endedByReuse(spent: string, faultsAt: (exchange: Exchange) => boolean) {
+    this.counts.familiesLost++
+    const first = this.exchanges.filter((other) => other.spent === spent).slice(0, -1)
+    const isExplained = first.some(
+      (exchange) =>
+        // The answer never came, or not whole (law 1: one replay; law 2: a lost answer is no reason for a login).
+        exchange.state !== "whole" ||
+        // It came, and its process died, lost its lease or could not write before it was safe.
+        (exchange.brought !== undefined && (exchange.by.dead || exchange.by.lostLease || faultsAt(exchange)))
+    )
+    if (!isExplained) this.broken("never a lost session", "a refresh token was spent twice, and nothing had gone wrong")
+  }
+
+  /** Something became durable. */
+  written(before: Credential | undefined, after: Credential) {
+    const { generation, refreshToken, refused, token } = after
+    const expiresAt = token.expiresAt === undefined ? undefined : DateTime.toEpochMillis(token.expiresAt)
+    const access = Redacted.value(token.value)
+    this.durable.set(access, { expiresAt, at: this.durable.get(access)?.at ?? this.world.now })
+    // What a refresh brought continues the session it came from, and no other.
+    const { brought, spent: parent } = this.exchanges.find((exchange) => exchange.brought?.access === access) ?? {}
+    if (brought !== undefined && access !== accessOf(before)) {
+      const stands = before?.refreshToken === undefined ? undefined : Redacted.value(before.refreshToken)
+      if (stands !== parent)
+        this.broken("never a lost generation", "a refresh of another session was written over this one")
+    }
+    if (before === undefined) return
+    if (generation < before.generation) {
+      this.broken("never a lost generation", `generation ${generation} was written over ${before.generation}`)
+    }
+    if (generation > before.generation + 1) {
+      this.broken("never a lost generation", `generation ${generation} was written over ${before.generation}`)
+    }
+    if (generation === before.generation && Redacted.value(token.value) !== Redacted.value(before.token.value)) {
+      this.broken("never a lost generation", `generation ${generation} was written over another of that number`)
+    }
+    const spent = before.refreshToken
+    if (
+      refused === true &&
+      before.refused !== true &&
+      (spent === undefined || !this.refused.has(Redacted.value(spent)))
+    ) {
+      this.broken("a transient failure never logs out", "a credential was marked as refused, and nobody refused it")
+    }
+    if (spent !== undefined && refreshToken === undefined && refused !== true) {
+      this.broken("never a lost generation", "a refresh token was dropped")
+    }
+  }
+
+  /** A token is about to be used, or was given to somebody to use. */
+  used(by: Owner, access: string, what: string, ask: Ask | undefined) {
+    const issued = this.durable.get(access)
+    if (issued === undefined) {
+      this.broken("on disk before it is used", `${what} of ${by.name} with a token that never was durable`)
+      return
+    }
+    const now = this.world.now + by.offset
+    // There is none better where it is of this very ask's making and came late, and nobody knows of a clock that was set
+    // meanwhile.
+    const mayBeLate = ask === undefined || issued.at >= ask.at || by.offset !== ask.offset
+    if (issued.expiresAt !== undefined && now >= issued.expiresAt && !mayBeLate) {
+      this.broken(
+        "never a token known expired",
+        `${what} of ${by.name} with a token that ended ${now - issued.expiresAt} ms ago`
+      )
+    }
+  }
+
+  /** Something that could be read by somebody. */
+  hear(value: unknown) {
+    if (this.texts.size < 5000) this.texts.add(typeof value === "string" ? value : Formatter.format(value))
+  }
+
+  /** At the end: nothing anybody could read holds a secret. */
+  checkTexts() {
+    for (const text of this.texts) {
+      for (const secret of this.secrets) {
+        if (text.includes(secret)) {
+          this.broken("never a secret in a log", text.replaceAll(secret, "SECRET").slice(0, 300))
+          return
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * Runs random programs for so many steps, and stops at the first broken law with its seed and a shortened program.
+ *
+ *     node packages/testing/test/model-based/long.ts STEPS [SEED]
+ */
+import { useSources } from "./register.ts"
+
+useSources()
+const { explore } = await import("./explore.ts")
+const [steps = "100000", seed = "long"] = process.argv.slice(2)
+const started = performance.now()
+const report = await explore({
+  seed,
+  steps: Number(steps),
+  onProgress: (done, counts) => {
+    const rate = Math.round((done / (performance.now() - started)) * 1000)
+    console.log(`${new Date().toISOString()} ${done} steps, ${rate}/s, ${JSON.stringify(counts)}`)
+  }
+})
+console.log(report.text)
+process.exitCode = report.failed ? 1 : 0
