@@ -168,8 +168,7 @@ export const make = Effect.fnUntraced(function* (
 
   /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
-    const { retry } = adviceOf(failure)
-    if (retry !== "retry" && retry !== "wait" && failure.reason !== "NotRenewable") return yield* failure
+    if (!isTrouble(failure) && failure.reason !== "NotRenewable") return yield* failure
     const stored = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
     const now = yield* Clock.currentTimeMillis
     if (Option.isNone(stored) || !RefreshPolicy.isServing(stored.value, now, minValidity)) return yield* failure
@@ -221,6 +220,12 @@ export const make = Effect.fnUntraced(function* (
 
   return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
 })
+
+/** A store that cannot be written or somebody else's page in the network says no more about the token than an outage does. */
+const isTrouble = (failure: TokenError) => {
+  const { retry } = adviceOf(failure)
+  return retry === "retry" || retry === "wait" || failure._tag === "StoreFailed" || failure._tag === "AnswerRejected"
+}
 
 /** The last attempt that failed, and from when until when the provider is to be left alone. */
 interface Trouble {

@@ -28,5 +28,25 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 879069 }
       ]
     }
+  },
+  {
+    seed: "b/254",
+    what: "a full disk, or the page of a captive portal: callers got the failure though a token was there that served",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 3600,
+        idle: 1209600,
+        absolute: 36000,
+        grace: 30,
+        rotation: true,
+        retryAfter: 20
+      },
+      steps: [
+        { do: "ask", process: 0, whose: "machine", how: "token" },
+        { do: "store", operation: "write", times: 5, late: true },
+        { do: "flow", millis: 60000, seed: 522637 }
+      ]
+    }
   }
 ]
