@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type AnswerRejected, ProviderRefused } from "../AuthError.ts"
+import { type AnswerRejected, ProviderRefused, ProviderUnavailable } from "../AuthError.ts"
 import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
 
 // RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2.
@@ -17,14 +17,21 @@ const reasons = new Map<string, ProviderRefused["reason"]>([
   ["insufficient_scope", "InsufficientScope"]
 ])
 
+// Errors that say "later", whatever status they come with (RFC 6749 section 4.1.2.1).
+const passing = new Set(["temporarily_unavailable", "server_error"])
+
 /**
  * The refusal in an answer, if it is one: an error status, or (seen at some servers) an `error` inside a success.
  * Descriptions are dropped: they may repeat what was sent. So is a code that does not look like one.
  */
-export const refusalOf = (answer: Answer): ProviderRefused | undefined => {
+export const refusalOf = (answer: Answer): ProviderRefused | ProviderUnavailable | undefined => {
   const error = answer.json?.["error"]
   if (answer.status < 400 && typeof error !== "string") return undefined
   const code = typeof error === "string" && /^[a-z][a-z_]{0,39}$/.test(error) ? error : undefined
+  if (code !== undefined && passing.has(code)) {
+    const { endpoint, host, status } = answer
+    return new ProviderUnavailable({ reason: "ServerError", endpoint, host, status, detail: code })
+  }
   const reason = code === undefined ? undefined : reasons.get(code)
   return new ProviderRefused({
     reason: reason ?? (code !== undefined ? "Other" : byStatus(answer)),
@@ -44,7 +51,7 @@ const byStatus = ({ endpoint, status }: Answer): ProviderRefused["reason"] => {
 export const accept = <S extends Schema.ConstraintDecoder<unknown>>(
   answer: Answer,
   schema: S
-): Effect.Effect<S["Type"], ProviderRefused | AnswerRejected> => {
+): Effect.Effect<S["Type"], ProviderRefused | ProviderUnavailable | AnswerRejected> => {
   const refusal = refusalOf(answer)
   if (refusal !== undefined) return Effect.fail(refusal)
   return Effect.flatMap(objectOf(answer), (json) =>

@@ -4,6 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import {
+  adviceOf,
   AnswerRejected,
   type ConfigurationInvalid,
   LoginRequired,
@@ -102,9 +103,11 @@ const adoptIdToken = Effect.fnUntraced(function* (
   yield* commit(slot, next)
   const verified = yield* Effect.result(identify(client, idToken, next.token))
   if (Result.isSuccess(verified)) return yield* commit(slot, Credential.make({ ...next, idToken }))
-  if (verified.failure._tag === "TokenRejected") return yield* distrust(verified.failure)
-  // The keys are out of reach: the verified ID token of before stays.
-  return next
+  // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
+  const { failure } = verified
+  const { retry } = adviceOf(failure)
+  const passes = retry === "retry" || retry === "wait" || retry === "refresh"
+  return failure._tag !== "TokenRejected" || passes ? next : yield* distrust(failure)
 })
 
 /** Who an ID token is about, once it is verified (OpenID Connect Core section 3.1.3.7). */

@@ -35,8 +35,19 @@ describe("OAuthAnswer: refusals", () => {
   })) {
     it(`X-18 ${code} is ${reason}, and its description is dropped`, () => {
       const refusal = refusalOf(given(400, { error: code, error_description: "canary", error_uri: "https://canary" }))
-      const said = [refusal?.reason, refusal?.code, refusal?.status, refusal?.endpoint, refusal?.host]
+      assert.strictEqual(refusal?._tag, "ProviderRefused")
+      const codeOf = refusal !== undefined && "code" in refusal ? refusal.code : undefined
+      const said = [refusal?.reason, codeOf, refusal?.status, refusal?.endpoint, refusal?.host]
       assert.deepStrictEqual(said, [reason, code, 400, "token", "id.example"])
+      assert.notInclude(`${refusal?.stack} ${JSON.stringify(refusal)}`, "canary")
+    })
+  }
+
+  for (const code of ["temporarily_unavailable", "server_error"]) {
+    it(`X-18 ${code} with a 400 is trouble that passes, not a refusal`, () => {
+      const refusal = refusalOf(given(400, { error: code, error_description: "canary" }))
+      assert.strictEqual(refusal?._tag, "ProviderUnavailable")
+      assert.deepInclude(refusal, { reason: "ServerError", status: 400, detail: code })
       assert.notInclude(`${refusal?.stack} ${JSON.stringify(refusal)}`, "canary")
     })
   }

@@ -424,8 +424,7 @@ describe("Renewal", () => {
     it.effect.each([
       ["signed by another key", {}, { forged: true }, "Signature"],
       ["for another client", { aud: "other" }, {}, "Audience"],
-      ["from another issuer", { iss: "https://other.example" }, {}, "Issuer"],
-      ["that has ended", { exp: 3000 }, {}, "Expired"]
+      ["from another issuer", { iss: "https://other.example" }, {}, "Issuer"]
     ] as const)("A-19 one %s: typed, no token, and a login is asked for", ([, claims, options, reason]) =>
       Effect.gen(function* () {
         const { again, sent, token } = yield* refresh(claims, options)
@@ -438,6 +437,19 @@ describe("Renewal", () => {
     it.effect("whose keys are out of reach: the rotation is not lost over it, the ID token of before stays", () =>
       Effect.gen(function* () {
         const { kept, token } = yield* refresh({}, { jwks: status(503) })
+        assert.strictEqual(yield* textOf(token), "access-2")
+        assert.deepInclude(yield* kept, { generation: 2, refresh: "refresh-2", idToken: null, refused: false })
+      })
+    )
+
+    it.effect.each([
+      ["that has ended by our clock", { exp: 3000 }, {}],
+      ["that is from the future by our clock", { iat: 9000, exp: 12_000 }, {}],
+      ["that is not valid yet by our clock", { nbf: 9000 }, {}],
+      ["whose key has just been rotated in", {}, { jwks: json({ keys: [] }) }]
+    ] as const)("one %s: what passes ends no session, the ID token of before stays", ([, claims, options]) =>
+      Effect.gen(function* () {
+        const { kept, token } = yield* refresh(claims, options)
         assert.strictEqual(yield* textOf(token), "access-2")
         assert.deepInclude(yield* kept, { generation: 2, refresh: "refresh-2", idToken: null, refused: false })
       })

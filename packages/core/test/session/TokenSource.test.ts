@@ -42,7 +42,7 @@ const herd = <A, E, R>(effect: Effect.Effect<A, E, R>, size = 1000) =>
   )
 
 describe("TokenSource", () => {
-  it.effect("A-04 nothing stored: NoCredential at once, and nobody is asked", () => {
+  it.effect("A-01 A-04 nothing stored: NoCredential at once, and nobody is asked", () => {
     const { http, layer } = scene([])
     return Effect.gen(function* () {
       const { asks } = yield* source()
