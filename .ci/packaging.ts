@@ -95,7 +95,10 @@ main(async () => {
             "--allowImportingTsExtensions"
           ]
           await must(project, "tsc", ["--module", "nodenext", ...options, example.name])
-          await must(project, process.execPath, [example.name], provider)
+          // A package for tests shows a test.
+          const isTest = example.name.endsWith(".test.ts")
+          const [runner, ...args] = isTest ? [join(project, "node_modules/.bin/vitest"), "run"] : [process.execPath]
+          await must(project, runner, [...args, example.name], provider)
         } else if (modules.length > 0) {
           throw new Error(`${folder}/README.md shows no example: no \`\`\`ts block begins with "// file: NAME.ts"`)
         }

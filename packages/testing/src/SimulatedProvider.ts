@@ -165,6 +165,14 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       })
     )
 
+  /** In its turn: a request that is being answered writes the state back when it is done. */
+  const change = (to: (state: State, time: number) => State) =>
+    turn.withPermit(
+      Effect.map(now, (time) => {
+        state = to(state, time)
+      })
+    )
+
   const deliver: Transport.Deliver = Effect.fnUntraced(function* (request) {
     const arrived = yield* Clock.currentTimeMillis
     const params = RecordedRequest.paramsOf(request)
@@ -227,7 +235,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   }
 
   const act = (decision: Script["decision"], person: string, options: ActOptions = {}) =>
-    Effect.map(now, (since) => {
+    change((state, since) => {
       const script: Script = {
         decision,
         person,
@@ -237,17 +245,17 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
         wrongPasswords: options.wrongPasswords ?? 0,
         ...(options.scopes === undefined ? {} : { scopes: options.scopes })
       }
-      state = { ...state, script }
+      return { ...state, script }
     })
 
-  const faults = (...given: ReadonlyArray<Fault.Fault>) =>
-    Effect.map(Clock.currentTimeMillis, (millis) => {
-      trouble = Fault.arm(trouble, given, millis)
-      const rotations = given.flatMap((fault) =>
-        fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
-      )
-      state = { ...state, rotations: [...state.rotations, ...rotations].sort((a, b) => a - b) }
-    })
+  const faults = Effect.fnUntraced(function* (...given: ReadonlyArray<Fault.Fault>) {
+    const millis = yield* Clock.currentTimeMillis
+    trouble = Fault.arm(trouble, given, millis)
+    const rotations = given.flatMap((fault) =>
+      fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
+    )
+    yield* change((state) => ({ ...state, rotations: [...state.rotations, ...rotations].sort((a, b) => a - b) }))
+  })
 
   const provider = SimulatedProvider.of({
     issuer: settings.issuer,
@@ -258,9 +266,9 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     enterCode: (userCode, person, decision) =>
       Effect.andThen(
         known(person),
-        Effect.map(now, (since) => {
+        change((state, since) => {
           const script: Script = { decision, person, since, after: 0, polls: 0, wrongPasswords: 0 }
-          state = Device.decide(state, userCode, script)
+          return Device.decide(state, userCode, script)
         })
       ),
     faults,
@@ -269,9 +277,9 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       seeds.push(seed)
       return faults(...Fault.random(seed, options))
     },
-    recover: Effect.sync(() => {
+    recover: change((state) => {
       trouble = []
-      state = { ...state, rotations: [] }
+      return { ...state, rotations: [] }
     }),
     rotateKeys: turn.withPermit(
       Effect.gen(function* () {
@@ -281,10 +289,10 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
         state = own.state
       })
     ),
-    revokeAll: Effect.map(now, (time) => {
-      for (const id of HashMap.keys(state.families)) state = endFamily(state, id, "revoked", time)
-      const accessTokens = HashMap.map(state.accessTokens, (token) => ({ ...token, revoked: true }))
-      state = { ...state, accessTokens }
+    revokeAll: change((before, time) => {
+      let state = before
+      for (const id of HashMap.keys(before.families)) state = endFamily(state, id, "revoked", time)
+      return { ...state, accessTokens: HashMap.map(state.accessTokens, (token) => ({ ...token, revoked: true })) }
     }),
     accepts: (token) =>
       Effect.map(now, (time) => {
@@ -325,12 +333,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
 
   const inside: Inside = {
     state: Effect.sync(() => state),
-    change: (to) =>
-      turn.withPermit(
-        Effect.map(now, (time) => {
-          state = to(state, time)
-        })
-      ),
+    change,
     now,
     trouble: Effect.sync(() => trouble),
     changeTrouble: (to) =>

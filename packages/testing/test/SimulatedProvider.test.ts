@@ -335,6 +335,20 @@ describe("faults", () => {
     }).pipe(Effect.provide(layerSocket()))
   )
 
+  it.effect("what is revoked while a refresh is being answered stays revoked", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { json } = yield* signIn()
+      const refreshing = yield* Effect.forkChild(refresh(json["refresh_token"]), { startImmediately: true })
+      // Once the request is there, it is being signed.
+      yield* Effect.repeat(Effect.yieldNow, { until: () => Effect.map(idp.requests, ({ length }) => length > 3) })
+      yield* idp.revokeAll
+      yield* Fiber.join(refreshing)
+      assert.strictEqual(yield* idp.liveRefreshTokens, 0)
+      assert.strictEqual(yield* idp.liveAccessTokens, 0)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
   it.effect("a request delivered twice spends the token twice", () =>
     Effect.gen(function* () {
       const idp = yield* SimulatedProvider
