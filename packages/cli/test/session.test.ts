@@ -219,6 +219,8 @@ describe.concurrent("R14: a session", () => {
         const proxied = yield* keyfob.run(["doctor"], { env: { HTTPS_PROXY: "http://u:canary@127.0.0.1:2" } })
         assert.match(proxied.stdout, /HTTPS_PROXY leads through 127\.0\.0\.1:2/)
         assert.notInclude(proxied.stdout + proxied.stderr, "canary")
+        const both = { HTTPS_PROXY: "http://127.0.0.1:2", https_proxy: "http://127.0.0.1:3" }
+        assert.match((yield* keyfob.run(["doctor"], { env: both })).stdout, /HTTPS_PROXY leads through 127\.0\.0\.1:3/)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -25,14 +25,14 @@ export const layer = (options: { readonly caFile?: string | undefined } = {}) =>
       const route = yield* proxies
       const certificates = options.caFile === undefined ? undefined : yield* readCertificates(options.caFile)
       const scope = yield* Effect.scope
-      const client = yield* connected(route, certificates).pipe(
+      const clients = yield* connected(route, certificates).pipe(
         Scope.provide(scope),
         Effect.uninterruptible,
         Effect.cached
       )
       // Not `HttpClient.make`: the inner client already makes the span and the abort signal of a request.
       return HttpClient.makeWith<HttpClientError, never, HttpClientError, never>(
-        Effect.flatMap((request) => Effect.flatMap(client, (inner) => inner.execute(request))),
+        Effect.flatMap((request) => Effect.flatMap(clients, (clientFor) => clientFor(request.url).execute(request))),
         Effect.succeed
       )
     })
@@ -42,9 +42,12 @@ interface Route {
   readonly httpProxy: string
   readonly httpsProxy: string
   readonly noProxy: string
+  /** Whether requests to this machine take the way of all others. */
+  readonly loopbackToo: boolean
 }
 
-const connected = Effect.fnUntraced(function* (route: Route, certificates: string | undefined) {
+/** The client for a URL. */
+const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route, certificates: string | undefined) {
   // undici is CommonJS: a bundler that splits at imports knows its default export and none by name.
   const [{ Dispatcher, makeUndici }, { default: undici }, tls] = yield* Effect.promise(() =>
     Promise.all([
@@ -54,11 +57,17 @@ const connected = Effect.fnUntraced(function* (route: Route, certificates: strin
     ])
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
-  const agent = yield* Effect.acquireRelease(
-    Effect.sync(() => new undici.EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })),
-    (agent) => Effect.promise(() => agent.destroy())
+  const clientOver = (make: () => InstanceType<typeof undici.Agent | typeof undici.EnvHttpProxyAgent>) =>
+    Effect.acquireRelease(Effect.sync(make), (agent) => Effect.promise(() => agent.destroy())).pipe(
+      Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent))
+    )
+  const routed = yield* clientOver(
+    () => new undici.EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })
   )
-  return yield* Effect.provideService(makeUndici, Dispatcher, agent)
+  if (loopbackToo) return () => routed
+  // `NO_PROXY` knows names and no ranges: 127.0.0.0/8 could not be said there.
+  const straight = yield* clientOver(() => new undici.Agent({ connect: trust }))
+  return (url: string) => (isLoopback(URL.parse(url)?.hostname ?? "") ? straight : routed)
 })
 
 const variable = (name: string) =>
@@ -83,11 +92,11 @@ const proxies: Effect.Effect<Route, ConfigurationInvalid> = Effect.gen(function*
   const http = yield* proxy("HTTP_PROXY")
   const https = yield* proxy("HTTPS_PROXY")
   const noProxy = yield* variable("NO_PROXY")
-  const staysHere = [http, https].every((url) => url === undefined || isLoopback(url.hostname))
   return {
     httpProxy: http?.href ?? "",
     httpsProxy: https?.href ?? "",
-    noProxy: staysHere ? noProxy : `${noProxy},localhost,127.0.0.1,[::1]`
+    noProxy,
+    loopbackToo: [http, https].every((url) => url === undefined || isLoopback(url.hostname))
   }
 }).pipe(Effect.catchTag("ConfigError", () => invalid("the proxy settings of the environment cannot be read")))
 

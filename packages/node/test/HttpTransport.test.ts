@@ -11,6 +11,7 @@ import { createServer as createTlsServer } from "node:https"
 import { type AddressInfo, connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inspect } from "node:util"
 import * as HttpTransport from "../src/HttpTransport.ts"
 
 const listening = <S extends Server>(server: S) =>
@@ -141,6 +142,9 @@ it.live("a loopback request passes a proxy on this machine, and never one elsewh
     const elsewhere = { HTTP_PROXY: "http://proxy.invalid:3128", HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` }
     assert.deepStrictEqual(yield* get(`http://127.0.0.1:${port}/`, elsewhere), hello)
     assert.deepStrictEqual(yield* get(`http://localhost:${port}/`, elsewhere), hello)
+    // Nobody is there, but nobody else was asked either.
+    const error = yield* Effect.flip(get("http://127.0.0.2:1/", elsewhere))
+    assert.notInclude(inspect(error, { depth: 9 }), "proxy.invalid")
     assert.strictEqual(proxy.asked.length, 1)
   })
 )

@@ -5,8 +5,8 @@ import type { Globals } from "../globals.ts"
 import { type Finding, ok } from "./finding.ts"
 
 const variable = (name: string) =>
-  Config.String(name).pipe(
-    Config.orElse(() => Config.String(name.toLowerCase())),
+  Config.String(name.toLowerCase()).pipe(
+    Config.orElse(() => Config.String(name)),
     Config.withDefault("")
   )
 
