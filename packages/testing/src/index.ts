@@ -1,4 +1,7 @@
 export * as CredentialStoreContract from "./CredentialStoreContract.ts"
+export * as FlowContract from "./FlowContract.ts"
 export * from "./provider.ts"
+export * as ProviderContract from "./ProviderContract.ts"
 export * from "./runCommand.ts"
 export * as Trace from "./Trace.ts"
+export * as UserPromptContract from "./UserPromptContract.ts"

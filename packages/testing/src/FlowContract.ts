@@ -1,0 +1,201 @@
+/**
+ * What every flow must do, as a test suite for vitest: run it over a flow of your own.
+ *
+ * ```ts
+ * import { FlowContract } from "@keyfob/testing"
+ *
+ * FlowContract.suite("badge", (options) => Badge.make(options), { flow: { clientId: "badge" } })
+ * ```
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/testing/TestClock"
+import { CredentialStore, type Flow, type FlowOptions, Login, type UserPrompt } from "keyfob"
+import * as Fault from "./Fault.ts"
+import { clients, type ProviderOptions } from "./model/Settings.ts"
+import { patiently } from "./patiently.ts"
+import { printed } from "./printed.ts"
+import { SimulatedPerson } from "./SimulatedPerson.ts"
+import { SimulatedProvider } from "./SimulatedProvider.ts"
+
+export interface Options {
+  /** What the flow is made from, where it is not the simulated provider's public client with `openid offline_access`. */
+  readonly flow?: Partial<FlowOptions>
+  /** The provider it is made for. */
+  readonly provider?: ProviderOptions
+}
+
+/** Nothing that is printed may contain it. */
+const canary = "canary-7c2e51"
+
+/** Registers the suite under `name`. `make` makes the flow; every case has a provider of its own, under the test clock. */
+export const suite = (
+  name: string,
+  make: (options: FlowOptions) => Flow<UserPrompt>,
+  { flow: given = {}, provider = {} }: Options = {}
+): void => {
+  const base: FlowOptions = {
+    issuer: provider.issuer ?? "https://id.simulated.test",
+    clientId: clients.cli.client_id,
+    scopes: ["openid", "offline_access"],
+    ...given
+  }
+  const flow = make(base)
+  const layer = Layer.merge(SimulatedPerson.layer(), CredentialStore.layerMemory).pipe(
+    Layer.provideMerge(SimulatedProvider.layer(provider))
+  )
+  const login = (one = flow) => patiently(Login.login(one))
+
+  describe(`Flow contract: ${name}`, () => {
+    it.effect("asks nobody when it is made", () =>
+      Effect.gen(function* () {
+        make(base)
+        assert.deepStrictEqual(yield* (yield* SimulatedProvider).requests, [])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it("has equal keys for equal options, and another for all that shapes the token", () => {
+      const { key } = flow
+      assert.deepInclude(key, { issuer: base.issuer, clientId: base.clientId })
+      assert.strictEqual(key.subject, flow.attended ? "user" : "client")
+      assert.strictEqual(make({ ...base }).key.canonical, key.canonical)
+      const scopes = base.scopes ?? []
+      assert.strictEqual(make({ ...base, scopes: [...scopes].reverse() }).key.canonical, key.canonical)
+      const others: ReadonlyArray<Partial<FlowOptions>> = [
+        { issuer: "https://other.example" },
+        { clientId: `${base.clientId}-2` },
+        { account: "somebody else" },
+        { scopes: [...scopes, "one-more"] },
+        { audience: "https://api.example" },
+        { resource: ["https://files.example"] },
+        { params: { tenant: "a" } },
+        { params: { tenant: "b" } }
+      ]
+      const keys = others.map((other) => make({ ...base, ...other }).key.canonical)
+      assert.lengthOf(new Set([...keys, key.canonical]), others.length + 1)
+    })
+
+    it.effect("obtains a token the provider accepts, as often as it is asked", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        const first = yield* login()
+        const second = yield* login()
+        for (const { key, token } of [first, second]) {
+          assert.isTrue(yield* idp.accepts(token))
+          assert.strictEqual(key.canonical, flow.key.canonical)
+        }
+        assert.strictEqual(second.generation, first.generation + 1)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("asks for the scopes in its key", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        yield* login()
+        const asked = (yield* idp.requests).flatMap(({ params: { scope } }) =>
+          typeof scope === "string" ? [scope] : []
+        )
+        for (const scope of flow.key.scopes)
+          assert.isTrue(
+            asked.some((one) => one.split(" ").includes(scope)),
+            scope
+          )
+      }).pipe(Effect.provide(layer))
+    )
+
+    if (flow.attended) {
+      it.effect("says that the person said no", () =>
+        Effect.gen(function* () {
+          yield* (yield* SimulatedProvider).deny("alice", { after: "20 seconds" })
+          const error = yield* Effect.flip(login())
+          assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Denied"])
+        }).pipe(Effect.provide(layer))
+      )
+
+      it.effect("ends by itself when nobody answers", () =>
+        Effect.gen(function* () {
+          const error = yield* Effect.flip(login())
+          assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Expired"])
+          assert.isAtMost(yield* Clock.currentTimeMillis, 3_600_000)
+        }).pipe(Effect.provide(layer))
+      )
+    }
+
+    it.effect("says that the provider does not know the client", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(login(make({ ...base, clientId: "nobody-knows-me" })))
+        assert.strictEqual(error._tag, "ProviderRefused")
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("says that the provider cannot be reached, in bounded time, and works once it can", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        yield* idp.outage({ for: "1 hour" })
+        const error = yield* Effect.flip(login())
+        assert.strictEqual(error._tag, "ProviderUnavailable")
+        assert.isAtMost(yield* Clock.currentTimeMillis, 600_000)
+        yield* idp.recover
+        assert.isTrue(yield* idp.accepts((yield* login()).token))
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("ends at once when it is cancelled, and asks nothing more", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.faults(Fault.onRequest({ endpoint: "token", times: 1000 }, Fault.hang))
+        const running = yield* Effect.forkChild(Login.login(flow))
+        yield* TestClock.adjust("7 seconds")
+        const cancelledAt = yield* Clock.currentTimeMillis
+        yield* Fiber.interrupt(running)
+        const exit = yield* Fiber.await(running)
+        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+        assert.strictEqual(yield* Clock.currentTimeMillis, cancelledAt)
+        const { length } = yield* idp.requests
+        assert.isAbove(length, 0)
+        yield* TestClock.adjust("1 hour")
+        assert.lengthOf(yield* idp.requests, length)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("shows no secret in what it prints, logs, traces and fails with", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        const secrets = [canary]
+        const note = (...found: ReadonlyArray<unknown>) => {
+          for (const secret of found) {
+            // With its scheme an authorization would not be found where it stands without.
+            if (Redacted.isRedacted(secret)) secrets.push(String(Redacted.value(secret)).replace(/^\w+ /, ""))
+          }
+        }
+        const watched = printed(
+          Effect.tap(login(), ({ idToken, refreshToken, token }) =>
+            Effect.sync(() => note(idToken, refreshToken, token.value))
+          )
+        )
+        yield* idp.approve("alice")
+        const texts = [yield* watched]
+        for (const status of [200, 400, 500]) {
+          const body = { error: "invalid_grant", error_description: canary, access_token: [canary] }
+          yield* idp.faults(Fault.onRequest({ endpoint: "token", times: 9 }, Fault.answer({ status, body })))
+          texts.push(yield* watched)
+          yield* idp.recover
+        }
+        yield* idp.deny("alice")
+        texts.push(yield* watched)
+        for (const { authorization, params } of yield* idp.requests) note(authorization, ...Object.values(params))
+        assert.isAbove(secrets.length, 2)
+        for (const secret of secrets) assert.notInclude(texts.join("\n"), secret)
+      }).pipe(Effect.provide(layer))
+    )
+  })
+}

@@ -1,0 +1,122 @@
+/**
+ * What every `UserPrompt` must do, as a test suite for vitest: run it over one of your own.
+ *
+ * ```ts
+ * import { UserPromptContract } from "@keyfob/testing"
+ *
+ * UserPromptContract.suite("my page", Effect.map(MyPage.make, ({ html, prompt }) => ({ prompt, shown: html })), { html: true })
+ * ```
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import type { DeviceCodePrompt, UserPrompt } from "keyfob"
+
+/** A prompt, and what a person has seen of it so far. */
+export interface Screen {
+  readonly prompt: UserPrompt["Service"]
+  readonly shown: Effect.Effect<string>
+}
+
+export interface Options {
+  /** What is shown is HTML: texts from outside must be escaped. Default: text, whose control characters must not get through. */
+  readonly html?: boolean
+}
+
+const prompt: DeviceCodePrompt = {
+  issuer: "https://id.example",
+  verificationUri: "https://id.example/device",
+  verificationUriComplete: "https://id.example/device?user_code=WDJB-MJHT",
+  userCode: "WDJB-MJHT",
+  expiresAt: DateTime.makeUnsafe(900_000),
+  interval: 5
+}
+
+/** Shows a prompt in a scope of its own. */
+const show = Effect.fnUntraced(function* ({ prompt: { deviceCode } }: Screen, what: DeviceCodePrompt = prompt) {
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  const fiber = yield* Effect.forkChild(Scope.provide(deviceCode(what), scope), { startImmediately: true })
+  yield* TestClock.adjust(0)
+  return { fiber, end: Scope.close(scope, Exit.void) }
+})
+
+/** Registers the suite under `name`. `make` is run anew for each case, under the test clock. */
+export const suite = (name: string, make: Effect.Effect<Screen, never, Scope.Scope>, options: Options = {}): void => {
+  describe(`UserPrompt contract: ${name}`, () => {
+    it.effect("shows where to go and what to type", () =>
+      Effect.gen(function* () {
+        const screen = yield* make
+        yield* show(screen)
+        const shown = yield* screen.shown
+        assert.include(shown, prompt.verificationUri)
+        assert.include(shown, prompt.userCode)
+      })
+    )
+
+    it.effect("can do without the link that has the code in it", () =>
+      Effect.gen(function* () {
+        const screen = yield* make
+        const { verificationUriComplete: _, ...rest } = prompt
+        yield* show(screen, rest)
+        const shown = yield* screen.shown
+        assert.include(shown, prompt.userCode)
+        assert.notInclude(shown, "undefined")
+      })
+    )
+
+    it.effect("returns at once: the login has to go on", () =>
+      Effect.gen(function* () {
+        const { fiber } = yield* show(yield* make)
+        assert.isDefined(fiber.pollUnsafe())
+        assert.strictEqual(yield* Clock.currentTimeMillis, 0)
+      })
+    )
+
+    it.effect("leaves nothing behind when the login ends, and does not hold it up", () =>
+      Effect.gen(function* () {
+        const screen = yield* make
+        const { end } = yield* show(screen)
+        yield* TestClock.adjust("3 seconds")
+        yield* end
+        assert.strictEqual(yield* Clock.currentTimeMillis, 3000)
+        const shown = yield* screen.shown
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(yield* screen.shown, shown)
+      })
+    )
+
+    it.effect("outlives the code it shows", () =>
+      Effect.gen(function* () {
+        const screen = yield* make
+        const { end } = yield* show(screen)
+        yield* TestClock.adjust("20 minutes")
+        yield* end
+        assert.include(yield* screen.shown, prompt.userCode)
+      })
+    )
+
+    it.effect("obeys no text from outside", () =>
+      Effect.gen(function* () {
+        const screen = yield* make
+        yield* show(screen, {
+          ...prompt,
+          userCode: `AB${hostile.join("")}CD`,
+          issuer: `https://id.example/${hostile.join("")}`
+        })
+        const shown = yield* screen.shown
+        for (const text of options.html === true ? markup : controls) assert.notInclude(shown, text)
+      })
+    )
+  })
+}
+
+const markup = ["<img src=x onerror=alert(1)>", '"><script>alert(1)</script>']
+
+/** What a terminal would obey: title, clearing, colours by one byte, direction of text, a line of its own. */
+const controls = ["\u001b]0;title\u0007", "\u001b[2J", "\u009b31m", "\u202etxt", "\r\nkeyfob: "]
+
+const hostile = [...controls, ...markup]
