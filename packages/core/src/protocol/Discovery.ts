@@ -82,7 +82,9 @@ export const discover = Effect.fn("keyfob.discover")(function* (
           rfc8414.status === 200 ? rfc8414 : openId
         )
   if (answer.status !== 200) return yield* malformed(answer, `status ${answer.status}`)
-  const document = yield* objectOf(answer)
+  const stated = yield* objectOf(answer)
+  // Some servers write null for what they do not have.
+  const document = Object.fromEntries(Object.entries(stated).filter(([, value]) => value !== null))
   const metadata = yield* Effect.mapError(Schema.decodeUnknownEffect(ProviderMetadata)(document), () =>
     malformed(answer, "not a provider's metadata document")
   )

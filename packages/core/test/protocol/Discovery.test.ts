@@ -42,6 +42,15 @@ describe("Discovery: where", () => {
     })
   )
 
+  it.effect("takes null for what a provider does not have", () =>
+    Effect.gen(function* () {
+      const { end_session_endpoint: _, ...document } = metadata
+      const nothing = { end_session_endpoint: null, grant_types_supported: null }
+      const { found } = discover(issuer, { [openIdLocation]: json({ ...document, ...nothing }) })
+      assert.deepStrictEqual(yield* found, document)
+    })
+  )
+
   for (const [name, reply] of Object.entries({
     "is not there": status(404),
     "is a page (a single-page app answers everything)": answer("<html>", { headers: { "content-type": "text/html" } }),
