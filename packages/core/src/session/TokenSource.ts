@@ -81,15 +81,24 @@ export const make = Effect.fnUntraced(function* (
   })
 
   // What could not be saved is saved before anything else is asked of the provider.
-  const unsaved = Ref.makeUnsafe(Option.none<Credential>())
-  const remembering = (slot: Slot): Slot => ({
-    ...slot,
-    write: (credential) =>
-      Ref.set(unsaved, Option.some(credential)).pipe(
-        Effect.andThen(slot.write(credential)),
-        Effect.andThen(Ref.set(unsaved, Option.none()))
-      )
-  })
+  const unsaved = Ref.makeUnsafe(Option.none<Unsaved>())
+  const remembering = (slot: Slot): Slot => {
+    let over = Option.none<Credential>()
+    const stands = (credential: Option.Option<Credential>) =>
+      Effect.sync(() => {
+        over = credential
+      })
+    return {
+      ...slot,
+      read: Effect.tap(slot.read, stands),
+      write: (credential) =>
+        Effect.suspend(() => Ref.set(unsaved, Option.some({ credential, over }))).pipe(
+          Effect.andThen(slot.write(credential)),
+          Effect.andThen(stands(Option.some(credential))),
+          Effect.andThen(Ref.set(unsaved, Option.none()))
+        )
+    }
+  }
   const settled = Effect.fnUntraced(function* (slot: Slot) {
     const current = yield* slot.read
     const pending = yield* Ref.get(unsaved)
@@ -99,8 +108,8 @@ export const make = Effect.fnUntraced(function* (
       yield* Ref.set(unsaved, Option.none())
       return current
     }
-    yield* slot.write(pending.value)
-    return pending
+    yield* slot.write(pending.value.credential)
+    return Option.some(pending.value.credential)
   })
 
   /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */
@@ -241,13 +250,22 @@ const isResting = ({ since, until }: Trouble, now: number) => since <= now && no
 const longestRest = Duration.hours(1)
 const pauseWhileServing = 5000
 
-/** Whether a credential that was not saved continues what is stored: the generation before it, still marked as being spent. */
-const follows = (pending: Credential, stored: Option.Option<Credential>) => {
-  const nothing = { generation: 0, spending: undefined, refused: undefined }
-  const { generation, refused, spending } = Option.getOrElse(stored, () => nothing)
-  if (pending.generation !== generation + 1 || refused === true) return false
-  // A machine's exchange spends nothing, so it leaves no mark.
-  return pending.key.subject === "client" || spending === generation
+/** What could not be written, and what stood there. */
+interface Unsaved {
+  readonly credential: Credential
+  readonly over: Option.Option<Credential>
+}
+
+/** Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew. */
+const follows = ({ credential, over }: Unsaved, stored: Option.Option<Credential>) => {
+  if (Option.isNone(over) || Option.isNone(stored)) return Option.isNone(over) && Option.isNone(stored)
+  const { generation, refused, spending, token } = stored.value
+  return (
+    credential.generation === generation + 1 &&
+    refused !== true &&
+    spending === over.value.spending &&
+    Equal.equals(token.value, over.value.token.value)
+  )
 }
 
 /** A class for one's own token source: `class Api extends TokenSource.Service<Api>()("app/Api") {}`. */

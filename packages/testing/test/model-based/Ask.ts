@@ -8,6 +8,7 @@ import type { How, Whose } from "./Program.ts"
 export interface Ask {
   readonly whose: Whose
   readonly how: How
+  readonly isLogin: boolean
   /** The true time, the store's count of changes, of faults, and how the process's clock stood. */
   readonly at: number
   readonly tick: number

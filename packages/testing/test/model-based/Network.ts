@@ -2,11 +2,12 @@
  * The way from a process to the provider. A request waits for its turn to leave, to arrive and to be answered; what has
  * left arrives, whether or not its sender lives to see the answer.
  */
-import { Effect, Exit, type Fiber } from "effect"
+import { Cause, Effect, Exit, type Fiber } from "effect"
 import type { HttpClientRequest, HttpClientResponse } from "effect/http"
-import { HttpClient, type HttpClientError } from "effect/http"
+import { HttpClient, HttpClientError } from "effect/http"
 import type { SimulatedProvider } from "../../src/provider.ts"
-import { CurrentAsk } from "./Ask.ts"
+import { type Ask, CurrentAsk } from "./Ask.ts"
+import type { Whose } from "./Program.ts"
 import type { Exchange, Witness } from "./Witness.ts"
 import type { Owner, World } from "./World.ts"
 
@@ -20,6 +21,10 @@ export interface Network {
   /** Runs in nobody's process, on the true time. */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly rotates: boolean
+  /** Law 3: an exchange for each expiry, not one more. */
+  readonly checkNeed: (by: Owner, whose: Whose, ask: Ask | undefined) => void
+  /** The lease a process holds on the person's credential. */
+  readonly leaseOf: (by: Owner) => object | undefined
 }
 
 type Answer = Exit.Exit<HttpClientResponse.HttpClientResponse, HttpClientError.HttpClientError>
@@ -36,9 +41,12 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
   const seen = (exchange: Exchange | undefined, spent: string | null, answer: Answer) =>
     Effect.gen(function* () {
       if (Exit.isFailure(answer)) {
-        if (exchange !== undefined) exchange.state = "broken"
+        if (exchange === undefined) return
+        exchange.state = "broken"
+        exchange.isHarmless = isRefusedConnection(answer)
         return
       }
+      if (exchange !== undefined) exchange.isHarmless = [429, 503].includes(answer.value.status)
       // The body can be read as often as one likes: it is in memory.
       const body = yield* Effect.exit(answer.value.text)
       if (exchange !== undefined) exchange.state = Exit.isSuccess(body) ? "whole" : "broken"
@@ -71,8 +79,11 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       const spent = form.get("refresh_token")
       const bearer = /^Bearer (.+)$/.exec(request.headers["authorization"] ?? "")?.[1]
       if (url.pathname === "/api/me" && bearer !== undefined) witness.used(by, bearer, "a request", yield* CurrentAsk)
+      const isExchange = spent !== null || form.get("grant_type") === "client_credentials"
+      if (isExchange) network.checkNeed(by, spent === null ? "machine" : "person", yield* CurrentAsk)
       yield* world.turn(by, `send ${url.pathname}`)
-      const exchange = spent === null ? undefined : witness.refreshSent(by, "person", spent, network.rotates)
+      const exchange =
+        spent === null ? undefined : witness.refreshSent(by, "person", spent, network.rotates, network.leaseOf(by))
       const faultsBefore = witness.storeFaults
       if (exchange !== undefined) faultsAt.set(exchange, faultsBefore)
       let answer: Answer | undefined
@@ -102,6 +113,13 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       return yield* answer
     })
   )
+}
+
+/** Undici's way to say it: the system's word is in the cause of the cause. */
+const isRefusedConnection = (answer: Answer) => {
+  const error = Exit.isFailure(answer) ? Cause.squash(answer.cause) : undefined
+  const cause = HttpClientError.isHttpClientError(error) ? error.reason.cause : undefined
+  return cause instanceof Error && cause.cause instanceof Error && cause.cause.message === "ECONNREFUSED"
 }
 
 /** How many store faults there had been when an exchange began. */

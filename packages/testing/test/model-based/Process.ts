@@ -23,7 +23,6 @@ import {
   DeviceCode,
   Login,
   Logout,
-  RefreshPolicy,
   TokenSource,
   UserPrompt
 } from "keyfob"
@@ -118,14 +117,15 @@ export class Process {
 
   private start<A, E>(
     whose: Whose,
-    how: How,
+    how: How | "login" | "logout",
     effect: Effect.Effect<A, E, HttpClient.HttpClient | CredentialStore | UserPrompt | Scope.Scope>,
     judge: (ask: Ask, end: End) => void
   ): Running {
     const { network, store } = this.shared
     const ask: Ask = {
       whose,
-      how,
+      how: how === "login" || how === "logout" ? "token" : how,
+      isLogin: how === "login",
       at: network.world.now,
       // Who waits while another attempt fails shares its failure: what counts is when that one began.
       tick: Math.min(store.time(), ...[...this.running].map(({ ask }) => ask.tick)),
@@ -137,7 +137,7 @@ export class Process {
     running.fiber.addObserver((exit: Exit.Exit<unknown, unknown>) => {
       if (this.owner.dead) return
       this.running.delete(running)
-      running.end = endOf(how, exit)
+      running.end = endOf(ask.how, exit)
       if (exit._tag === "Failure") network.witness.hear(exit.cause)
       judge(ask, running.end)
     })
@@ -160,11 +160,11 @@ export class Process {
 
   login(whose: Whose): Running {
     // What a login can fail with is not about token life; what it writes is, and the store sees that.
-    return this.start(whose, "token", Login.login(flows[whose]), () => {})
+    return this.start(whose, "login", Login.login(flows[whose]), () => {})
   }
 
   logout(whose: Whose, revoke: boolean): Running {
-    return this.start(whose, "token", Logout.logout(flows[whose], { revoke }), () => {})
+    return this.start(whose, "logout", Logout.logout(flows[whose], { revoke }), () => {})
   }
 
   giveUp() {
@@ -222,7 +222,9 @@ export class Process {
           stored?.token.expiresAt !== undefined &&
           stored.refused !== true &&
           now + minValidity < DateTime.toEpochMillis(stored.token.expiresAt)
-        if (serves && RefreshPolicy.isServing(stored, now)) {
+        // One that came meanwhile may have come after it was looked for.
+        const wasThere = stored !== undefined && witness.wasDurableBefore(Redacted.value(stored.token.value), ask.at)
+        if (serves && wasThere) {
           witness.broken("the old token serves while it is valid", `${by}: ${end.error._tag} ${end.error.reason}`)
         }
       }

@@ -34,6 +34,8 @@ export type Step =
   | { readonly do: "go"; readonly operations: number; readonly seed: number }
   /** Time passes, and operations take none of it. */
   | { readonly do: "flow"; readonly millis: number; readonly seed: number }
+  /** The same, until so long before (or after) the end of the person's token. */
+  | { readonly do: "edge"; readonly millis: number; readonly seed: number }
   /** Time passes, and no operation gets on: disks and networks are slow. */
   | { readonly do: "stall"; readonly millis: number }
   /** The clock of one process is set, timers do not notice. */
@@ -126,8 +128,9 @@ const stepOf = (dice: Dice.Dice, settings: Settings, climate: Climate): Step => 
   if (kind < 52) return { do: "go", operations: 1 + dice.below(6), seed }
   if (kind < 64)
     return { do: "flow", millis: dice.pick([100, 1000, 20_000, minute, life * 0.95, life * 0.95, life]), seed }
-  if (kind < 68) return { do: "stall", millis: dice.pick([100, 5000, 16_000, 31_000, 61_000, life * 0.95, life]) }
-  if (kind < 69) return { do: "giveUp", process }
+  if (kind < 66) return { do: "edge", millis: dice.pick([-60_000, -life * 0.1, -5000, -1000, -1, 0, 1, 1000]), seed }
+  if (kind < 69) return { do: "stall", millis: dice.pick([100, 5000, 16_000, 31_000, 61_000, life * 0.95, life]) }
+  if (kind < 70) return { do: "giveUp", process }
   if (kind < 73) return { do: "login", process, whose }
   if (kind < 74) return { do: "logout", process, whose, revoke: !dice.oneIn(3) }
   if (kind < 78) return climate.crashes ? { do: "crash", process } : { do: "shutdown", process }

@@ -19,6 +19,10 @@ export interface Exchange {
   /** The refresh token that was spent. */
   readonly spent: string
   readonly at: number
+  /** Its sender's hold on the store: a new attempt has a new one. */
+  readonly lease: object | undefined
+  /** The provider certainly did not process it. */
+  isHarmless: boolean
   /** `cut`: its sender gave up on it, or was killed. */
   state: "in flight" | "whole" | "broken" | "cut"
   /** Of a whole answer that brought tokens. */
@@ -60,7 +64,7 @@ export class Witness {
   }
 
   /** A refresh request leaves its process. */
-  refreshSent(by: Owner, key: string, spent: string, rotates: boolean): Exchange {
+  refreshSent(by: Owner, key: string, spent: string, rotates: boolean, lease: object | undefined): Exchange {
     this.counts.refreshes++
     const rival = this.exchanges.find(
       (other) => other.key === key && other.state === "in flight" && !other.by.dead && !other.by.lostLease
@@ -71,6 +75,10 @@ export class Witness {
     }
     const before = this.exchanges.filter((other) => other.spent === spent)
     if (rotates && before.length > 0) this.counts.replays++
+    const lost = before.find((other) => other.by === by && other.lease === lease && !other.isHarmless)
+    if (lost !== undefined && lease !== undefined) {
+      this.broken("a lost answer is not repeated blindly", `${by.name} sends what it sent in the same attempt`)
+    }
     for (const { brought, by: first } of before) {
       if (brought === undefined || brought.refresh === spent || by.lostLease) continue
       if (first === by) {
@@ -80,7 +88,7 @@ export class Witness {
         this.broken("never a lost generation", `${by.name} spends what ${first.name} spent well, after it was safe`)
       }
     }
-    const exchange: Exchange = { by, key, spent, at: this.world.now, state: "in flight" }
+    const exchange: Exchange = { by, key, spent, at: this.world.now, lease, isHarmless: false, state: "in flight" }
     this.exchanges.push(exchange)
     return exchange
   }
@@ -152,6 +160,10 @@ export class Witness {
         `${what} of ${by.name} with a token that ended ${now - issued.expiresAt} ms ago`
       )
     }
+  }
+
+  wasDurableBefore(access: string, at: number): boolean {
+    return (this.durable.get(access)?.at ?? at) < at
   }
 
   /** Something that could be read by somebody. */

@@ -2,7 +2,7 @@
 import { print, type Program, random } from "./Program.ts"
 import { type Result, run } from "./run.ts"
 
-export const programLength = 80
+export const programLength = 120
 
 /** The program without every step it can do without, as long as it breaks the same law. */
 export const shorten = async (program: Program, law: string): Promise<Program> => {

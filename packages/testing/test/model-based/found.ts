@@ -48,5 +48,35 @@ export const found: ReadonlyArray<Found> = [
         { do: "flow", millis: 60000, seed: 522637 }
       ]
     }
+  },
+  {
+    seed: "by hand",
+    what: "a rotation that could not be saved was written over a later login whose generation had the same number",
+    program: {
+      settings: {
+        processes: 2,
+        accessLifetime: 3600,
+        idle: 1209600,
+        absolute: 7776000,
+        grace: 0,
+        rotation: true,
+        retryAfter: 2
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "flow", millis: 3600000, seed: 0 },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "go", operations: 9, seed: 1 },
+        { do: "store", operation: "write", times: 4, late: false },
+        { do: "logout", process: 1, whose: "person", revoke: false },
+        { do: "login", process: 1, whose: "person" },
+        { do: "flow", millis: 3600000, seed: 0 },
+        { do: "ask", process: 1, whose: "person", how: "token" },
+        { do: "go", operations: 12, seed: 1 },
+        { do: "stall", millis: 31000 },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "flow", millis: 61000, seed: 1 }
+      ]
+    }
   }
 ]

@@ -1,11 +1,12 @@
 /** Runs a program, step by step, until its end or the first broken law. */
-import { Clock, Context, Effect, Exit, type Fiber, Layer, Scheduler, Scope } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Exit, type Fiber, Layer, Scheduler, Scope } from "effect"
 import { HttpClient } from "effect/http"
+import { RefreshPolicy } from "keyfob"
 import { Fault, SimulatedProvider } from "../../src/provider.ts"
 import * as Dice from "./Dice.ts"
 import type { Network } from "./Network.ts"
 import { overheard } from "./Overheard.ts"
-import { Process } from "./Process.ts"
+import { flows, Process } from "./Process.ts"
 import type { Program, Step, Trouble } from "./Program.ts"
 import { SharedStore } from "./SharedStore.ts"
 import { type Violation, Witness } from "./Witness.ts"
@@ -85,7 +86,21 @@ export const run = async (program: Program): Promise<Result> => {
     direct: Context.get(services, HttpClient.HttpClient),
     owner: nobody,
     run: fork,
-    rotates: settings.rotation
+    rotates: settings.rotation,
+    checkNeed: (by, whose, ask) => {
+      // A login, a renewal on demand and a 401 are needs of their own; who lost its lease does not see the store as it is.
+      if (ask === undefined || ask.isLogin || ask.how === "renew" || ask.how === "call") return
+      if (by.lostLease || by.offset !== ask.offset) return
+      const stored = store.placeOf(flows[whose].key).credential
+      const minValidity = Duration.seconds(ask.how === "long" ? settings.accessLifetime / 2 : 0)
+      if (stored !== undefined && RefreshPolicy.isFresh(stored, world.now + by.offset, minValidity)) {
+        witness.broken("one exchange for each expiry", `${by.name}, ${ask.how} for a ${whose}: a token was there`)
+      }
+    },
+    leaseOf: (by) => {
+      const { lease } = store.placeOf(flows.person.key)
+      return lease?.by === by ? lease : undefined
+    }
   }
   const shared = { store, network, dice: Dice.seeded("jitter"), accessLifetime: settings.accessLifetime }
   let born = 0
@@ -180,6 +195,11 @@ export const run = async (program: Program): Promise<Result> => {
       }
       case "flow":
         return world.pass(step.millis, Dice.seeded(`flow ${step.seed}`))
+      case "edge": {
+        const ends = store.placeOf(flows.person.key).credential?.token.expiresAt
+        const until = ends === undefined ? 0 : DateTime.toEpochMillis(ends) + step.millis - world.now
+        return until > 0 && until <= 2 * 86_400_000 ? world.pass(until, Dice.seeded(`edge ${step.seed}`)) : undefined
+      }
       case "stall":
         return world.pass(step.millis)
       case "jump":
