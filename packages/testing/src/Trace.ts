@@ -1,5 +1,6 @@
 /**
- * A login that happened, as data that is safe to show, and as a test.
+ * A login that happened, as data that is safe to show, and as a test. Also as `@keyfob/testing/Trace`, which needs no
+ * vitest: a recorder is of use in a program.
  *
  * ```ts
  * const layer = Trace.record().pipe(Layer.provide(NodeHttpClient.layerUndici))
