@@ -185,7 +185,7 @@ export const make = Effect.fnUntraced(function* (
     const { expiresAt } = stored.value.token
     const pause = expiresAt === undefined ? now : Math.min(now + pauseWhileServing, DateTime.toEpochMillis(expiresAt))
     yield* Ref.update(trouble, (last) =>
-      last === undefined || isResting(last, now) ? last : { ...last, since: now, until: pause }
+      last?.failure !== failure || isResting(last, now) ? last : { ...last, since: now, until: pause }
     )
     return stored.value
   })

@@ -2,6 +2,7 @@
 import type { Program } from "./Program.ts"
 
 export interface Found {
+  /** Of the random program (those of `a` and `b` had 80 steps). */
   readonly seed: string
   /** What was wrong. */
   readonly what: string
@@ -43,9 +44,12 @@ export const found: ReadonlyArray<Found> = [
         retryAfter: 20
       },
       steps: [
-        { do: "ask", process: 0, whose: "machine", how: "token" },
-        { do: "store", operation: "write", times: 5, late: true },
-        { do: "flow", millis: 60000, seed: 522637 }
+        { do: "login", process: 0, whose: "person" },
+        { do: "flow", millis: 10000, seed: 0 },
+        { do: "edge", millis: -5000, seed: 0 },
+        { do: "store", operation: "write", times: 5, late: false },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "flow", millis: 1000, seed: 522637 }
       ]
     }
   },
@@ -76,6 +80,36 @@ export const found: ReadonlyArray<Found> = [
         { do: "stall", millis: 31000 },
         { do: "ask", process: 0, whose: "person", how: "token" },
         { do: "flow", millis: 61000, seed: 1 }
+      ]
+    }
+  },
+  {
+    seed: "million/161",
+    what: "a token that served while the store could not be read woke up an older failure, NoCredential, for five seconds",
+    program: {
+      settings: {
+        processes: 2,
+        accessLifetime: 3600,
+        idle: 1209600,
+        absolute: 36000,
+        grace: 30,
+        rotation: true,
+        retryAfter: 20
+      },
+      steps: [
+        { do: "ask", process: 1, whose: "person", how: "call" },
+        { do: "login", process: 1, whose: "person" },
+        { do: "flow", millis: 3420000, seed: 657709 },
+        { do: "login", process: 0, whose: "person" },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "ask", process: 0, whose: "person", how: "long" },
+        { do: "go", operations: 6, seed: 89285 },
+        { do: "ask", process: 1, whose: "person", how: "call" },
+        { do: "ask", process: 0, whose: "machine", how: "renew" },
+        { do: "store", operation: "get", times: 2, late: true },
+        { do: "revokeAll" },
+        { do: "flow", millis: 3420000, seed: 17145 }
       ]
     }
   }

@@ -5,6 +5,8 @@
  */
 import { useSources } from "./register.ts"
 
+// Stack traces of a million spans are a seventh of the time, and nobody reads them: a failure is replayed by its seed.
+Error.stackTraceLimit = 0
 useSources()
 const { explore } = await import("./explore.ts")
 const [steps = "100000", seed = "long"] = process.argv.slice(2)

@@ -141,7 +141,7 @@ export const run = async (program: Program): Promise<Result> => {
       let isDead = false
       for (const process of processes) {
         for (const whose of ["person", "machine"] as const) {
-          for (const how of ["call", "token"] as const) {
+          for (const how of whose === "person" ? (["call", "token"] as const) : (["call"] as const)) {
             const askOnce = () => {
               const asked = process.ask(whose, how)
               world.pass(mayBeDead ? 60_000 : 1000, dice)
