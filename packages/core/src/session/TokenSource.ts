@@ -128,8 +128,7 @@ export const make = Effect.fnUntraced(function* (
     if ((yield* Ref.get(trouble))?.failure === failure) return
     const asked = failure._tag === "ProviderUnavailable" ? failure.retryAfter : undefined
     const wait = asked === undefined ? Duration.zero : Duration.min(asked, longestRest)
-    const now = yield* Clock.currentTimeMillis
-    yield* Ref.set(trouble, { failure, since: now, until: now + Duration.toMillis(wait) })
+    yield* Ref.set(trouble, { failure, until: later(yield* moment, Duration.toMillis(wait)) })
   })
 
   /** To be called under the lease: nothing is written between the revision and what it stands for. */
@@ -151,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
           const last = yield* Ref.get(trouble)
-          if (!insist && last !== undefined && isResting(last, now)) return yield* last.failure
+          if (!insist && last !== undefined && isBefore(yield* moment, last.until)) return yield* last.failure
           return { outcome: "renewed", credential: yield* remembered(yield* exchange(slot, current)) } as const
         })
       )
@@ -179,13 +178,14 @@ export const make = Effect.fnUntraced(function* (
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!isTrouble(failure) && failure.reason !== "NotRenewable") return yield* failure
     const stored = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
-    const now = yield* Clock.currentTimeMillis
-    if (Option.isNone(stored) || !RefreshPolicy.isServing(stored.value, now, minValidity)) return yield* failure
+    const now = yield* moment
+    if (Option.isNone(stored) || !RefreshPolicy.isServing(stored.value, now.wall, minValidity)) return yield* failure
     // While it serves there is no hurry: the provider is left alone for a moment.
     const { expiresAt } = stored.value.token
-    const pause = expiresAt === undefined ? now : Math.min(now + pauseWhileServing, DateTime.toEpochMillis(expiresAt))
+    const left = expiresAt === undefined ? 0 : DateTime.toEpochMillis(expiresAt) - now.wall
+    const until = later(now, Math.min(pauseWhileServing, left))
     yield* Ref.update(trouble, (last) =>
-      last?.failure !== failure || isResting(last, now) ? last : { ...last, since: now, until: pause }
+      last?.failure !== failure || isBefore(now, last.until) ? last : { ...last, until }
     )
     return stored.value
   })
@@ -236,15 +236,29 @@ const isTrouble = (failure: TokenError) => {
   return retry === "retry" || retry === "wait" || failure._tag === "StoreFailed" || failure._tag === "AnswerRejected"
 }
 
-/** The last attempt that failed, and from when until when the provider is to be left alone. */
+/** The last attempt that failed, and until when the provider is to be left alone. */
 interface Trouble {
   readonly failure: TokenError
-  readonly since: number
-  readonly until: number
+  readonly until: Moment
 }
 
-/** A clock that was set back ends the rest: it would last as long as the clock was wrong. */
-const isResting = ({ since, until }: Trouble, now: number) => since <= now && now < until
+/** An instant on both clocks: the wall clock can be set, the steady one does not count the time a machine sleeps. */
+interface Moment {
+  readonly wall: number
+  readonly steady: number
+}
+
+const moment = Clock.clockWith((clock) =>
+  Effect.sync((): Moment => ({
+    wall: clock.currentTimeMillisUnsafe(),
+    steady: Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+  }))
+)
+
+const later = ({ steady, wall }: Moment, millis: number): Moment => ({ wall: wall + millis, steady: steady + millis })
+
+/** A rest is over when either clock says so: it must not last as long as a clock is wrong, or as a machine slept. */
+const isBefore = (now: Moment, end: Moment) => now.wall < end.wall && now.steady < end.steady
 
 // A Retry-After of days is a mistake at the other end.
 const longestRest = Duration.hours(1)
@@ -258,7 +272,9 @@ interface Unsaved {
 
 /** Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew. */
 const follows = ({ credential, over }: Unsaved, stored: Option.Option<Credential>) => {
-  if (Option.isNone(over) || Option.isNone(stored)) return Option.isNone(over) && Option.isNone(stored)
+  if (Option.isNone(over) || Option.isNone(stored)) {
+    return Option.isNone(over) && Option.isNone(stored) && credential.generation === 1
+  }
   const { generation, refused, spending, token } = stored.value
   return (
     credential.generation === generation + 1 &&

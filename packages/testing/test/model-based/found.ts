@@ -112,5 +112,61 @@ export const found: ReadonlyArray<Found> = [
         { do: "flow", millis: 3420000, seed: 17145 }
       ]
     }
+  },
+  {
+    seed: "ci/108",
+    what: "a Retry-After was obeyed twice as long where the clock was set back during it",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 3600,
+        idle: 10800,
+        absolute: 7776000,
+        grace: 30,
+        rotation: true,
+        retryAfter: 10800
+      },
+      steps: [
+        { do: "trouble", what: "429", times: 5 },
+        { do: "ask", process: 0, whose: "machine", how: "call" },
+        { do: "flow", millis: 1000, seed: 880852 },
+        { do: "jump", process: 0, millis: -3600000 },
+        { do: "recover", seed: 423 }
+      ]
+    }
+  },
+  {
+    seed: "million/779",
+    what: "a refusal that a process could not write, its lease lost to a logout, was written after it: a dead credential came back",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 300,
+        idle: 1209600,
+        absolute: 7776000,
+        grace: 0,
+        rotation: true,
+        retryAfter: 20
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "recover", seed: 710043 },
+        { do: "trouble", what: "hang", times: 4 },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "ask", process: 2, whose: "person", how: "token" },
+        { do: "flow", millis: 1000, seed: 531961 },
+        { do: "ask", process: 2, whose: "person", how: "token" },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "stall", millis: 61000 },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "go", operations: 6, seed: 678581 },
+        { do: "go", operations: 6, seed: 5329 },
+        { do: "pause", process: 0 },
+        { do: "flow", millis: 60000, seed: 89936 },
+        { do: "logout", process: 2, whose: "person", revoke: true },
+        { do: "go", operations: 6, seed: 95560 },
+        { do: "recover", seed: 397739 }
+      ]
+    }
   }
 ]
