@@ -10,7 +10,18 @@ import type { HttpClientError } from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from "jose"
-import { isObject, jsonOf, type Options, type RawBody, type RawExchange, type RawOutcome, redact } from "./Redaction.ts"
+import { accessTokenHash } from "./accessTokenHash.ts"
+import {
+  isObject,
+  jsonOf,
+  longestBody,
+  type Options,
+  type RawBody,
+  type RawExchange,
+  type RawOutcome,
+  redact,
+  type Verdicts
+} from "./Redaction.ts"
 import { standStill } from "./standStill.ts"
 import type { Jwt, Trace } from "./Trace.ts"
 
@@ -121,20 +132,24 @@ const systemCode = (cause: unknown, depth = 0): string | undefined => {
 }
 
 /** Holds every JWT against the keys that were published, so that a replay can sign those that fitted. */
-const verdictsOn = async (recorded: ReadonlyArray<RawExchange>) => {
-  const texts = recorded.flatMap(({ body, outcome }) =>
-    [body, outcome._tag === "Answered" ? outcome.body : ""].filter((text) => typeof text === "string")
-  )
-  const keys = texts.flatMap((text) => {
-    const document = jsonOf(text)
-    const keys = isObject(document) ? document["keys"] : undefined
-    return Array.isArray(keys) ? keys.filter(isObject) : []
-  })
-  const verdicts = new Map<string, Jwt["jwt"]["signature"]>()
-  for (const jwt of texts.flatMap((text) => text.match(/[\w-]+\.[\w-]+\.[\w-]*/g) ?? [])) {
-    if (!verdicts.has(jwt)) verdicts.set(jwt, await verdictOn(jwt, keys))
+const verdictsOn = async (recorded: ReadonlyArray<RawExchange>): Promise<Verdicts> => {
+  const texts = recorded
+    .flatMap(({ body, outcome }) => [body, outcome._tag === "Answered" ? outcome.body : ""])
+    .filter((text) => typeof text === "string")
+    .filter(({ length }) => length <= longestBody)
+  const documents = texts.map(jsonOf).filter(isObject)
+  const keys = documents.flatMap(({ keys }) => (Array.isArray(keys) ? keys.filter(isObject) : []))
+  const signatures = new Map<string, Jwt["jwt"]["signature"]>()
+  // From the start of a word only: anywhere else it would look at a long word once for each of its letters.
+  for (const jwt of texts.flatMap((text) => text.match(/(?<![\w-])[\w-]+\.[\w-]+\.[\w-]*/g) ?? [])) {
+    if (!signatures.has(jwt)) signatures.set(jwt, await verdictOn(jwt, keys))
   }
-  return verdicts
+  const accessTokenHashes = new Set<string>()
+  for (const { access_token } of documents) {
+    if (typeof access_token !== "string") continue
+    for (const size of [256, 384, 512]) accessTokenHashes.add(await accessTokenHash(access_token, `SHA-${size}`))
+  }
+  return { signatures, accessTokenHashes }
 }
 
 const verdictOn = async (jwt: string, keys: ReadonlyArray<object>): Promise<Jwt["jwt"]["signature"]> => {

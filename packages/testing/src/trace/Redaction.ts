@@ -38,8 +38,16 @@ export interface Options {
   readonly hideHosts?: boolean
 }
 
-/** Whether a JWT fits the keys the trace has seen. */
-export type Verdicts = ReadonlyMap<string, Jwt["jwt"]["signature"]>
+/** What was found out about the JWTs of a recording, which takes promises. */
+export interface Verdicts {
+  /** Whether each fits the keys that were published. */
+  readonly signatures: ReadonlyMap<string, Jwt["jwt"]["signature"]>
+  /** The hashes of all access tokens (OpenID Connect Core section 3.1.3.6). */
+  readonly accessTokenHashes: ReadonlySet<string>
+}
+
+/** Beyond this many characters a body is only its length. */
+export const longestBody = 2 ** 18
 
 /** Makes the trace. */
 export const redact = (raw: ReadonlyArray<RawExchange>, verdicts: Verdicts, options: Options = {}): Trace => {
@@ -191,13 +199,15 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
     const [header, claims] = /^[\w-]+\.[\w-]+\.[\w-]*$/.test(text) ? text.split(".", 2).map(decoded) : []
     if (header === undefined || claims === undefined) return undefined
     const { at_hash, ...rest } = object(claims, 0)
-    const signature = verdicts.get(text) ?? "unchecked"
+    const hash = claims["at_hash"]
+    const fits = typeof hash === "string" && verdicts.accessTokenHashes.has(hash)
+    const signature = verdicts.signatures.get(text) ?? "unchecked"
     return {
       jwt: {
         token: number(text),
         header: object(header, 0),
         // Its own hash is of no use where the access token is a number: the replay makes one that fits, or does not.
-        claims: at_hash === undefined ? rest : { ...rest, at_hash: signature === "bad" ? "differs" : "fits" },
+        claims: at_hash === undefined ? rest : { ...rest, at_hash: fits ? "fits" : "differs" },
         signature
       }
     }
@@ -224,7 +234,7 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
   const body = (raw: RawBody): Body => {
     if (typeof raw !== "string") return { _tag: "Opaque", ...raw }
     if (raw === "") return { _tag: "Empty" }
-    const parsed = raw.length > 2 ** 18 ? undefined : jsonOf(raw)
+    const parsed = raw.length > longestBody ? undefined : jsonOf(raw)
     return parsed === undefined ? { _tag: "Opaque", length: raw.length } : { _tag: "Json", value: json("", parsed, 0) }
   }
 

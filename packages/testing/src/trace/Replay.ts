@@ -11,6 +11,7 @@ import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from "jose"
 import * as SettledClock from "../SettledClock.ts"
+import { accessTokenHash } from "./accessTokenHash.ts"
 import { isObject } from "./Redaction.ts"
 import { standStill } from "./standStill.ts"
 import { type Body, type Exchange, Jwt, outline, type Outcome, type Trace } from "./Trace.ts"
@@ -150,6 +151,9 @@ const algorithmOf = (key: Schema.JsonObject): string => {
 
 const curves: Readonly<Record<string, string>> = { "P-256": "ES256", "P-384": "ES384", "P-521": "ES512" }
 
+/** Ed25519 hashes with SHA-512, under both of its names. */
+const hashOf = (algorithm: string) => `SHA-${/[PRE]S(256|384|512)$/.exec(algorithm)?.[1] ?? "512"}`
+
 const isSigned = (algorithm: string) => /^(?:[RPE]S\d{3}|EdDSA|Ed25519)$/.test(algorithm)
 
 const keyName = (algorithm: string, kid: unknown) => JSON.stringify([algorithm, kid ?? null])
@@ -200,7 +204,7 @@ const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: num
     const payload: Record<string, Schema.Json> = {}
     for (const [name, value] of Object.entries(claims)) payload[name] = await json(name, value)
     if (claims["at_hash"] === "fits" && accessToken !== undefined) {
-      payload["at_hash"] = await accessTokenHash(accessToken, algorithm)
+      payload["at_hash"] = await accessTokenHash(accessToken, hashOf(algorithm))
     }
     const bytes = new TextEncoder().encode(JSON.stringify(payload))
     const key = keys.get(keyName(algorithm, header["kid"]))
@@ -250,12 +254,4 @@ const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: num
     }
   }
   return bodies
-}
-
-/** The left half of the access token's hash (OpenID Connect Core section 3.1.3.6). */
-const accessTokenHash = async (accessToken: string, algorithm: string) => {
-  const size = /(256|384|512)$/.exec(algorithm)?.[1] ?? "512"
-  const name = algorithm === "Ed25519" ? "SHA-512" : `SHA-${size}`
-  const hash = new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)))
-  return Base64Url.encode(hash.subarray(0, hash.length / 2))
 }

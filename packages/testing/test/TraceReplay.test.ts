@@ -1,0 +1,174 @@
+/** Whatever goes wrong at a provider goes wrong again in the replay, by the same name. */
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Base64Url } from "effect/encoding"
+import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
+import { CompactSign, exportJWK, generateKeyPair, type JWTPayload } from "jose"
+import { ClientCredentials, CredentialStore, Login } from "keyfob"
+import { patiently, Trace } from "../src/index.ts"
+
+const issuer = "https://id.example"
+const hour = 3600
+
+const keys = Effect.promise(async () => {
+  const [own, other] = await Promise.all([generateKeyPair("ES256"), generateKeyPair("ES256")])
+  return { own, other, published: { ...(await exportJWK(own.publicKey)), kid: "k1", alg: "ES256", use: "sig" } }
+})
+type Keys = Effect.Success<typeof keys>
+
+/** An ID token about alice, for the client, good for an hour; and what is to be wrong with it. */
+const idToken = async (
+  { other, own }: Keys,
+  wrong: {
+    readonly claims?: JWTPayload
+    readonly header?: { kid?: string; typ?: string }
+    readonly forged?: boolean
+  } = {}
+) => {
+  const claims = { iss: issuer, aud: "app", sub: "alice", iat: 0, exp: hour, ...wrong.claims }
+  return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+    .setProtectedHeader({ alg: "ES256", kid: "k1", ...wrong.header })
+    .sign(wrong.forged === true ? other.privateKey : own.privateKey)
+}
+
+type Answer = Effect.Effect<Response, string>
+const json = (body: unknown, init?: ResponseInit): Answer => Effect.sync(() => Response.json(body, init))
+const token = (more: object = {}) => ({ access_token: "s3cret-token", token_type: "Bearer", expires_in: 60, ...more })
+const withIdToken =
+  (wrong?: Parameters<typeof idToken>[1], more?: object) =>
+  (keys: Keys): Answer =>
+    Effect.flatMap(
+      Effect.promise(() => idToken(keys, wrong)),
+      (id_token) => json(token({ id_token, ...more }))
+    )
+
+const atHash = (text: string) =>
+  Effect.promise(async () => {
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
+    return Base64Url.encode(hash.subarray(0, 16))
+  })
+
+/** What the token endpoint does, and what that is to a client. */
+const troubles: Readonly<Record<string, readonly [ends: string, answer: Answer | ((keys: Keys) => Answer)]>> = {
+  "nothing wrong": ["ok", withIdToken()],
+  "a hash that fits": [
+    "ok",
+    (keys) => Effect.flatMap(atHash("s3cret-token"), (at_hash) => withIdToken({ claims: { at_hash } })(keys))
+  ],
+  "a hash that does not": ["TokenRejected.AccessTokenHash", withIdToken({ claims: { at_hash: "x" } })],
+  "another's signature": ["TokenRejected.Signature", withIdToken({ forged: true })],
+  "an unknown key": ["TokenRejected.UnknownKey", withIdToken({ header: { kid: "k2" }, forged: true })],
+  "another audience": ["TokenRejected.Audience", withIdToken({ claims: { aud: "another" } })],
+  "another issuer": ["TokenRejected.Issuer", withIdToken({ claims: { iss: "https://evil.example" } })],
+  "an end in the past": ["TokenRejected.Expired", withIdToken({ claims: { exp: -hour } })],
+  "a beginning in the future": ["TokenRejected.IssuedInFuture", withIdToken({ claims: { iat: hour } })],
+  "no subject": ["TokenRejected.MissingClaim", withIdToken({ claims: { sub: "" } })],
+  "an end that is no number": [
+    "TokenRejected.MissingClaim",
+    (keys) =>
+      Effect.flatMap(
+        Effect.promise(() => idToken(keys, { claims: { exp: undefined } })),
+        (id_token) => json(token({ id_token }))
+      )
+  ],
+  "two audiences without a party": ["TokenRejected.AuthorizedParty", withIdToken({ claims: { aud: ["app", "b"] } })],
+  "an ID token without signature": [
+    "TokenRejected.Algorithm",
+    json(token({ id_token: `${Base64Url.encode('{"alg":"none"}')}.${Base64Url.encode("{}")}.` }))
+  ],
+  "an ID token that is none": ["TokenRejected.Malformed", json(token({ id_token: "gibberish" }))],
+  "no token": ["AnswerRejected.Malformed", json({ token_type: "Bearer" })],
+  "a token no header can hold": ["AnswerRejected.Malformed", json(token({ access_token: "a\nb" }))],
+  "a token of another type": ["AnswerRejected.Malformed", json(token({ token_type: "mac" }))],
+  "a lifetime that is none": ["AnswerRejected.Malformed", json(token({ expires_in: "soon" }))],
+  "no lifetime, no scope": ["ok", json({ access_token: "s3cret-token" })],
+  "a refusal": ["ProviderRefused.InvalidScope", json({ error: "invalid_scope" }, { status: 400 })],
+  "a refusal by another name": ["ProviderRefused.Other", json({ error: "moon_phase" }, { status: 403 })],
+  "a refusal without a name": ["ProviderRefused.InvalidClient", json({}, { status: 401 })],
+  "a page": [
+    "AnswerRejected.NotJson",
+    Effect.sync(() => new Response("<p>hello", { headers: { "content-type": "text/html" } }))
+  ],
+  "half of it": [
+    "AnswerRejected.Truncated",
+    Effect.sync(() => new Response('{"access_token":"s3c', { headers: { "content-type": "application/json" } }))
+  ],
+  "far too much": ["AnswerRejected.TooLarge", json(token({ more: "x".repeat(600_000) }))],
+  "another place": [
+    "AnswerRejected.Redirected",
+    Effect.sync(() => new Response(null, { status: 302, headers: { location: "https://x.example/?code=1" } }))
+  ],
+  "a limit": [
+    "ProviderUnavailable.RateLimited",
+    Effect.sync(() => new Response(null, { status: 429, headers: { "retry-after": "20" } }))
+  ],
+  "a limit to a date": [
+    "ProviderUnavailable.RateLimited",
+    Effect.sync(() => new Response(null, { status: 429, headers: { "retry-after": new Date(25_000).toUTCString() } }))
+  ],
+  silence: ["ProviderUnavailable.TimedOut", Effect.never],
+  "a broken connection": ["ProviderUnavailable.AnswerLost", Effect.fail("ECONNRESET")],
+  "no connection": ["ProviderUnavailable.Unreachable", Effect.fail("ECONNREFUSED")]
+}
+
+const flow = ClientCredentials.make({ issuer, clientId: "app" })
+const end = Effect.match(patiently(Login.login(flow)), {
+  onSuccess: () => "ok",
+  onFailure: (error) => `${error._tag}.${error.reason}`
+})
+
+for (const [trouble, [ends, answer]] of Object.entries(troubles)) {
+  it.effect(trouble, () =>
+    Effect.gen(function* () {
+      const made = yield* keys
+      const pages: Readonly<Record<string, Answer>> = {
+        "/.well-known/openid-configuration": json({
+          issuer,
+          token_endpoint: `${issuer}/token`,
+          jwks_uri: `${issuer}/jwks`
+        }),
+        "/jwks": json({ keys: [made.published] }),
+        "/token": typeof answer === "function" ? answer(made) : answer
+      }
+      const provider = HttpClient.make((request, { pathname }) =>
+        (pages[pathname] ?? json({}, { status: 404 })).pipe(
+          Effect.map((response) => HttpClientResponse.fromWeb(request, response)),
+          Effect.mapError((code) => {
+            const cause = Object.assign(new Error(code), { code })
+            return new HttpClientError.HttpClientError({
+              reason: new HttpClientError.TransportError({ request, cause })
+            })
+          })
+        )
+      )
+      // A replay of nothing brings the clock that waits for signatures.
+      const layerClock = Trace.replay({ keyfobTrace: 1, exchanges: [] })
+      const record = Trace.record().pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, provider)),
+        Layer.provideMerge(layerClock),
+        Layer.merge(CredentialStore.layerMemory)
+      )
+      const [first, trace] = yield* Effect.provide(
+        Effect.all([end, Effect.flatMap(Trace.Recorder, ({ trace }) => trace)]),
+        record
+      )
+      assert.strictEqual(first, ends)
+      assert.notInclude(JSON.stringify(trace), "s3cret")
+      const again = Layer.provideMerge(Trace.record(), Trace.replay(trace)).pipe(
+        Layer.merge(CredentialStore.layerMemory)
+      )
+      const [second, retrace, left] = yield* Effect.provide(
+        Effect.all([
+          end,
+          Effect.flatMap(Trace.Recorder, ({ trace }) => trace),
+          Effect.flatMap(Trace.Replay, ({ left }) => left)
+        ]),
+        again
+      )
+      assert.strictEqual(second, ends)
+      assert.deepStrictEqual(left, [])
+      const shape = (one: Trace.Trace) => Trace.outline(one).map((line) => line.replace(/^\S+ +/, ""))
+      assert.deepStrictEqual(shape(retrace), shape(trace))
+    })
+  )
+}
