@@ -1,10 +1,11 @@
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { adviceOf, LoginFailed } from "../AuthError.ts"
+import type { CredentialKey } from "../Credential.ts"
+import { type Moment, moment } from "../Moment.ts"
 import * as DeviceAuthorization from "../protocol/DeviceAuthorization.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import { grant, type Granted } from "../protocol/TokenEndpoint.ts"
@@ -19,10 +20,11 @@ export const make = (options: FlowOptions): AttendedFlow<UserPrompt> => {
   const { client, key } = partsOf("user", options)
   const obtain = Effect.fn("keyfob.DeviceCode")(function* (client: OAuthClient) {
     const prompt = yield* UserPrompt
+    const begun = yield* moment
     const device = yield* DeviceAuthorization.request(client, shapeOf(key))
     const { deviceCode: _, ...shown } = device
     yield* prompt.deviceCode({ ...shown, issuer: key.issuer })
-    return yield* poll(client, device, key.issuer, key.scopes)
+    return yield* poll(client, device, begun, key)
   }, Effect.scoped)
   return { attended: true, key, client, obtain }
 }
@@ -31,8 +33,8 @@ export const make = (options: FlowOptions): AttendedFlow<UserPrompt> => {
 const poll = Effect.fnUntraced(function* (
   client: OAuthClient,
   device: DeviceAuthorization.DeviceGrant,
-  issuer: string,
-  scopes: ReadonlyArray<string>
+  begun: Moment,
+  { issuer, scopes }: CredentialKey
 ): Effect.fn.Return<Granted, GrantError | LoginFailed> {
   const deadline = DateTime.toEpochMillis(device.expiresAt)
   const form = {
@@ -44,7 +46,9 @@ const poll = Effect.fnUntraced(function* (
   let pause = interval
   let lostInARow = 0
   for (;;) {
-    const left = deadline - (yield* Clock.currentTimeMillis)
+    // Whichever clock says first that it is over: the wall clock can be set back, the other one may stand still in sleep.
+    const now = yield* moment
+    const left = deadline - Math.max(now.wall, begun.wall + now.steady - begun.steady)
     yield* Effect.sleep(Math.max(0, Math.min(pause, left)))
     if (pause >= left) return yield* new LoginFailed({ reason: "Expired", issuer })
     const result = yield* Effect.result(grant(client, form, { scopes, repeat: "once" }))

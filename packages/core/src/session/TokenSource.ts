@@ -11,9 +11,11 @@ import * as Ref from "effect/Ref"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type * as HttpClient from "effect/http/HttpClient"
-import { adviceOf, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { adviceOf, AnswerRejected, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
 import type { Credential } from "../Credential.ts"
+import { isBefore, later, moment, type Moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
+import { hostOf } from "../protocol/HttpExchange.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
@@ -171,7 +173,11 @@ export const make = Effect.fnUntraced(function* (
       yield* Ref.set(memory, Option.some({ credential: found.value, revision: seen }))
       return found.value
     }
-    return (yield* underLease((credential, now) => RefreshPolicy.isFresh(credential, now, minValidity))).credential
+    const { credential } = yield* underLease((found, now) => RefreshPolicy.isFresh(found, now, minValidity))
+    if (RefreshPolicy.isServing(credential, yield* Clock.currentTimeMillis)) return credential
+    // A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out.
+    const detail = "expires_in: the token ends before it can be used"
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
   })
 
   /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
@@ -241,24 +247,6 @@ interface Trouble {
   readonly failure: TokenError
   readonly until: Moment
 }
-
-/** An instant on both clocks: the wall clock can be set, the steady one does not count the time a machine sleeps. */
-interface Moment {
-  readonly wall: number
-  readonly steady: number
-}
-
-const moment = Clock.clockWith((clock) =>
-  Effect.sync((): Moment => ({
-    wall: clock.currentTimeMillisUnsafe(),
-    steady: Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  }))
-)
-
-const later = ({ steady, wall }: Moment, millis: number): Moment => ({ wall: wall + millis, steady: steady + millis })
-
-/** A rest is over when either clock says so: it must not last as long as a clock is wrong, or as a machine slept. */
-const isBefore = (now: Moment, end: Moment) => now.wall < end.wall && now.steady < end.steady
 
 // A Retry-After of days is a mistake at the other end.
 const longestRest = Duration.hours(1)

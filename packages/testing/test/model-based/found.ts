@@ -168,5 +168,28 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 397739 }
       ]
     }
+  },
+  {
+    seed: "ci/422",
+    what: "a device login waited for hours beyond its code's end where the clock was set back during it",
+    program: {
+      settings: {
+        processes: 1,
+        accessLifetime: 3600,
+        idle: 1209600,
+        absolute: 36000,
+        grace: 0,
+        rotation: true,
+        retryAfter: 10800
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "trouble", what: "429", times: 4 },
+        { do: "go", operations: 5, seed: 318285 },
+        { do: "jump", process: 0, millis: -7200000 },
+        { do: "flow", millis: 20000, seed: 687774 },
+        { do: "recover", seed: 41091 }
+      ]
+    }
   }
 ]
