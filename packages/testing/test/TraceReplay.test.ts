@@ -3,7 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Base64Url } from "effect/encoding"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
-import { CompactSign, exportJWK, generateKeyPair, type JWTPayload } from "jose"
+import { CompactSign, exportJWK, generateKeyPair } from "jose"
 import { ClientCredentials, CredentialStore, Login } from "keyfob"
 import { patiently, Trace } from "../src/index.ts"
 
@@ -20,7 +20,7 @@ type Keys = Effect.Success<typeof keys>
 const idToken = async (
   { other, own }: Keys,
   wrong: {
-    readonly claims?: JWTPayload
+    readonly claims?: Readonly<Record<string, unknown>>
     readonly header?: { kid?: string; typ?: string }
     readonly forged?: boolean
   } = {}
@@ -63,14 +63,7 @@ const troubles: Readonly<Record<string, readonly [ends: string, answer: Answer |
   "an end in the past": ["TokenRejected.Expired", withIdToken({ claims: { exp: -hour } })],
   "a beginning in the future": ["TokenRejected.IssuedInFuture", withIdToken({ claims: { iat: hour } })],
   "no subject": ["TokenRejected.MissingClaim", withIdToken({ claims: { sub: "" } })],
-  "an end that is no number": [
-    "TokenRejected.MissingClaim",
-    (keys) =>
-      Effect.flatMap(
-        Effect.promise(() => idToken(keys, { claims: { exp: undefined } })),
-        (id_token) => json(token({ id_token }))
-      )
-  ],
+  "an end that is no number": ["TokenRejected.MissingClaim", withIdToken({ claims: { exp: "soon" } })],
   "two audiences without a party": ["TokenRejected.AuthorizedParty", withIdToken({ claims: { aud: ["app", "b"] } })],
   "an ID token without signature": [
     "TokenRejected.Algorithm",
