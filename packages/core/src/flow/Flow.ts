@@ -39,9 +39,12 @@ export interface AttendedFlow<R> {
 /** One way to obtain a credential, and the key it is kept under. */
 export type Flow<R = never> = UnattendedFlow | AttendedFlow<R>
 
+/** What says who asks and with what: extra parameters must not say it differently. */
+const reserved = /^(client_|grant_type$|refresh_token$|device_code$|code$|code_verifier$|redirect_uri$|assertion$)/
+
 /** The parameters that shape the token, in every request that may carry them. */
 export const shapeOf = (key: CredentialKey) => ({
-  ...key.params,
+  ...Object.fromEntries(Object.entries(key.params).filter(([name]) => !reserved.test(name))),
   scope: key.scopes.length === 0 ? undefined : key.scopes.join(" "),
   audience: key.audience,
   resource: key.resource

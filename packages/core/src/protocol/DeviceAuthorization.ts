@@ -60,6 +60,7 @@ export const request = Effect.fn("keyfob.deviceAuthorization")(function* (
     verificationUri: yield* page(granted.verification_uri ?? granted.verification_url ?? ""),
     ...(complete ? { verificationUriComplete: yield* page(complete) } : {}),
     expiresAt: DateTime.makeUnsafe(now + granted.expires_in * 1000),
-    interval: granted.interval ?? 5
+    // RFC 8628 section 3.2: 5 where it says nothing. Without a pause every client of the provider would hammer it.
+    interval: Math.max(granted.interval ?? 5, 1)
   }
 })

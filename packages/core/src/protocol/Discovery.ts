@@ -21,9 +21,7 @@ export const ProviderMetadata = Schema.Struct({
   revocation_endpoint: Text,
   end_session_endpoint: Text,
   jwks_uri: Text,
-  grant_types_supported: Strings,
-  token_endpoint_auth_methods_supported: Strings,
-  id_token_signing_alg_values_supported: Strings
+  token_endpoint_auth_methods_supported: Strings
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 

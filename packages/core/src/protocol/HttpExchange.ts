@@ -68,6 +68,8 @@ const isRepeatable = (
   repeat: Repeat
 ): failure is ProviderUnavailable => {
   if (failure._tag !== "ProviderUnavailable" || repeat === "once") return false
+  // Our own limit has passed: who was silent for that long has had its chance, and the caller has waited enough.
+  if (failure.reason === "TimedOut" && failure.status === undefined) return false
   return repeat === "idempotent" || wasNotProcessed(failure)
 }
 

@@ -48,9 +48,15 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 /** The refresh token first: most providers end what came of it as well, but not all. */
 const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Credential) {
   const client = yield* OAuthClient.make(flow.client)
+  const hasRefreshToken = credential.refreshToken !== undefined
   const first =
     credential.refreshToken === undefined ? Effect.void : revoke(client, credential.refreshToken, "refresh_token")
-  const second = revoke(client, credential.token.value, "access_token")
+  const second = Effect.catchIf(
+    revoke(client, credential.token.value, "access_token"),
+    // Some take refresh tokens alone (RFC 7009 section 2.2.1): then what they took is all there was to take.
+    (error) => error._tag === "ProviderRefused" && error.code === "unsupported_token_type" && hasRefreshToken,
+    () => Effect.void
+  )
   // A refusal of the one says nothing about the other.
   yield* Effect.catchTag(first, "ProviderRefused", (refusal) => Effect.andThen(Effect.ignore(second), refusal))
   yield* second

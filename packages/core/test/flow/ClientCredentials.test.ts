@@ -54,7 +54,7 @@ describe("ClientCredentials", () => {
       ...options,
       audience: "https://api.example",
       resource: ["https://files.example"],
-      params: { organization: "acme", grant_type: "password" }
+      params: { organization: "acme", grant_type: "password", client_id: "evil", client_assertion: "forged" }
     })
     return Effect.gen(function* () {
       yield* token

@@ -45,7 +45,7 @@ describe("Discovery: where", () => {
   it.effect("takes null for what a provider does not have", () =>
     Effect.gen(function* () {
       const { end_session_endpoint: _, ...document } = metadata
-      const nothing = { end_session_endpoint: null, grant_types_supported: null }
+      const nothing = { end_session_endpoint: null, token_endpoint_auth_methods_supported: null }
       const { found } = discover(issuer, { [openIdLocation]: json({ ...document, ...nothing }) })
       assert.deepStrictEqual(yield* found, document)
     })
@@ -114,7 +114,11 @@ describe("Discovery: bad answers", () => {
     ["a 200 with an error body", json({ error: "server_error" }), "AnswerRejected.Malformed"],
     ["no issuer", json({ token_endpoint: metadata.token_endpoint }), "AnswerRejected.Malformed"],
     ["an endpoint of a wrong type", json({ ...metadata, token_endpoint: 1 }), "AnswerRejected.Malformed"],
-    ["a list of a wrong type", json({ ...metadata, grant_types_supported: "all" }), "AnswerRejected.Malformed"],
+    [
+      "a list of a wrong type",
+      json({ ...metadata, token_endpoint_auth_methods_supported: "all" }),
+      "AnswerRejected.Malformed"
+    ],
     ["X-14 a redirect", status(302, { location: "https://evil.example/" }), "AnswerRejected.Redirected"]
   ] as const) {
     it.effect(name, () =>
@@ -328,7 +332,6 @@ describe("Discovery: any document", () => {
     issuer: Schema.Union([Schema.Literal(issuer), Schema.Json]),
     token_endpoint: maybe,
     jwks_uri: maybe,
-    grant_types_supported: maybe,
     token_endpoint_auth_methods_supported: maybe
   })
 

@@ -27,8 +27,7 @@ describe("HttpExchange: what is tried again", () => {
   for (const [name, trouble] of Object.entries({
     ...Object.fromEntries([408, 429, 500, 502, 503, 504].map((code) => [code, status(code)])),
     "connection reset": broken("ECONNRESET"),
-    "no connection": broken("ECONNREFUSED"),
-    "no answer in time": hanging
+    "no connection": broken("ECONNREFUSED")
   })) {
     it.effect(`an idempotent request is sent again after any transient trouble: ${name}`, () =>
       Effect.gen(function* () {
@@ -74,6 +73,14 @@ describe("HttpExchange: what is tried again", () => {
       })
     )
   }
+
+  it.effect("who was silent for as long as we wait is not asked again: the caller has waited enough", () =>
+    Effect.gen(function* () {
+      const { error, times } = yield* failing([hanging, ok])
+      assert.strictEqual(named(error), "ProviderUnavailable.TimedOut")
+      assert.lengthOf(times, 1)
+    })
+  )
 
   it.effect("a request that its caller repeats is sent once", () =>
     Effect.gen(function* () {

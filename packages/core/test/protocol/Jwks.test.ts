@@ -154,13 +154,13 @@ describe("Jwks: the provider is away", () => {
 
   it.effect("after a fetch that failed slowly the old keys serve at once, until it is time to try again", () =>
     Effect.gen(function* () {
-      const { jwks, requests } = yield* jwksOf(serving("provider"), hanging, hanging, hanging, hanging, serving("next"))
+      const { jwks, requests } = yield* jwksOf(serving("provider"), hanging, serving("next"))
       yield* jwks.keys
       yield* TestClock.adjust("1 day")
       yield* inTime(jwks.keys)
-      assert.lengthOf(requests, 5)
+      assert.lengthOf(requests, 2)
       assert.deepStrictEqual(kids(yield* jwks.keys), ["provider"])
-      assert.lengthOf(requests, 5)
+      assert.lengthOf(requests, 2)
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(kids(yield* jwks.keys), ["next"])
     })

@@ -166,6 +166,23 @@ describe("Logout", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("a provider that takes refresh tokens alone has taken all there was", () => {
+    const { layer, revoked } = scene([status(200), refused("unsupported_token_type")])
+    return Effect.gen(function* () {
+      yield* write(credential())
+      assert.deepStrictEqual(yield* Logout.logout(person), { removed: true, revoked: true })
+      assert.deepStrictEqual(revoked(), ["refresh_token refresh-1", "access_token access-1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a machine's token that cannot be revoked is reported as such", () => {
+    const { layer } = scene(refused("unsupported_token_type"))
+    return Effect.gen(function* () {
+      yield* write(withoutRefreshToken(credential(1, { key: machine.key })))
+      assert.deepInclude(yield* Logout.logout(machine), { removed: true, revoked: false })
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("no token is in the report of a failed revocation", () => {
     const { layer } = scene(refused("invalid_client", 401))
     return Effect.gen(function* () {

@@ -236,6 +236,17 @@ describe("TokenSource", () => {
     })
   })
 
+  it.effect("R5 a token that ends before it can be used is not handed out", () => {
+    const { layer } = scene([tokens(2, { expires_in: 0 })])
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const { token } = yield* source()
+      yield* minutes(over)
+      assert.deepInclude(yield* Effect.flip(token), { _tag: "AnswerRejected", reason: "Malformed" })
+      assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2" }, "the rotation is not lost over it")
+    }).pipe(Effect.provide(layer))
+  })
+
   describe("R2 two sources on one store", () => {
     it.effect("the second adopts what the first renewed, when its own is due", () => {
       const { layer, sent } = scene([tokens(2)])
