@@ -84,15 +84,13 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       yield* world.turn(by, `send ${url.pathname}`)
       const exchange =
         spent === null ? undefined : witness.refreshSent(by, "person", spent, network.rotates, network.leaseOf(by))
-      const faultsBefore = witness.storeFaults
-      if (exchange !== undefined) faultsAt.set(exchange, faultsBefore)
       let answer: Answer | undefined
       const delivery = Effect.gen(function* () {
         yield* world.turn(owner, `${url.pathname} arrives`)
         const ended = spent === null ? 0 : yield* reuses(provider)
         answer = yield* Effect.exit(direct.execute(request))
         if (spent !== null && (yield* reuses(provider)) > ended) {
-          witness.endedByReuse(spent, (first) => (faultsAt.get(first) ?? 0) < witness.storeFaults)
+          witness.endedByReuse(spent)
         }
       })
       run(delivery)
@@ -121,9 +119,6 @@ const isRefusedConnection = (answer: Answer) => {
   const cause = HttpClientError.isHttpClientError(error) ? error.reason.cause : undefined
   return cause instanceof Error && cause.cause instanceof Error && cause.cause.message === "ECONNREFUSED"
 }
-
-/** How many store faults there had been when an exchange began. */
-const faultsAt = new WeakMap<Exchange, number>()
 
 const reuses = (provider: SimulatedProvider["Service"]) =>
   Effect.map(provider.families, (families) => families.filter(({ ended }) => ended?.because === "reuse").length)

@@ -74,8 +74,8 @@ export class SharedStore {
       const found = this.faults.find((fault) => fault.operation === operation && fault.late === late && fault.times > 0)
       if (found === undefined) return false
       found.times--
-      witness.storeFaults++
       if (operation === "get" || operation === "read") witness.readFaults++
+      if (operation === "write") owner.writeFaults++
       return true
     }
     const operate = <A>(operation: Operation, effect: () => A | StoreFailed): Effect.Effect<A, StoreFailed> => {

@@ -21,6 +21,8 @@ export interface Exchange {
   readonly at: number
   /** Its sender's hold on the store: a new attempt has a new one. */
   readonly lease: object | undefined
+  /** Of its sender, when it left. */
+  readonly writeFaultsBefore: number
   /** The provider certainly did not process it. */
   isHarmless: boolean
   /** `cut`: its sender gave up on it, or was killed. */
@@ -48,9 +50,7 @@ export class Witness {
   /** Every secret there was, and every text that somebody could have read. */
   readonly secrets = new Set<string>()
   readonly texts = new Set<string>()
-  /** Store operations that failed because the program said so. */
-  storeFaults = 0
-  /** Those among them that kept somebody from reading. */
+  /** Reads of the store that failed because the program said so. */
   readFaults = 0
   readonly counts = { refreshes: 0, replays: 0, familiesLost: 0, asks: 0, dead: 0, transient: 0, gained: 0 }
   private readonly world: World
@@ -88,13 +88,22 @@ export class Witness {
         this.broken("never a lost generation", `${by.name} spends what ${first.name} spent well, after it was safe`)
       }
     }
-    const exchange: Exchange = { by, key, spent, at: this.world.now, lease, isHarmless: false, state: "in flight" }
+    const exchange: Exchange = {
+      by,
+      key,
+      spent,
+      at: this.world.now,
+      lease,
+      writeFaultsBefore: by.writeFaults,
+      isHarmless: false,
+      state: "in flight"
+    }
     this.exchanges.push(exchange)
     return exchange
   }
 
   /** The provider ended a sign-in because `spent` came twice: somebody must have had a reason. */
-  endedByReuse(spent: string, faultsAt: (exchange: Exchange) => boolean) {
+  endedByReuse(spent: string) {
     this.counts.familiesLost++
     const first = this.exchanges.filter((other) => other.spent === spent).slice(0, -1)
     const isExplained = first.some(
@@ -102,7 +111,8 @@ export class Witness {
         // The answer never came, or not whole (law 1: one replay; law 2: a lost answer is no reason for a login).
         exchange.state !== "whole" ||
         // It came, and its process died, lost its lease or could not write before it was safe.
-        (exchange.brought !== undefined && (exchange.by.dead || exchange.by.lostLease || faultsAt(exchange)))
+        (exchange.brought !== undefined &&
+          (exchange.by.dead || exchange.by.lostLease || exchange.by.writeFaults > exchange.writeFaultsBefore))
     )
     if (!isExplained) this.broken("never a lost session", "a refresh token was spent twice, and nothing had gone wrong")
   }

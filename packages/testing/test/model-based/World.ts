@@ -19,6 +19,8 @@ export interface Owner {
   stoodStillAt: number
   /** It was stopped for so long that somebody took its lease, and may not know. */
   lostLease: boolean
+  /** How often its writes failed because the program said so. */
+  writeFaults: number
 }
 
 interface Operation {
@@ -41,7 +43,8 @@ export const ownerOf = (name: string, offset = 0): Owner => ({
   paused: false,
   offset,
   stoodStillAt: 0,
-  lostLease: false
+  lostLease: false,
+  writeFaults: 0
 })
 
 const everybody = ownerOf("everybody")
