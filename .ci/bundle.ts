@@ -12,6 +12,7 @@
 import { analyzeMetafile, build, type BuildOptions } from "esbuild"
 import { chmodSync, readFileSync, statSync } from "node:fs"
 import { basename, join } from "node:path"
+import { deflateRawSync } from "node:zlib"
 
 const cli = join(import.meta.dirname, "../packages/cli")
 const outfile = join(cli, "dist/keyfob.js")
@@ -38,7 +39,13 @@ const whole = await build({
   // Some dependencies are CommonJS and call require for Node's own modules; an ES module has none unless we make it.
   banner: { js: 'const require=process.getBuiltinModule("module").createRequire(process.execPath);' }
 })
-const pieces = Object.fromEntries(whole.outputFiles.map(({ path, text }) => [basename(path), text]))
+// Deflated, since Node reads through the whole file at every start.
+const pieces = Object.fromEntries(
+  whole.outputFiles.map(({ contents, path }) => [
+    basename(path),
+    deflateRawSync(contents, { level: 9 }).toString("base64")
+  ])
+)
 
 /**
  * Takes the place of cli.ts in main.ts. The pieces import each other as files of a folder; there is none, its place is
@@ -46,6 +53,7 @@ const pieces = Object.fromEntries(whole.outputFiles.map(({ path, text }) => [bas
  */
 const loader = `
 const pieces = () => (${JSON.stringify(pieces)})
+const textOf = (name) => process.getBuiltinModule("zlib").inflateRawSync(Buffer.from(pieces()[name], "base64"))
 const folder = import.meta.url + "/"
 process.getBuiltinModule("module").registerHooks({
   resolve: (specifier, context, next) => {
@@ -54,7 +62,7 @@ process.getBuiltinModule("module").registerHooks({
   },
   load: (url, context, next) =>
     url.startsWith(folder)
-      ? { format: "module", source: pieces()[url.slice(folder.length)], shortCircuit: true }
+      ? { format: "module", source: textOf(url.slice(folder.length)), shortCircuit: true }
       : next(url, context)
 })
 await import(folder + "cli.js")
