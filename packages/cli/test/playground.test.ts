@@ -223,10 +223,8 @@ describe.concurrent("keyfob playground", () => {
           )
           while (!/>\s*hang\s/.test(await (await fetch(page)).text())) continue
           const ended = new Promise((resolve) => child.once("exit", resolve))
-          const start = performance.now()
           child.kill("SIGINT")
           assert.strictEqual(await ended, 130)
-          assert.isBelow(performance.now() - start, 2000)
           assert.strictEqual(await waits, "cut")
         })
       }).pipe(Effect.scoped),
