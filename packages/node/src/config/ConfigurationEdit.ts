@@ -30,6 +30,7 @@ import {
   sections,
   type Table
 } from "./TomlDocument.ts"
+import * as TomlEdit from "./TomlEdit.ts"
 import * as TomlFile from "./TomlFile.ts"
 
 type Lines = ReadonlyArray<string>
@@ -82,8 +83,9 @@ export const removeContext = (name: string): Change => ({
 })
 
 /**
- * Adds a provider, and its context where there is none, or puts other settings in the place of the provider's. Settings
- * that the file must not hold are `ConfigurationInvalid`.
+ * Adds a provider, and its context where there is none, or changes those of the provider's settings that are others now.
+ * Keys that a provider of type `oauth` does not know stay. Settings that the file must not hold are
+ * `ConfigurationInvalid`.
  */
 export const setProvider = Effect.fnUntraced(function* (
   context: string,
@@ -92,17 +94,19 @@ export const setProvider = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Change, ConfigurationInvalid> {
   const path = ["contexts", context, "providers", name]
   const table = yield* tableOf(settings)
+  const changed = (root: Table) => ({
+    ...(settings.type === "oauth" ? unknownOf(path.reduce(tableIn, root)) : {}),
+    ...table
+  })
   return {
     what: `[${dotted(path)}]`,
-    meaning: (root) => Effect.succeed(put(root, path, table)),
+    meaning: (root) => Effect.succeed(put(root, path, changed(root))),
     lines: (lines) => {
-      const [first, ...inside] = sectionsOf(lines, path)
-      if (first === undefined) return append(lines, block(path, table))
-      return cut(lines, inside).toSpliced(
-        first.start,
-        lastStatement(lines, first) + 1 - first.start,
-        ...block(path, table)
-      )
+      const root = Result.getOrElse(parse(lines.join("\n")), (): Table => ({}))
+      const before = path.slice(0, -1).reduce(tableIn, root)
+      return Object.hasOwn(before, name)
+        ? TomlEdit.set(lines, path, before[name], changed(root))
+        : append(lines, block(path, table))
     }
   }
 })
@@ -201,8 +205,11 @@ const tableOf = (settings: ProviderSettings): Effect.Effect<Table, Configuration
       )
     : Effect.succeed({ type: settings.typeName, ...Redacted.value(settings.table) })
 
+const unknownOf = (table: Table): Table =>
+  Object.fromEntries(Object.entries(table).filter(([key]) => !Object.hasOwn(OAuthSettings.from.fields, key)))
+
 const tableIn = (table: Table, key: string): Table => {
-  const inner = table[key]
+  const inner = Object.hasOwn(table, key) ? table[key] : undefined
   return isTable(inner) ? inner : {}
 }
 

@@ -49,7 +49,8 @@ export const isStatement = (lines: ReadonlyArray<string>, index: number) =>
     )
   )
 
-const pathOf = (header: string): ReadonlyArray<string> => {
+/** The keys of a header, or of a statement whose value is no table. */
+export const pathOf = (header: string): ReadonlyArray<string> => {
   const path: Array<string> = []
   let rest: unknown = Result.getOrElse(Toml.parse(`${header}\n`), () => undefined)
   while (isTable(rest) || Array.isArray(rest)) {
@@ -105,9 +106,11 @@ export const block = (path: ReadonlyArray<string>, table: Table): ReadonlyArray<
   ]
 }
 
-const assignment = (key: string, value: unknown) => `${dotted([key])} = ${written(value)}`
+/** The line that gives `key` its value. */
+export const assignment = (key: string, value: unknown) => `${dotted([key])} = ${written(value)}`
 
-const written = (value: unknown): string => {
+/** A value on one line. */
+export const written = (value: unknown): string => {
   if (typeof value === "string") return quote(value)
   if (Array.isArray(value)) return `[${value.map(written).join(", ")}]`
   if (value instanceof Date) return value.toISOString()

@@ -30,6 +30,7 @@ import {
   useContext
 } from "../../src/config/ConfigurationEdit.ts"
 import type { OAuthSettings } from "../../src/config/ProviderSettings.ts"
+import { layerFileSystem } from "../store/interceptedFileSystem.ts"
 
 const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
@@ -180,13 +181,96 @@ it.live("what was set is what is read", () =>
   })
 )
 
-it.live("replaces a provider where it stands", () =>
+it.live("changes of a provider what is another now, where it stands", () =>
   Effect.gen(function* () {
-    const start = mine.indexOf("[contexts.work.providers.api]")
-    const end = mine.indexOf("# at home")
+    const office = mine.replace('issuer = "https://old.test"', 'clientid = 3\nissuer = "https://old.test"\t# old')
+    const same: OAuthSettings = {
+      ...settings,
+      issuer: "https://old.test",
+      clientId: "old",
+      scopes: ["openid", "[not.a.header]"],
+      params: { audience: "a" }
+    }
+    const changed = Effect.fnUntraced(function* (change: Partial<OAuthSettings>, text = office) {
+      return yield* edited(text, yield* setProvider("work", "api", { ...same, ...change }))
+    })
+    assert.strictEqual(yield* changed({}), office)
+    assert.strictEqual(
+      yield* changed({ issuer: "https://id.test#1" }),
+      office.replace("https://old.test", "https://id.test#1")
+    )
+    assert.strictEqual(
+      yield* changed({ flow: "device", redirectPort: 1, endpoints: { e: "https://e.test" } }),
+      office
+        .replace('"[not.a.header]"\n]\n', '"[not.a.header]"\n]\nflow = "device"\nredirect_port = 1\n')
+        .replace('audience = "a"\n', 'audience = "a"\n[contexts.work.providers.api.endpoints]\ne = "https://e.test"\n')
+    )
+    assert.strictEqual(
+      yield* changed({ params: { audience: "b", c: "d" } }),
+      office.replace('audience = "a"\n', 'audience = "b"\nc = "d"\n')
+    )
+    assert.strictEqual(yield* changed({ params: {} }), office.replace('audience = "a"\n', ""))
+    assert.strictEqual(
+      yield* changed({ scopes: ["openid", "[not.a.header]", "x"] }),
+      office.replace('"[not.a.header]"\n', '"[not.a.header]",\n  "x",\n')
+    )
+    assert.strictEqual(yield* changed({ scopes: ["openid"] }), office.replace('  "[not.a.header]"\n', ""))
+    const windows = `\uFEFF${office.replaceAll("\n", "\r\n")}`
+    assert.strictEqual(yield* changed({ clientId: "new" }, windows), windows.replace('"old"', '"new"'))
+    assert.strictEqual(
+      yield* changed({ scopes: ["openid", "[not.a.header]", "x"] }, windows),
+      windows.replace('"[not.a.header]"\r\n', '"[not.a.header]",\r\n  "x",\r\n')
+    )
+  })
+)
+
+it.live("settings that are gone take their lines with them, and no others", () =>
+  Effect.gen(function* () {
     assert.strictEqual(
       yield* edited(mine, yield* api),
-      `${mine.slice(0, start)}[contexts.work.providers.api]\ntype = "oauth"\nissuer = "https://id.test"\nclient_id = "cli"\n${mine.slice(end)}`
+      mine
+        .replace("https://old.test", "https://id.test")
+        .replace('"old"', '"cli"')
+        .replace('scopes = [\n  "openid", # always\n  "[not.a.header]"\n]\n', "")
+        .replace('[contexts.work.providers.api.params]\naudience = "a"\n', "")
+    )
+  })
+)
+
+it.live("refuses to lose a comment", () =>
+  Effect.gen(function* () {
+    yield* refused(mine, yield* setProvider("work", "api", { ...settings, scopes: ["first", "openid"] }))
+  })
+)
+
+it.live("changes tables in braces and dotted keys as they are written", () =>
+  Effect.gen(function* () {
+    assert.strictEqual(
+      yield* edited('[contexts.work.providers]\napi = { type = "aqt", x = 1 } # mine\n', yield* api),
+      '[contexts.work.providers]\napi = { x = 1, type = "oauth", issuer = "https://id.test", client_id = "cli" } # mine\n'
+    )
+    assert.strictEqual(
+      yield* edited('[contexts.work]\n  providers.api.type = "aqt" # mine\n  providers.api.x.y = 1\n# end', yield* api),
+      `[contexts.work]
+  providers.api.type = "oauth" # mine
+  providers.api.x.y = 1
+  providers.api.issuer = "https://id.test"
+  providers.api.client_id = "cli"
+# end`
+    )
+    assert.strictEqual(
+      yield* edited(
+        '[contexts.work.providers.api.params]\na = "b"\n# end\n',
+        yield* setProvider("work", "api", { ...settings, params: { a: "b" } })
+      ),
+      `[contexts.work.providers.api.params]
+a = "b"
+[contexts.work.providers.api]
+type = "oauth"
+issuer = "https://id.test"
+client_id = "cli"
+# end
+`
     )
   })
 )
@@ -233,10 +317,14 @@ it.live.each<readonly [string, Change]>([
   })
 )
 
-it.live("refuses a provider that is not a block of its own, and one step undoes all", () =>
+it.live("refuses a provider in a table that it cannot reach, and one step undoes all", () =>
   Effect.gen(function* () {
-    yield* refused('[contexts.work.providers]\napi = { type = "aqt" }\n', addContext("lab"), yield* api)
-    yield* refused('[contexts.work]\nproviders.api.type = "aqt"\n', yield* api)
+    yield* refused('[contexts]\nwork = { providers.api.type = "aqt" }\n', addContext("lab"), yield* api)
+    yield* refused('contexts = { work = { providers = { api = { type = "aqt" } } } }\n', yield* api)
+    yield* refused(
+      "[[contexts.work.providers.api.list]]\na = 1\n",
+      yield* setProvider("work", "api", { type: "other", typeName: "aqt", table: Redacted.make({ list: [{ a: 2 }] }) })
+    )
   })
 )
 
@@ -301,6 +389,20 @@ it.live("changes at the same time all last", () =>
       Effect.provide(files)
     )
     assert.deepStrictEqual([...(yield* Configuration.read(path)).contexts.keys()].sort(), names)
+    assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  })
+)
+
+it.live("who has lost the lease while writing changes nothing", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("# mine\n")
+    const loseLease = (method: string) =>
+      Effect.sync(() => (method === "sync" ? rmSync(`${path}.lock`, { recursive: true, force: true }) : undefined))
+    const error = yield* Effect.flip(
+      apply(path, addContext("a")).pipe(Effect.provide([layerFileSystem(loseLease), NodePath.layer]))
+    )
+    assert.match(error.message, /the lease was taken over/)
+    assert.strictEqual(readFileSync(path, "utf8"), "# mine\n")
     assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
   })
 )

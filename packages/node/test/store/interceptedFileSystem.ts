@@ -45,15 +45,17 @@ const intercept = <T extends object>(target: T, before: Before): T => {
   })
 }
 
+/** The real file system, whose every call goes through `before` first. */
+export const layerFileSystem = (before: Before): Layer.Layer<FileSystem.FileSystem> =>
+  Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (fs) => intercept(fs, before))
+  ).pipe(Layer.provide(NodeServices.layer))
+
 /** A file store in `directory` whose every call to the file system goes through `before` first. */
 export const layerStore = (directory: string, before: Before = () => Effect.void): Layer.Layer<CredentialStore> =>
   FileCredentialStore.layer({ directory }).pipe(
-    Layer.provide(
-      Layer.effect(
-        FileSystem.FileSystem,
-        Effect.map(FileSystem.FileSystem, (fs) => intercept(fs, before))
-      )
-    ),
+    Layer.provide(layerFileSystem(before)),
     Layer.provide(NodeServices.layer)
   )
 
