@@ -17,7 +17,8 @@ export const expandHome = Effect.fnUntraced(function* (path: string) {
  * Where Keyfob keeps its files: absolute paths, none of which need exist.
  *
  * With `KEYFOB_HOME=DIR` all three lie in `DIR`, else in the platform's directories for the application `keyfob`.
- * Fails with `ConfigurationInvalid` where neither `KEYFOB_HOME` nor a home directory is known.
+ * Fails with `ConfigurationInvalid` where neither `KEYFOB_HOME` nor a home directory is known, or
+ * where `KEYFOB_HOME` is relative to a current directory that is gone.
  */
 export class Directories extends Context.Service<
   Directories,
@@ -33,7 +34,8 @@ export class Directories extends Context.Service<
   static readonly make = Effect.gen(function* () {
     const keyfobHome = yield* Config.String("KEYFOB_HOME").pipe(Config.withDefault(undefined))
     if (keyfobHome !== undefined) {
-      const home = resolve(yield* expandHome(keyfobHome))
+      const path = yield* expandHome(keyfobHome)
+      const home = yield* Effect.try({ try: () => resolve(path), catch: () => nowhere })
       return Directories.of({
         configFile: join(home, "config.toml"),
         credentials: join(home, "credentials"),
@@ -51,6 +53,11 @@ export class Directories extends Context.Service<
 
   static readonly layer = Layer.effect(Directories, Directories.make).pipe(Layer.provide(UserDirectories.layer))
 }
+
+const nowhere = new ConfigurationInvalid({
+  reason: "InvalidValue",
+  detail: "KEYFOB_HOME is a relative path, and the current directory is gone; give an absolute one"
+})
 
 const homeless = new ConfigurationInvalid({
   reason: "MissingValue",

@@ -1,4 +1,4 @@
-import { assert, it } from "@effect/vitest"
+import { assert, it, vi } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as UserDirectories from "effect/persistence/UserDirectories"
@@ -83,6 +83,19 @@ it.effect("keeps credentials off what roams between Windows machines", () =>
 it.effect("a relative KEYFOB_HOME is one place, wherever it is read later", () =>
   Effect.gen(function* () {
     assert.isTrue((yield* on("linux", { KEYFOB_HOME: "here" })).cache.startsWith("/"))
+  })
+)
+
+it.effect("a relative KEYFOB_HOME where the current directory is gone", () =>
+  Effect.gen(function* () {
+    const gone = vi.spyOn(process, "cwd").mockImplementation(() => {
+      throw new Error("ENOENT: no such file or directory, uv_cwd")
+    })
+    const error = yield* Effect.flip(on("linux", { KEYFOB_HOME: "here" })).pipe(
+      Effect.ensuring(Effect.sync(() => gone.mockRestore()))
+    )
+    assert.match(error.message, /KEYFOB_HOME is a relative path, and the current directory is gone/)
+    assert.strictEqual(adviceOf(error).exitCode, 2)
   })
 )
 
