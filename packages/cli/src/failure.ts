@@ -2,10 +2,14 @@
 import * as Data from "effect/Data"
 import { type AuthError, adviceOf, type Retry, toJson } from "keyfob"
 
-/** An {@link AuthError} with the remedy that fits where it happened. */
-export class Failure extends Data.TaggedError("Failure")<{ readonly error: AuthError; readonly remedy: string }> {
+/** An {@link AuthError} with the remedy that fits where it happened, and the sentence where its reason says too much. */
+export class Failure extends Data.TaggedError("Failure")<{
+  readonly error: AuthError
+  readonly remedy: string
+  readonly sentence?: string
+}> {
   override get message() {
-    return this.error.message
+    return this.sentence ?? this.error.message
   }
 }
 
@@ -49,8 +53,12 @@ export const reportOf = (error: CommandError): Report => {
       return own(error, error.exitCode, "Each of them says what helps", "fix configuration")
     case "OutputFailed":
       return own(error, 5, "Make room there, or send it elsewhere", "retry")
-    case "Failure":
-      return { ...reportOf(error.error), remedy: error.remedy, json: { ...toJson(error.error), remedy: error.remedy } }
+    case "Failure": {
+      const { message, remedy, sentence } = error
+      const { reason, ...json } = toJson(error.error)
+      const said = { ...json, message, remedy, ...(sentence === undefined ? { reason } : {}) }
+      return { ...reportOf(error.error), message, remedy, json: said }
+    }
     default: {
       const { exitCode, remedy } = adviceOf(error)
       return { exitCode, message: error.message, remedy, json: toJson(error) }

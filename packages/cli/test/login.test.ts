@@ -179,6 +179,24 @@ describe.concurrent("R8, R14: a person signs in", () => {
   }
 
   it.live(
+    "--force --non-interactive does not say that nobody is signed in where somebody is",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        yield* keyfob.done(login(provider.issuer, "-o", "json"), { onLine: onCode(Person.approve) })
+        const again = ["login", "demo", "--force", "--non-interactive"]
+        const ran = yield* keyfob.run(again)
+        Keyfob.failsWith(ran, 3, /signing in to demo again takes a person/)
+        assert.match(ran.stderr, /A person must run this: keyfob login demo --force$/m)
+        const error = Keyfob.errorOf(yield* keyfob.run([...again, "-o", "json"]), 3)
+        assert.deepInclude(error, { tag: "LoginRequired", message: "signing in to demo again takes a person" })
+        assert.notProperty(error, "reason")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "--interactive takes CI back; --no-save leaves the configuration alone; memory forgets",
     () =>
       Effect.gen(function* () {

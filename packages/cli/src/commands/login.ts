@@ -107,7 +107,11 @@ const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provi
       const { account, issuer } = provider.key
       return yield* new Failure({
         error: new LoginRequired({ reason: "NoCredential", issuer, account }),
-        remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}`
+        // Somebody is, or was: what is missing is a person.
+        ...(Option.isNone(stored)
+          ? {}
+          : { sentence: `signing in to ${printable(provider.name)} again takes a person` }),
+        remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}${force ? " --force" : ""}`
       })
     }
     const online = yield* Effect.promise(() => import("../online.ts"))
