@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { type AuthError, type Credential, CredentialStore, printable } from "keyfob"
+import { type AuthError, type Credential, CredentialStore, type Logout, printable, type StoreFailed } from "keyfob"
 import { type Failure, reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
 import { type Outside, resolve, withRemedy } from "../provider.ts"
@@ -62,6 +62,12 @@ interface Row {
   readonly failure?: Failure
 }
 
+interface Outcome extends Logout.LogoutResult {
+  readonly damaged?: boolean
+}
+
+const isCorrupt = ({ reason }: StoreFailed) => reason === "Corrupt"
+
 /** All of the provider's credentials: the one under its present settings, and any that earlier settings left. */
 const signedOut = Effect.fnUntraced(
   function* (
@@ -72,21 +78,34 @@ const signedOut = Effect.fnUntraced(
   ): Effect.fn.Return<Row, AuthError, FileSystem.FileSystem | Path.Path> {
     const { context, name } = configured
     const provider = yield* resolve(configured, outside)
-    const outcomes = yield* Effect.gen(function* () {
-      const { get, list } = yield* CredentialStore
+    const outcomes: ReadonlyArray<Outcome> = yield* Effect.gen(function* () {
+      const { get, list, modify } = yield* CredentialStore
+      const forgetDamaged = modify(provider.key, ({ read, remove }) =>
+        read.pipe(
+          Effect.as([]),
+          // What cannot be read cannot be revoked, and to forget it is what was asked.
+          Effect.catchIf(isCorrupt, () => Effect.as(remove, [{ removed: true, revoked: false, damaged: true }]))
+        )
+      )
+      const forgotten = yield* get(provider.key).pipe(
+        Effect.as([]),
+        Effect.catchIf(isCorrupt, () => forgetDamaged)
+      )
       const current = yield* get(provider.key)
       const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
       const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
       const found = [...Option.toArray(current), ...older]
-      if (found.length === 0) return []
+      if (found.length === 0) return forgotten
       const online = yield* Effect.promise(() => import("../online.ts"))
-      return yield* Effect.forEach(found, (credential) =>
+      const read = yield* Effect.forEach(found, (credential) =>
         online.logout(provider, credential, opened.globals, { revoke })
       )
+      return [...forgotten, ...read]
     }).pipe(Effect.provide(store.layer(opened, provider)))
-    for (const { revocationError } of outcomes) {
-      if (revocationError === undefined) continue
-      yield* Effect.logWarning(`${printable(name)} is forgotten here, but not revoked: ${revocationError.message}`)
+    for (const { damaged, revocationError } of outcomes) {
+      const why = damaged ? "the stored credential was damaged" : revocationError?.message
+      if (why === undefined) continue
+      yield* Effect.logWarning(`${printable(name)} is forgotten here, but not revoked: ${why}`)
     }
     const revoked = outcomes.length > 0 && outcomes.every(({ revoked }) => revoked)
     return { context, provider: name, revoked, removed: outcomes.some(({ removed }) => removed) }

@@ -7,7 +7,9 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Configuration from "@keyfob/node/Configuration"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
-import { type Credential, CredentialStore, printable } from "keyfob"
+import { type Credential, CredentialStore, printable, StoreFailed } from "keyfob"
+import { accessSync, constants, existsSync } from "node:fs"
+import { dirname } from "node:path"
 import { type Finding, ok, problem, warning } from "./finding.ts"
 
 export const credentials = Effect.fnUntraced(function* (directory: string) {
@@ -22,9 +24,23 @@ export const credentials = Effect.fnUntraced(function* (directory: string) {
     .map((name) =>
       warning("credentials", `kept aside, it was damaged: ${path.join(directory, name)}`, "Look at it, then remove it")
     )
-  const found = [...modes.flat(), ...aside, ...(yield* stored(directory))]
+  const found = [...modes.flat(), ...aside, ...unwritable(directory), ...(yield* stored(directory))]
   return found.length === 0 ? [ok("credentials", directory)] : found
 })
+
+/** A credential is written to the directory; what is missing of it is made in the nearest that is there. */
+const unwritable = (directory: string): ReadonlyArray<Finding> => {
+  let place = directory
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place)
+  try {
+    // The slash is for a file that stands where a directory should.
+    accessSync(`${place}/`, constants.W_OK | constants.X_OK)
+    return []
+  } catch (cause) {
+    const detail = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause)
+    return [problem("credentials", new StoreFailed({ reason: "ReadOnly", store: "file", location: place, detail }))]
+  }
+}
 
 const open = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
