@@ -105,15 +105,21 @@ export class Witness {
   /** The provider ended a sign-in because `spent` came twice: somebody must have had a reason. */
   endedByReuse(spent: string) {
     this.counts.familiesLost++
-    const first = this.exchanges.filter((other) => other.spent === spent).slice(0, -1)
-    const isExplained = first.some(
-      (exchange) =>
-        // The answer never came, or not whole (law 1: one replay; law 2: a lost answer is no reason for a login).
-        exchange.state !== "whole" ||
-        // It came, and its process died, lost its lease or could not write before it was safe.
-        (exchange.brought !== undefined &&
-          (exchange.by.dead || exchange.by.lostLease || exchange.by.writeFaults > exchange.writeFaultsBefore))
-    )
+    const all = this.exchanges.filter((other) => other.spent === spent)
+    const first = all.slice(0, -1)
+    // Who was stopped between its mark and its request, until others had taken over, sends all the same: no store can
+    // call that request back (seed ten-million/18900).
+    const isLate = all.at(-1)?.by.lostLease === true
+    const isExplained =
+      isLate ||
+      first.some(
+        (exchange) =>
+          // The answer never came, or not whole (law 1: one replay; law 2: a lost answer is no reason for a login).
+          exchange.state !== "whole" ||
+          // It came, and its process died, lost its lease or could not write before it was safe.
+          (exchange.brought !== undefined &&
+            (exchange.by.dead || exchange.by.lostLease || exchange.by.writeFaults > exchange.writeFaultsBefore))
+      )
     if (!isExplained) this.broken("never a lost session", "a refresh token was spent twice, and nothing had gone wrong")
   }
 
