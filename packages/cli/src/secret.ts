@@ -47,7 +47,7 @@ const inFile = Effect.fnUntraced(function* (path: string) {
   const text = yield* Effect.mapError(
     fs.readFileString(path),
     (error) =>
-      new ConfigurationInvalid({ reason: "InvalidValue", detail: `${path} cannot be read (${error.reason._tag})` })
+      new ConfigurationInvalid({ reason: "Unreadable", detail: `${path} cannot be read (${error.reason._tag})` })
   )
   const info = yield* Effect.option(fs.stat(path))
   if (process.platform !== "win32" && Option.exists(info, ({ mode }) => Configuration.isOpen(mode))) {

@@ -32,6 +32,7 @@ export class ConfigurationInvalid extends Schema.TaggedError<ConfigurationInvali
       "InsecureUrl",
       "InvalidValue",
       "MissingValue",
+      "Unreadable",
       "UnknownName",
       "NotSupported"
     ]),
@@ -275,6 +276,13 @@ export const table: Table = {
       "user",
       "a needed setting is missing",
       "Add it to config.toml, the environment or the command line"
+    ),
+    Unreadable: advice(
+      2,
+      "fix configuration",
+      "user",
+      "a file is out of reach",
+      "Check its path, its owner and mode, and those of its folder"
     ),
     UnknownName: advice(2, "fix configuration", "user", "no such name", "keyfob context list shows what there is"),
     NotSupported: advice(

@@ -122,7 +122,8 @@ export const apply = Effect.fn("ConfigurationEdit.apply")(function* (
   path: string,
   ...changes: ReadonlyArray<Change>
 ): Effect.fn.Return<void, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> {
-  const cannotWrite = (why: string | undefined) => invalid(`${path} cannot be written (${why})`)
+  const cannotWrite = (why: string | undefined) =>
+    new ConfigurationInvalid({ reason: "Unreadable", detail: `${path} cannot be written (${why})` })
   yield* write(path, changes).pipe(
     Effect.scoped,
     Effect.catchTags({

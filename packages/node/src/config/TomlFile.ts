@@ -25,7 +25,9 @@ export const read = Effect.fnUntraced(function* (
       (code) => code === "ENOENT",
       () => Effect.succeed(undefined)
     ),
-    Effect.mapError((code) => invalid(`${path} cannot be read (${code})`))
+    Effect.mapError(
+      (code) => new ConfigurationInvalid({ reason: "Unreadable", detail: `${path} cannot be read (${code})` })
+    )
   )
   if (found === undefined) return undefined
   const text = yield* Effect.try({

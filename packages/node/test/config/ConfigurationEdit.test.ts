@@ -412,6 +412,7 @@ it.live("a place that cannot be written is named", () =>
     const path = join(yield* fileWith("x"), "config.toml")
     const error = yield* Effect.flip(apply(path, addContext("a")).pipe(Effect.provide(files)))
     assert.match(error.message, /config\.toml cannot be (read|written) \(ENOTDIR\)$/)
+    assert.match(adviceOf(error).remedy, /owner and mode/)
     assert.isFalse(existsSync(path))
   })
 )
