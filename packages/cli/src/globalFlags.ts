@@ -58,6 +58,18 @@ const Color = GlobalFlag.Setting("color")({
 
 export const flags = [Context, ConfigFile, Output, NonInteractive, CaFile, Color] as const
 
+/** As effect/cli has it, but without `sh`: what it would print is bash's. */
+export const Completions = GlobalFlag.Action({
+  flag: Flag.ChoiceWithValue("completions", [
+    ["bash", "bash"],
+    ["zsh", "zsh"],
+    ["fish", "fish"],
+    ["powershell", "powershell"],
+    ["pwsh", "powershell"]
+  ]).pipe(Flag.optional, Flag.withMetavar("SHELL"), Flag.withDescription("Print a completion script for a shell")),
+  run: GlobalFlag.Completions.run
+})
+
 /** The globals, as this command line has them. */
 export const Globals = Effect.gen(function* () {
   const path = Effect.fnUntraced(function* (flag: Option.Option<string>) {

@@ -56,7 +56,7 @@ export const run = (
     Effect.provide([
       logging.layer(mode),
       help.layer,
-      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] })
+      CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, globalFlags.Completions, GlobalFlag.LogLevel] })
     ])
   )
 }

@@ -47,7 +47,7 @@ describe.concurrent("R14: the command line", () => {
       Effect.gen(function* () {
         const { done } = yield* Keyfob.make
         assert.match((yield* done(["--version"])).stdout, /\d+\.\d+\.\d+/)
-        for (const shell of ["bash", "zsh", "fish", "powershell"]) {
+        for (const shell of ["bash", "zsh", "fish", "powershell", "pwsh"]) {
           assert.include((yield* done(["--completions", shell])).stdout, "keyfob")
         }
       }).pipe(Effect.scoped),
@@ -60,6 +60,7 @@ describe.concurrent("R14: the command line", () => {
     [["token", "--nope=canary"], /unknown flag --nope/],
     [["login", "--client-secret", "canary"], /unknown flag --client-secret/],
     [["token", "a", "canary"], /more arguments/],
+    [["--completions", "sh"], /--completions needs another value/],
     [["status", "-o", "xml"], /--output needs another value/],
     [["token", "--min-validity", "soon"], /--min-validity needs another value.*90s, 5m or 2h/],
     [["token", "--min-validity", "5"], /--min-validity needs another value; a duration like 90s, 5m or 2h/],
