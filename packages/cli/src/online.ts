@@ -2,8 +2,10 @@
  * Everything that talks to a provider. Loaded when a command first needs it: the HTTP stack and the flows take longer
  * to start than a token that is fresh takes to print.
  */
+import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -34,6 +36,21 @@ import { flowOptions, notSupported, type Provider } from "./provider.ts"
 
 export { Jwt }
 
+/** What is asked of whom, for `--log-level debug`: no query, no header, no body, since those hold secrets. */
+const logged = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
+  HttpClient.transform(client, (exchange, { method, url }) =>
+    Effect.flatMap(Clock.currentTimeMillis, (began) =>
+      // Also when it is given up: that is what is looked for.
+      Effect.onExit(exchange, (exit) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const place = URL.parse(url)
+          const outcome = Exit.isSuccess(exit) ? exit.value.status : "no answer"
+          return Effect.logDebug(`${method} ${place?.host}${place?.pathname}: ${outcome}, ${now - began} ms`)
+        })
+      )
+    )
+  )
+
 /** The system's network, unless there is a client already: a test's. */
 const http = ({ caFile }: Globals) =>
   Layer.unwrap(
@@ -44,6 +61,8 @@ const http = ({ caFile }: Globals) =>
         onSome: (client) => Layer.succeed(HttpClient.HttpClient, client)
       })
     )
+  ).pipe((client) =>
+    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provide(client))
   )
 
 const prompt = ({ color, output }: Globals) =>

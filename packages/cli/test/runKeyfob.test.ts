@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { clients, Fault, SimulatedProvider } from "@keyfob/testing"
 import { Effect } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import * as Keyfob from "./runKeyfob.ts"
 
@@ -63,6 +64,49 @@ describe("the command in the test's own process", () => {
       assert.strictEqual(refused.exitCode, 2)
       assert.include(JSON.stringify(parse(refused.stderr)), "InvalidClient")
       assert.notInclude(refused.stderr, 'wrong"')
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("--log-level debug shows what is asked of whom, and nothing that was sent", () =>
+    Effect.gen(function* () {
+      const { issuer } = yield* SimulatedProvider
+      const keyfob = yield* Keyfob.make
+      const machine = ["login", "m", "--issuer", issuer, "--client-id", "billing", "--flow", "client_credentials"]
+      const env = { KEYFOB_CLIENT_SECRET: clients.billing.client_secret }
+      assert.strictEqual((yield* keyfob(machine, { env })).stderr, "")
+      const { stderr } = yield* keyfob([...machine, "--force", "--log-level", "debug"], { env })
+      const { host } = new URL(issuer)
+      assert.match(stderr, new RegExp(`^keyfob: debug: GET ${host}/.well-known/\\S+: 200, \\d+ ms$`, "m"))
+      assert.match(stderr, new RegExp(`^keyfob: debug: POST ${host}/\\S+: 200, \\d+ ms$`, "m"))
+      for (const secret of [clients.billing.client_secret, (yield* keyfob(["token"], { env })).stdout.trim()]) {
+        assert.notInclude(stderr, secret)
+      }
+      yield* (yield* SimulatedProvider).faults(Fault.outage({ for: "1 hour" }))
+      const away = yield* keyfob([...machine, "--force", "--log-level", "debug"], { env })
+      assert.match(away.stderr, /^keyfob: debug: GET \S+: no answer, \d+ ms$/m)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("userinfo about somebody else than who signed in is not shown", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const keyfob = yield* Keyfob.make
+      yield* idp.approve("alice", { after: "10 seconds" })
+      const login = ["login", "work", "--issuer", idp.issuer, "--client-id", clients.cli.client_id]
+      assert.strictEqual((yield* keyfob([...login, "--scope", "openid"])).exitCode, 0)
+      assert.include((yield* keyfob(["userinfo"])).stdout, '"sub": "alice"')
+      const other = Effect.updateService(
+        keyfob(["userinfo"]),
+        HttpClient.HttpClient,
+        HttpClient.transform((exchange, request) =>
+          request.url.endsWith("/userinfo")
+            ? Effect.succeed(HttpClientResponse.fromWeb(request, Response.json({ sub: "mallory" })))
+            : exchange
+        )
+      )
+      const { exitCode, stderr, stdout } = yield* other
+      assert.deepStrictEqual([exitCode, stdout], [7, ""])
+      assert.match(stderr, /about somebody else/)
     }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
