@@ -6,6 +6,7 @@ import { exportJWK } from "jose"
 import { createServer } from "node:http"
 import * as oauth from "oauth4webapi"
 import { clients, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
+import { certificates } from "./certificates.ts"
 
 const loopback = { [oauth.allowInsecureRequests]: true }
 const redirectUri = "http://127.0.0.1:50123/callback"
@@ -143,20 +144,34 @@ describe("oauth4webapi accepts", () => {
         accessTokens: "jwt",
         clients: [
           { ...machine, client_id: "by-key", token_endpoint_auth_method: "private_key_jwt", jwks: { keys: [jwk] } },
+          {
+            ...machine,
+            client_id: "by-certificate",
+            token_endpoint_auth_method: "self_signed_tls_client_auth",
+            jwks: { keys: [{ kty: "EC", x5c: [certificates.one.der] }] }
+          },
           { ...machine, client_id: "by-mac", token_endpoint_auth_method: "client_secret_jwt", client_secret: secret }
         ]
       }
       yield* Effect.gen(function* () {
         const as = yield* discover
-        const ask = async (client_id: string, authentication: oauth.ClientAuth) => {
+        const ask = async (
+          client_id: string,
+          authentication: oauth.ClientAuth,
+          headers: Record<string, string> = {}
+        ) => {
           const client = { client_id }
           const form = { scope: "api:read", resource: "https://api.test" }
-          const response = await oauth.clientCredentialsGrantRequest(as, client, authentication, form, loopback)
+          const response = await oauth.clientCredentialsGrantRequest(as, client, authentication, form, {
+            ...loopback,
+            headers
+          })
           return oauth.processClientCredentialsResponse(as, client, response)
         }
         yield* run(async () => {
           await ask("billing", oauth.ClientSecretBasic(clients.billing.client_secret))
           await ask("billing-post", oauth.ClientSecretPost(clients.billingPost.client_secret))
+          await ask("by-certificate", oauth.TlsClientAuth(), certificates.one.header)
           await ask("by-mac", oauth.ClientSecretJwt(secret))
           const { access_token } = await ask("by-key", oauth.PrivateKeyJwt(pair.privateKey))
           const request = new Request("https://api.test/", { headers: { authorization: `Bearer ${access_token}` } })

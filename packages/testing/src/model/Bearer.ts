@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Dpop from "./Dpop.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import { type AccessToken, isValid, lookup } from "./State.ts"
@@ -6,7 +7,7 @@ import type { Turn } from "./Turn.ts"
 
 /**
  * The access token of a request to a protected resource, checked as one does (RFC 6750 sections 2.1 and 3, RFC 9449
- * section 7): no token, 401 and a bare challenge; a bad one, 401 `invalid_token`; too narrow a one, 403
+ * section 7, RFC 8705 section 3): no token, 401 and a bare challenge; a bad one, 401 `invalid_token`; too narrow a one, 403
  * `insufficient_scope`.
  */
 export const authorize = Effect.fnUntraced(function* (
@@ -23,7 +24,7 @@ export const authorize = Effect.fnUntraced(function* (
   }
   const isDpop = found?.[1]?.toLowerCase() === "dpop"
   const token = lookup(turn.state.accessTokens, value)
-  const scheme = isDpop || token?.jkt !== undefined ? "DPoP" : "Bearer"
+  const scheme = isDpop || token?.cnf?.jkt !== undefined ? "DPoP" : "Bearer"
   const challenge = (status: number, error: string, description: string, more = "") =>
     refuse(error, description, {
       status,
@@ -34,7 +35,7 @@ export const authorize = Effect.fnUntraced(function* (
   if (token === undefined || !isValid(turn.state, token, turn.now)) {
     return yield* challenge(401, "invalid_token", "access token is unknown, expired or revoked")
   }
-  if ((token.jkt !== undefined) !== isDpop) {
+  if ((token.cnf?.jkt !== undefined) !== isDpop) {
     return yield* challenge(401, "invalid_token", "access token is sent by the wrong scheme")
   }
   if (isDpop) {
@@ -42,7 +43,11 @@ export const authorize = Effect.fnUntraced(function* (
       Effect.fail(challenge(401, refusal.error, refusal.description))
     )
     if (jkt === undefined) return yield* challenge(400, "invalid_request", "DPoP proof JWT not provided")
-    if (jkt !== token.jkt) return yield* challenge(401, "invalid_token", "failed jkt verification")
+    if (jkt !== token.cnf?.jkt) return yield* challenge(401, "invalid_token", "failed jkt verification")
+  }
+  const certificate = token.cnf?.["x5t#S256"]
+  if (certificate !== undefined && certificate !== (yield* ClientCertificate.thumbprint(turn))) {
+    return yield* challenge(401, "invalid_token", "failed x5t#S256 verification")
   }
   if (scope !== undefined && !token.scopes.includes(scope)) {
     return yield* challenge(403, "insufficient_scope", `access token missing ${scope} scope`, `, scope="${scope}"`)

@@ -3,6 +3,7 @@ import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import * as Base64 from "effect/encoding/Base64"
 import { createLocalJWKSet, decodeJwt, type JWTPayload, jwtVerify } from "jose"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import { lookup } from "./State.ts"
@@ -31,6 +32,7 @@ export const authenticate = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
   const client = lookup(turn.state.clients, id)
   if (client === undefined) return yield* rejected(turn, "client not found")
   const method = methodOf(client)
+  if (secret === undefined && ClientCertificate.isMethod(method)) return yield* byCertificate(turn, client)
   if (secret === undefined ? method !== "none" : method !== "client_secret_basic" && method !== "client_secret_post") {
     return yield* rejected(turn, "the registered client token_endpoint_auth_method does not match")
   }
@@ -71,6 +73,18 @@ const basicOf = Effect.fnUntraced(function* (
     catch: () =>
       refuse("invalid_request", "client_id and client_secret in the authorization header are not properly encoded")
   })
+})
+
+/** The certificate of the connection is one of the client's (RFC 8705 section 2). */
+const byCertificate = Effect.fnUntraced(function* (
+  turn: Turn,
+  client: ClientMetadata
+): Effect.fn.Return<ClientMetadata, Refusal> {
+  const thumbprint = yield* ClientCertificate.thumbprint(turn)
+  if (thumbprint === undefined) return yield* rejected(turn, "client certificate was not provided")
+  const registered = yield* ClientCertificate.registered(client)
+  if (!registered.includes(thumbprint)) return yield* rejected(turn, "client certificate is not the registered one")
+  return client
 })
 
 const formDecode = (text: string) => decodeURIComponent(text.replaceAll("+", "%20"))

@@ -11,6 +11,8 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
     "client_secret_post",
     "client_secret_jwt",
     "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
     "none"
   ] as const
   const assertionAlgorithms = ["HS256", "RS256", "PS256", "ES256", "EdDSA"]
@@ -47,6 +49,7 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         revocation_endpoint_auth_methods_supported: authentications,
         revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
         dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"],
+        tls_client_certificate_bound_access_tokens: true,
         authorization_response_iss_parameter_supported: true
       },
       200,

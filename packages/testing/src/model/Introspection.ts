@@ -3,7 +3,7 @@ import { authenticate, methodOf } from "./ClientAuthentication.ts"
 import { json, type Response } from "./Http.ts"
 import { seconds } from "./Issue.ts"
 import type { Refusal } from "./Refusal.ts"
-import { isRefreshable, isValid, lookup } from "./State.ts"
+import { type Confirmation, isRefreshable, isValid, lookup } from "./State.ts"
 import { required, type Turn } from "./Turn.ts"
 
 /**
@@ -21,7 +21,7 @@ export const introspection = Effect.fnUntraced(function* (turn: Turn): Effect.fn
       active: true,
       ...aboutBoth(turn, access),
       ...(access.person === undefined ? {} : { sub: access.person }),
-      token_type: access.jkt === undefined ? "Bearer" : "DPoP"
+      token_type: access.cnf?.jkt === undefined ? "Bearer" : "DPoP"
     })
   }
   const refresh = lookup(turn.state.refreshTokens, value)
@@ -38,15 +38,15 @@ interface Known {
   readonly issuedAt: number
   readonly expiresAt: number
   readonly audience?: string
-  readonly jkt?: string
+  readonly cnf?: Confirmation
 }
 
-const aboutBoth = (turn: Turn, { audience, clientId, expiresAt, issuedAt, jkt, scopes }: Known) => ({
+const aboutBoth = (turn: Turn, { audience, clientId, cnf, expiresAt, issuedAt, scopes }: Known) => ({
   client_id: clientId,
   iat: seconds(issuedAt),
   exp: seconds(expiresAt),
   iss: turn.state.settings.issuer,
   ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
   ...(audience === undefined ? {} : { aud: audience }),
-  ...(jkt === undefined ? {} : { cnf: { jkt } })
+  ...(cnf === undefined ? {} : { cnf })
 })

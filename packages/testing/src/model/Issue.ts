@@ -5,7 +5,7 @@ import { mayUse } from "./ClientAuthentication.ts"
 import { sign } from "./Keys.ts"
 import { json, type Response } from "./Http.ts"
 import type { ClientMetadata, SigningAlgorithm } from "./Settings.ts"
-import type { AccessToken, RefreshToken } from "./State.ts"
+import type { AccessToken, Confirmation, RefreshToken } from "./State.ts"
 import { draw, type Turn } from "./Turn.ts"
 
 /** What a token endpoint answer is made of. */
@@ -15,7 +15,7 @@ export interface Issuing {
   readonly subject: string
   readonly scopes: ReadonlyArray<string>
   readonly audience?: string | undefined
-  readonly jkt?: string | undefined
+  readonly cnf?: Confirmation | undefined
   readonly actor?: string | undefined
   /** The sign-in the tokens belong to; none where no person signed in. */
   readonly family?: { readonly id: string; readonly signedInAt: number } | undefined
@@ -51,7 +51,7 @@ export const answer = Effect.fnUntraced(function* (
   issuing: Issuing,
   refreshToken?: string
 ): Effect.fn.Return<Response> {
-  const { extra, family, jkt, scopes } = issuing
+  const { cnf, extra, family, scopes } = issuing
   const accessToken = yield* newAccessToken(turn, issuing)
   const idToken =
     family !== undefined && scopes.includes("openid") ? yield* newIdToken(turn, issuing, accessToken) : undefined
@@ -61,13 +61,13 @@ export const answer = Effect.fnUntraced(function* (
     ...(idToken === undefined ? {} : { id_token: idToken }),
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
-    token_type: jkt === undefined ? "Bearer" : "DPoP",
+    token_type: cnf?.jkt === undefined ? "Bearer" : "DPoP",
     ...extra
   })
 })
 
 const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing): Effect.fn.Return<string> {
-  const { actor, audience, client, family, jkt, scopes, subject } = issuing
+  const { actor, audience, client, cnf, family, scopes, subject } = issuing
   const { accessTokenLifetime, accessTokens, issuer } = turn.state.settings
   const token: AccessToken = {
     clientId: client.client_id,
@@ -77,7 +77,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
     expiresAt: turn.now + accessTokenLifetime,
     ...(family === undefined ? {} : { family: family.id, person: subject }),
     ...(audience === undefined ? {} : { audience }),
-    ...(jkt === undefined ? {} : { jkt }),
+    ...(cnf === undefined ? {} : { cnf }),
     ...(actor === undefined ? {} : { actor })
   }
   const id = draw(turn)
@@ -95,7 +95,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
             iat: seconds(turn.now),
             exp: seconds(token.expiresAt),
             scope: scopes.join(" "),
-            ...(jkt === undefined ? {} : { cnf: { jkt } }),
+            ...(cnf === undefined ? {} : { cnf }),
             ...(actor === undefined ? {} : { act: { sub: actor } })
           },
           { type: "at+jwt" }
@@ -106,7 +106,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
 
 /** A refresh token for a family; it lives as long as it is used, and never longer than the sign-in. */
 export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.nonce): string => {
-  const { audience, client, family, jkt, scopes } = issuing
+  const { audience, client, cnf, family, scopes } = issuing
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
   const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
@@ -117,8 +117,8 @@ export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.no
     expiresAt: Math.min(turn.now + refreshTokenIdle, family.signedInAt + refreshTokenLifetime),
     ...(audience === undefined ? {} : { audience }),
     ...(nonce === undefined ? {} : { nonce }),
-    // A confidential client's refresh token is bound to the client, not to a key (RFC 9449 section 5).
-    ...(jkt === undefined || client.token_endpoint_auth_method !== "none" ? {} : { jkt })
+    // A confidential client's is bound to the client, not to a key or certificate (RFC 9449 section 5, RFC 8705 section 7.1).
+    ...(cnf === undefined || client.token_endpoint_auth_method !== "none" ? {} : { cnf })
   }
   const value = draw(turn)
   turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, token) }

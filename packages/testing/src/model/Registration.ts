@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
 import type { JSONWebKeySet } from "jose"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import { json, type Response } from "./Http.ts"
 import { seconds } from "./Issue.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
@@ -15,7 +16,15 @@ const Registration = Schema.Struct({
   client_name: Schema.optionalKey(Schema.String),
   application_type: Schema.optionalKey(Schema.Literals(["web", "native"])),
   token_endpoint_auth_method: Schema.optionalKey(
-    Schema.Literals(["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"])
+    Schema.Literals([
+      "none",
+      "client_secret_basic",
+      "client_secret_post",
+      "client_secret_jwt",
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth"
+    ])
   ),
   grant_types: Strings,
   response_types: Strings,
@@ -24,6 +33,10 @@ const Registration = Schema.Struct({
   jwks: Schema.optionalKey(Schema.Struct({ keys: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) })),
   id_token_signed_response_alg: Schema.optionalKey(Schema.Literals(["RS256", "PS256", "ES256", "ES384", "EdDSA"])),
   dpop_bound_access_tokens: Schema.optionalKey(Schema.Boolean),
+  tls_client_auth_subject_dn: Schema.optionalKey(Schema.String),
+  tls_client_auth_san_dns: Schema.optionalKey(Schema.String),
+  certificate_thumbprint: Schema.optionalKey(Schema.String),
+  tls_client_certificate_bound_access_tokens: Schema.optionalKey(Schema.Boolean),
   require_pushed_authorization_requests: Schema.optionalKey(Schema.Boolean)
 })
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Registration))
@@ -54,6 +67,16 @@ export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
     ...(method.startsWith("client_secret") ? { client_secret: draw(turn, 64) } : {}),
     // Each key is checked by jose when it is used.
     ...(jwks === undefined ? {} : { jwks: jwks as unknown as JSONWebKeySet })
+  }
+  const { tls_client_auth_san_dns, tls_client_auth_subject_dn } = client
+  if (
+    method === "tls_client_auth" &&
+    (tls_client_auth_san_dns === undefined) === (tls_client_auth_subject_dn === undefined)
+  ) {
+    return yield* refuse("invalid_client_metadata", "tls_client_auth needs exactly one name of the certificate")
+  }
+  if (ClientCertificate.isMethod(method) && (yield* ClientCertificate.registered(client)).length === 0) {
+    return yield* refuse("invalid_client_metadata", `${method} needs a certificate`)
   }
   turn.state = { ...turn.state, clients: HashMap.set(turn.state.clients, client.client_id, client) }
   const secret = client.client_secret === undefined ? {} : { client_secret_expires_at: 0 }

@@ -12,7 +12,7 @@ export interface Claims {
   readonly email_verified?: boolean
 }
 
-/** A client as it is registered, in the words of RFC 7591 section 2; `jwks` for `private_key_jwt`. */
+/** A client as it is registered, in the words of RFC 7591 section 2; `jwks` for `private_key_jwt` and `self_signed_tls_client_auth`. */
 export interface ClientMetadata {
   readonly client_id: string
   readonly client_secret?: string
@@ -25,6 +25,8 @@ export interface ClientMetadata {
     | "client_secret_post"
     | "client_secret_jwt"
     | "private_key_jwt"
+    | "tls_client_auth"
+    | "self_signed_tls_client_auth"
   /** Default: `authorization_code`. */
   readonly grant_types?: ReadonlyArray<string>
   readonly response_types?: ReadonlyArray<string>
@@ -35,6 +37,16 @@ export interface ClientMetadata {
   readonly id_token_signed_response_alg?: SigningAlgorithm
   /** Its tokens are bound to a key (RFC 9449 section 5.2). */
   readonly dpop_bound_access_tokens?: boolean
+  /** Whom the certificate of `tls_client_auth` names (RFC 8705 section 2.1.2). Kept, not compared: nothing here reads X.509. */
+  readonly tls_client_auth_subject_dn?: string
+  readonly tls_client_auth_san_dns?: string
+  /**
+   * The client's certificate: SHA-256 over its DER as base64url, what `x5t#S256` has. In no RFC. `tls_client_auth` needs
+   * it, `self_signed_tls_client_auth` takes it as well as the `x5t#S256` and `x5c` of `jwks`.
+   */
+  readonly certificate_thumbprint?: string
+  /** Its tokens are bound to its certificate (RFC 8705 section 3.4). */
+  readonly tls_client_certificate_bound_access_tokens?: boolean
   /** RFC 9126 section 6. */
   readonly require_pushed_authorization_requests?: boolean
 }

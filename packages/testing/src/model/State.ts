@@ -28,6 +28,14 @@ export interface Family {
 
 export type FamilyEnd = "reuse" | "revoked" | "signed out" | "code reuse"
 
+/** What a token is bound to, as RFC 7800 writes it: who uses it proves to have that as well. */
+export interface Confirmation {
+  /** Thumbprint of a key (RFC 9449 section 6). */
+  readonly jkt?: string
+  /** Thumbprint of a client certificate (RFC 8705 section 3.1). */
+  readonly "x5t#S256"?: string
+}
+
 export interface AccessToken {
   readonly clientId: string
   /** The person, or the client itself. */
@@ -39,8 +47,7 @@ export interface AccessToken {
   readonly audience?: string
   readonly issuedAt: number
   readonly expiresAt: number
-  /** Thumbprint of the key it is bound to (RFC 9449 section 6). */
-  readonly jkt?: string
+  readonly cnf?: Confirmation
   /** Who acts for the subject (RFC 8693 section 4.1). */
   readonly actor?: string
   readonly revoked?: boolean
@@ -55,7 +62,7 @@ export interface RefreshToken {
   readonly issuedAt: number
   readonly expiresAt: number
   readonly spentAt?: number
-  readonly jkt?: string
+  readonly cnf?: Confirmation
 }
 
 export interface DeviceGrant {

@@ -20,12 +20,13 @@ const metadata = {
       "introspection_endpoint_auth_signing_alg_values_supported",
       "registration_endpoint",
       "revocation_endpoint_auth_methods_supported",
-      "revocation_endpoint_auth_signing_alg_values_supported"
+      "revocation_endpoint_auth_signing_alg_values_supported",
+      "tls_client_certificate_bound_access_tokens"
     ]
   },
   theirs: { members: [] },
   because:
-    "the embedded provider has registration switched off; and where RFC 8414 section 2 means client_secret_basic by silence, ours says what it takes"
+    "the embedded provider has registration and client certificates switched off; and where RFC 8414 section 2 means client_secret_basic by silence, ours says what it takes"
 }
 
 const unauthorized = {

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { issueAll } from "../Issue.ts"
 import * as Pkce from "../Pkce.ts"
@@ -16,7 +16,7 @@ export const authorizationCode = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Response, Refusal> {
   const value = yield* required(turn, "code")
   const redirectUri = yield* required(turn, "redirect_uri")
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const code = lookup(turn.state.codes, value)
   if (code === undefined) return yield* refuse("invalid_grant", "authorization code not found")
   if (code.clientId !== client.client_id) return yield* refuse("invalid_grant", "client mismatch")
@@ -32,10 +32,10 @@ export const authorizationCode = Effect.fnUntraced(function* (
     turn.state = endFamily(turn.state, code.family, "code reuse", turn.now)
     return yield* refuse("invalid_grant", "authorization code already consumed")
   }
-  if (code.dpopJkt !== undefined && code.dpopJkt !== jkt) {
+  if (code.dpopJkt !== undefined && code.dpopJkt !== cnf?.jkt) {
     return yield* refuse("invalid_grant", "DPoP proof key thumbprint does not match dpop_jkt")
   }
   turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, value, { ...code, used: true }) }
   const { audience, nonce, person, scopes } = code
-  return yield* issueAll(turn, { client, subject: person, scopes, audience, jkt, family, nonce })
+  return yield* issueAll(turn, { client, subject: person, scopes, audience, cnf, family, nonce })
 })

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import type { Refusal } from "../Refusal.ts"
@@ -11,8 +11,8 @@ export const clientCredentials = Effect.fnUntraced(function* (
   turn: Turn,
   client: ClientMetadata
 ): Effect.fn.Return<Response, Refusal> {
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const asked = yield* askedScopes(turn)
   const scopes = asked.filter((scope) => scope !== "openid" && scope !== "offline_access")
-  return yield* answer(turn, { client, subject: client.client_id, scopes, audience: yield* askedAudience(turn), jkt })
+  return yield* answer(turn, { client, subject: client.client_id, scopes, audience: yield* askedAudience(turn), cnf })
 })

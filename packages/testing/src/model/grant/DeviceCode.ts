@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { issueAll, signIn } from "../Issue.ts"
 import * as Person from "../Person.ts"
@@ -18,7 +18,7 @@ export const deviceCode = Effect.fnUntraced(function* (
   client: ClientMetadata
 ): Effect.fn.Return<Response, Refusal> {
   const value = yield* required(turn, "device_code")
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const device = lookup(turn.state.devices, value)
   if (device === undefined) return yield* refuse("invalid_grant", "device code not found")
   if (device.clientId !== client.client_id) return yield* refuse("invalid_grant", "client mismatch")
@@ -50,5 +50,5 @@ export const deviceCode = Effect.fnUntraced(function* (
   const scopes = Person.consented(script, device.scopes)
   const family = signIn(turn, client.client_id, script.person, scopes)
   keep({ usedFor: family.id })
-  return yield* issueAll(turn, { client, subject: script.person, scopes, audience: device.audience, jkt, family })
+  return yield* issueAll(turn, { client, subject: script.person, scopes, audience: device.audience, cnf, family })
 })

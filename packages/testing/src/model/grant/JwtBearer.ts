@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { createLocalJWKSet, decodeJwt, jwtVerify } from "jose"
 import { isReplay } from "../ClientAuthentication.ts"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
@@ -16,7 +16,7 @@ export const jwtBearer = Effect.fnUntraced(function* (
   client: ClientMetadata
 ): Effect.fn.Return<Response, Refusal> {
   const assertion = yield* required(turn, "assertion")
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const { issuer, trustedIssuers } = turn.state.settings
   const claims = yield* Effect.tryPromise({
     try: async () => {
@@ -35,5 +35,5 @@ export const jwtBearer = Effect.fnUntraced(function* (
     return yield* refuse("invalid_grant", "the assertion was used before")
   }
   const scopes = (yield* askedScopes(turn)).filter((scope) => scope !== "openid" && scope !== "offline_access")
-  return yield* answer(turn, { client, subject: claims.sub ?? "", scopes, audience: yield* askedAudience(turn), jkt })
+  return yield* answer(turn, { client, subject: claims.sub ?? "", scopes, audience: yield* askedAudience(turn), cnf })
 })

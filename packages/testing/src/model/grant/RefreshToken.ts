@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer, newRefreshToken } from "../Issue.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
@@ -17,7 +17,7 @@ export const refreshToken = Effect.fnUntraced(function* (
   client: ClientMetadata
 ): Effect.fn.Return<Response, Refusal> {
   const value = yield* required(turn, "refresh_token")
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const token = lookup(turn.state.refreshTokens, value)
   if (token === undefined) return yield* refuse("invalid_grant", "refresh token not found")
   if (token.clientId !== client.client_id) return yield* refuse("invalid_grant", "client mismatch")
@@ -27,14 +27,19 @@ export const refreshToken = Effect.fnUntraced(function* (
     return yield* refuse("invalid_grant", "grant not found or no longer valid")
   }
   const scopes = yield* narrowed(turn, token.scopes)
-  if (token.jkt !== undefined && token.jkt !== jkt) return yield* refuse("invalid_grant", "failed jkt verification")
+  if (token.cnf?.jkt !== undefined && token.cnf.jkt !== cnf?.jkt) {
+    return yield* refuse("invalid_grant", "failed jkt verification")
+  }
+  if (token.cnf?.["x5t#S256"] !== undefined && token.cnf["x5t#S256"] !== cnf?.["x5t#S256"]) {
+    return yield* refuse("invalid_grant", "failed x5t#S256 verification")
+  }
   const { graceInterval, rotation } = turn.state.settings
   if (token.spentAt !== undefined && turn.now >= token.spentAt + graceInterval) {
     turn.state = endFamily(turn.state, token.family, "reuse", turn.now)
     return yield* refuse("invalid_grant", "refresh token already used")
   }
   const { audience, nonce } = token
-  const issuing = { client, subject: family.person, scopes, audience, jkt, family, nonce }
+  const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce }
   if (!rotation) return yield* answer(turn, issuing, value)
   const spentAt = token.spentAt ?? turn.now
   turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, { ...token, spentAt }) }

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { createLocalJWKSet, jwtVerify } from "jose"
-import * as Dpop from "../Dpop.ts"
+import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import { published } from "../Keys.ts"
@@ -23,7 +23,7 @@ export const tokenExchange = Effect.fnUntraced(function* (
   if (wanted !== `${typePrefix}access_token` && wanted !== `${typePrefix}jwt`) {
     return yield* refuse("invalid_request", "requested_token_type is not supported")
   }
-  const jkt = yield* Dpop.required(turn, client)
+  const cnf = yield* Confirmation.required(turn, client)
   const subject = yield* read(turn, yield* required(turn, "subject_token"), yield* required(turn, "subject_token_type"))
   const actorToken = yield* optional(turn, "actor_token")
   const actor =
@@ -38,7 +38,7 @@ export const tokenExchange = Effect.fnUntraced(function* (
     subject: subject.subject,
     scopes: scopes.filter((scope) => scope !== "openid" && scope !== "offline_access"),
     audience: yield* askedAudience(turn),
-    jkt,
+    cnf,
     family: lookup(turn.state.families, subject.family),
     actor: actor?.subject,
     extra: { issued_token_type: wanted }
