@@ -22,12 +22,24 @@ export const errno = (code: string): PlatformError =>
     cause: Object.assign(new Error(code), { code })
   })
 
+/** How many calls to any of these file systems have not come back yet. */
+export const atWork = { calls: 0 }
+
+const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    atWork.calls++
+    return Effect.ensuring(
+      effect,
+      Effect.sync(() => atWork.calls--)
+    )
+  })
+
 const intercept = <T extends object>(target: T, before: Before): T => {
   const call = (method: string, path: unknown, effect: unknown) =>
     Effect.isEffect(effect)
       ? Effect.andThen(
           before(method, typeof path === "string" ? path : ""),
-          effect as Effect.Effect<unknown, PlatformError, Scope.Scope>
+          counted(effect as Effect.Effect<unknown, PlatformError, Scope.Scope>)
         )
       : effect
   return new Proxy(target, {
