@@ -1,5 +1,6 @@
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -57,7 +58,10 @@ export class SimulatedProvider extends Context.Service<
     readonly faults: (...faults: ReadonlyArray<Fault.Fault>) => Effect.Effect<void>
     /** Nobody gets through: `Fault.outage`. */
     readonly outage: (options: Parameters<typeof Fault.outage>[0]) => Effect.Effect<void>
-    /** A random fault plan (`Fault.random`). Its seed is logged when the layer's scope ends with a failure. */
+    /**
+     * A random fault plan (`Fault.random`). Its seed is logged when the layer's scope ends with a failure: give each test
+     * a layer of its own, since one that tests share does not learn how they end.
+     */
     readonly chaos: (seed: string, options: Parameters<typeof Fault.random>[1]) => Effect.Effect<void>
     /** Takes all trouble away. */
     readonly recover: Effect.Effect<void>
@@ -138,9 +142,12 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   // A signature takes a promise: no two requests may start from the same state.
   const turn = Semaphore.makeUnsafe(1)
 
+  // To the real console: nobody would see it on the test's own, which goes with the test.
   yield* Effect.addFinalizer((exit) =>
     exit._tag === "Failure" && seeds.length > 0 && !Cause.hasInterruptsOnly(exit.cause)
-      ? Effect.logWarning(`simulated provider: the fault plan's seed was ${seeds.join(", ")}`)
+      ? Effect.logWarning(`simulated provider: the fault plan's seed was ${seeds.join(", ")}`).pipe(
+          Effect.provideService(Console.Console, globalThis.console)
+        )
       : Effect.void
   )
 
@@ -358,8 +365,12 @@ const answerOf = ({ body, headers, status }: Extract<Fault.Misbehaviour, { _tag:
 
 const errorOf = ({ body, headers, status }: Response): string | undefined => {
   if (status < 400 || !/json/.test(headers["content-type"] ?? "")) return undefined
-  const answer: unknown = JSON.parse(body)
-  return typeof answer === "object" && answer !== null && "error" in answer ? String(answer.error) : undefined
+  try {
+    const answer: unknown = JSON.parse(body)
+    return typeof answer === "object" && answer !== null && "error" in answer ? String(answer.error) : undefined
+  } catch {
+    return undefined // a fault may answer with JSON that is none
+  }
 }
 
 const basicClient = (authorization: string | undefined) => {

@@ -1,9 +1,10 @@
 import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Equal, Fiber, Layer, Option, Redacted } from "effect"
-import type { HttpClient } from "effect/http"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
+import { vi } from "vitest"
 import { clients, Fault, patiently, type ProviderOptions, SimulatedProvider } from "../src/provider.ts"
 import { basic, bearer, discover, get, post } from "./Caller.ts"
 
@@ -373,6 +374,30 @@ describe("faults", () => {
       assert.isTrue(yield* idp.accepts(String(json["access_token"])), "both clocks are the provider's")
       assert.strictEqual((yield* idp.snapshot).now, "1970-01-02T01:00:00.000Z")
     }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("an answer may be JSON that is none", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const broken = Fault.answer({ status: 502, headers: { "content-type": "application/json" }, body: '{"error' })
+      yield* idp.faults(Fault.onRequest({ endpoint: "jwks" }, broken))
+      assert.strictEqual((yield* HttpClient.get(`${idp.issuer}/jwks`)).status, 502)
+      yield* idp.expectRequests([{ endpoint: "jwks", outcome: 502 }])
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("a failure tells the seed of the plan, where a test's console would hide it", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const spy = vi.spyOn(console, "log").mockImplementation((...line) => void lines.push(line.join(" ")))
+      yield* SimulatedProvider.use((idp) => idp.chaos("seed 17", { over: "1 hour", count: 1 })).pipe(
+        Effect.andThen(Effect.fail("the test")),
+        Effect.provide(SimulatedProvider.layer()),
+        Effect.exit,
+        Effect.ensuring(Effect.sync(() => spy.mockRestore()))
+      )
+      assert.include(lines.join("\n"), "the fault plan's seed was seed 17")
+    })
   )
 
   it.effect("random plans are the same for the same seed", () =>
