@@ -94,8 +94,12 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
         }
       })
       run(delivery)
+      // What it saw belongs to it: a deadline may pass in the instant in which the answer is there (seed second/15676).
       yield* Effect.onInterrupt(
-        world.turn(by, `answer of ${url.pathname}`, () => answer !== undefined),
+        Effect.andThen(
+          world.turn(by, `answer of ${url.pathname}`, () => answer !== undefined),
+          Effect.suspend(() => (answer === undefined ? Effect.void : seen(exchange, spent, answer)))
+        ),
         () =>
           Effect.sync(() => {
             if (exchange === undefined) return
@@ -107,7 +111,6 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
           })
       )
       if (answer === undefined) return yield* Effect.die(new Error("an operation went on that was not ready"))
-      yield* seen(exchange, spent, answer)
       return yield* answer
     })
   )
