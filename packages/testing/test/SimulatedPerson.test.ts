@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer } from "effect"
-import { TestConsole, TestClock } from "effect/testing"
+import { TestClock } from "effect/testing"
 import {
   AuthorizedHttpClient,
   CredentialStore,
@@ -83,17 +83,5 @@ describe("a person in front of a Keyfob login", () => {
         ["revoked"]
       )
     }).pipe(Effect.provide(layer()), Effect.scoped)
-  )
-
-  it.effect("the seed of a random plan is told when the program fails under it", () =>
-    Effect.gen(function* () {
-      const program = Effect.gen(function* () {
-        const idp = yield* SimulatedProvider
-        yield* idp.chaos("seed-17", { over: "1 day", count: 5 })
-        return yield* Effect.fail("the test's failure")
-      }).pipe(Effect.provide(layer()))
-      yield* Effect.flip(program)
-      assert.include((yield* TestConsole.logLines).join("\n"), "seed-17")
-    })
   )
 })
