@@ -32,7 +32,7 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
     const held = Ref.makeUnsafe(Option.none<{ keys: JSONWebKeySet; freshUntil: number }>())
     const lastTry = Ref.makeUnsafe(Number.NEGATIVE_INFINITY)
 
-    const fetch = Effect.fn("keyfob.jwks")(
+    const fetchKeys = Effect.fn("keyfob.jwks")(
       function* () {
         const now = yield* Clock.currentTimeMillis
         const answer = yield* send(http, "jwks", HttpClientRequest.get(uri), "idempotent")
@@ -79,7 +79,7 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
     const orFetched = (found: ReturnType<typeof atHand>) => {
       const orElse = <E>(otherwise: Effect.Effect<JSONWebKeySet, E>) =>
         Effect.flatMap(found, Option.match({ onNone: () => otherwise, onSome: ({ keys }) => Effect.succeed(keys) }))
-      return orElse(flight.withPermit(orElse(orOld(fetch()))))
+      return orElse(flight.withPermit(orElse(orOld(fetchKeys()))))
     }
 
     return { keys: orFetched(atHand(true)), refetched: orFetched(atHand(false)) }
