@@ -40,12 +40,15 @@ export interface Exploration {
   readonly seed: string
   readonly steps: number
   readonly onProgress?: (steps: number, counts: Result["counts"]) => void
+  /** What to do with a program that broke a law, before going on. Without it the first one ends the exploration. */
+  readonly onFound?: (text: string) => void
 }
 
-export const explore = async ({ onProgress, seed, steps }: Exploration) => {
+export const explore = async ({ onFound, onProgress, seed, steps }: Exploration) => {
   let done = 0
   let operations = 0
   let programs = 0
+  let broken = 0
   const total: Record<string, number> = {}
   while (done < steps) {
     const name = `${seed}/${programs}`
@@ -54,9 +57,14 @@ export const explore = async ({ onProgress, seed, steps }: Exploration) => {
     done += result.steps
     operations += result.operations
     for (const [what, count] of Object.entries(result.counts)) total[what] = (total[what] ?? 0) + count
-    if (result.violation !== undefined) return { failed: true, steps: done, text: await describe(name, result) }
+    if (result.violation !== undefined) {
+      const text = await describe(name, result)
+      if (onFound === undefined) return { failed: true, steps: done, text }
+      broken++
+      onFound(text)
+    }
     if (programs % 500 === 0) onProgress?.(done, { ...result.counts, ...total })
   }
-  const text = `${done} steps in ${programs} programs, ${operations} operations; ${JSON.stringify(total)}; no law was broken`
-  return { failed: false, steps: done, text }
+  const text = `${done} steps in ${programs} programs, ${operations} operations; ${JSON.stringify(total)}; ${broken === 0 ? "no law was broken" : `${broken} programs broke a law`}`
+  return { failed: broken > 0, steps: done, text }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs random programs for so many steps, and stops at the first broken law with its seed and a shortened program.
+ * Runs random programs for so many steps, and tells each that broke a law with its seed and a shortened program.
  *
  *     node packages/testing/test/model-based/long.ts STEPS [SEED]
  */
@@ -14,6 +14,7 @@ const started = performance.now()
 const report = await explore({
   seed,
   steps: Number(steps),
+  onFound: (text) => console.log(text),
   onProgress: (done, counts) => {
     const rate = Math.round((done / (performance.now() - started)) * 1000)
     console.log(`${new Date().toISOString()} ${done} steps, ${rate}/s, ${JSON.stringify(counts)}`)
