@@ -189,7 +189,17 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>("keyfob/LoginFa
 
 /** The place where credentials are kept failed. `location` is a path or a name, never a content. */
 export class StoreFailed extends Schema.TaggedError<StoreFailed>("keyfob/StoreFailed")("StoreFailed", {
-  reason: Schema.Literals(["Unreadable", "Corrupt", "ReadOnly", "Full", "Busy", "WriteFailed"]),
+  /** `Unavailable`: the service that keeps it does not answer. `Locked`: it cannot be opened with the key at hand. */
+  reason: Schema.Literals([
+    "Unreadable",
+    "Corrupt",
+    "ReadOnly",
+    "Full",
+    "Busy",
+    "WriteFailed",
+    "Unavailable",
+    "Locked"
+  ]),
   store: Schema.String,
   location: Schema.String,
   detail: Schema.optionalKey(Schema.String)
@@ -492,7 +502,21 @@ export const table: Table = {
     ),
     Full: advice(6, "give up", "user", "there is no space left for the credential", "Free some space, then try again"),
     Busy: advice(6, "retry", "nobody", "another process holds the credential", "Try again"),
-    WriteFailed: advice(6, "retry", "user", "the credential could not be written", "Check the folder, then try again")
+    WriteFailed: advice(6, "retry", "user", "the credential could not be written", "Check the folder, then try again"),
+    Unavailable: advice(
+      6,
+      "retry",
+      "administrator",
+      "the credential store does not answer",
+      "Check that its service runs and where it is configured, then try again"
+    ),
+    Locked: advice(
+      6,
+      "fix configuration",
+      "user",
+      "the credential store cannot be unlocked, and was left as it is",
+      "Unlock the keychain, or give the key or passphrase the credentials were written with"
+    )
   }
 }
 
