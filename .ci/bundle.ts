@@ -1,6 +1,6 @@
 /**
  * Makes the command from packages/cli/src: one file, packages/cli/dist/keyfob.js, that starts quickly and installs without
- * dependencies.
+ * dependencies. Beside it testing.js, the same for tests.
  *
  * In it stand, as code, main.ts, which prints a token that is fresh, and, as texts that Node compiles when they are
  * imported, the pieces of cli.ts, which does all else. A bundler's own way to put modules that are imported late into
@@ -82,6 +82,14 @@ const main = await build({
   ]
 })
 chmodSync(outfile, 0o755)
+
+// The command for tests of programs around it: one file as well, but what the test shares with it stays outside.
+await build({
+  ...shared,
+  entryPoints: [join(cli, "src/testing.ts")],
+  outfile: join(cli, "dist/testing.js"),
+  external: ["effect", "@effect/*", "keyfob", "@keyfob/testing"]
+})
 
 if (process.argv.includes("--metafile")) {
   for (const { metafile } of [main, whole]) console.log(await analyzeMetafile(metafile))

@@ -61,25 +61,22 @@ main(async () => {
         const project = join(work, folder.replaceAll("/", "-"))
         mkdirSync(project)
         writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }))
-        // The peers in the versions we test with; @types/node only so that the example can be type-checked.
-        const others = Object.keys({ ...peerDependencies, "@types/node": "" }).flatMap((peer) =>
-          pinned[peer] === undefined ? [] : [`${peer}@${pinned[peer]}`]
-        )
-        const tarballsOfOurs = [...new Set(ours(name))].map((one) => tarballs.get(one) ?? one)
-        await must(project, "npm", [
-          "install",
-          "--prefer-offline",
-          "--no-audit",
-          "--no-fund",
-          ...tarballsOfOurs,
-          ...others
-        ])
-
-        for (const bin of Object.keys(manifest.bin ?? {})) {
+        const install = (...packages: ReadonlyArray<string>) =>
+          must(project, "npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages])
+        // A command stands alone, whatever else the package has.
+        const bins = Object.keys(manifest.bin ?? {})
+        if (bins.length > 0) await install(tarball)
+        for (const bin of bins) {
           const said = await must(project, join(project, "node_modules/.bin", bin), ["--version"])
           if (!said.includes(version))
             throw new Error(`${name}: ${bin} --version says "${said.trim()}", not ${version}`)
         }
+
+        // The peers in the versions we test with; @types/node only so that the example can be type-checked.
+        const others = Object.keys({ ...peerDependencies, "@types/node": "" }).flatMap((peer) =>
+          pinned[peer] === undefined ? [] : [`${peer}@${pinned[peer]}`]
+        )
+        await install(...new Set(ours(name).map((one) => tarballs.get(one) ?? one)), ...others)
 
         const example = examplesOf(join(root, folder, "README.md")).find((one) => one.name !== undefined)
         if (example?.name !== undefined) {

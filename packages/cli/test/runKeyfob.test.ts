@@ -3,7 +3,7 @@ import { clients, Fault, SimulatedProvider } from "@keyfob/testing"
 import { Effect } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import * as Keyfob from "./runKeyfob.ts"
+import { runKeyfob } from "../src/testing.ts"
 
 const parse = (text: string): unknown => JSON.parse(text)
 
@@ -11,7 +11,7 @@ describe("the command in the test's own process", () => {
   it.effect("signs in by device, renews, survives an outage and signs out, in virtual weeks", () =>
     Effect.gen(function* () {
       const idp = yield* SimulatedProvider
-      const keyfob = yield* Keyfob.make
+      const keyfob = yield* runKeyfob.make
       yield* idp.approve("alice", { after: "40 seconds" })
       const login = yield* keyfob([
         "login",
@@ -53,7 +53,7 @@ describe("the command in the test's own process", () => {
   it.effect("reads its environment and standard input, and nothing of the test's", () =>
     Effect.gen(function* () {
       const { issuer } = yield* SimulatedProvider
-      const keyfob = yield* Keyfob.make
+      const keyfob = yield* runKeyfob.make
       const machine = ["login", "m", "--issuer", issuer, "--client-id", "billing", "--flow", "client_credentials"]
       const piped = yield* keyfob([...machine, "--client-secret-stdin"], {
         stdin: `${clients.billing.client_secret}\n`
@@ -70,7 +70,7 @@ describe("the command in the test's own process", () => {
   it.effect("--log-level debug shows what is asked of whom, and nothing that was sent", () =>
     Effect.gen(function* () {
       const { issuer } = yield* SimulatedProvider
-      const keyfob = yield* Keyfob.make
+      const keyfob = yield* runKeyfob.make
       const machine = ["login", "m", "--issuer", issuer, "--client-id", "billing", "--flow", "client_credentials"]
       const env = { KEYFOB_CLIENT_SECRET: clients.billing.client_secret }
       assert.strictEqual((yield* keyfob(machine, { env })).stderr, "")
@@ -90,7 +90,7 @@ describe("the command in the test's own process", () => {
   it.effect("userinfo about somebody else than who signed in is not shown", () =>
     Effect.gen(function* () {
       const idp = yield* SimulatedProvider
-      const keyfob = yield* Keyfob.make
+      const keyfob = yield* runKeyfob.make
       yield* idp.approve("alice", { after: "10 seconds" })
       const login = ["login", "work", "--issuer", idp.issuer, "--client-id", clients.cli.client_id]
       assert.strictEqual((yield* keyfob([...login, "--scope", "openid"])).exitCode, 0)
@@ -112,7 +112,7 @@ describe("the command in the test's own process", () => {
 
   it.effect("tells a wrong command line as the process does", () =>
     Effect.gen(function* () {
-      const keyfob = yield* Keyfob.make
+      const keyfob = yield* runKeyfob.make
       const wrong = yield* keyfob(["tokne"])
       assert.deepStrictEqual([wrong.exitCode, wrong.stdout], [2, ""])
       assert.match(wrong.stderr, /did you mean token/)
