@@ -6,4 +6,6 @@ export type { OAuthSettings, OtherSettings, ProviderSettings } from "./config/Pr
 export { Directories, expandHome } from "./Directories.ts"
 export * as FileCredentialStore from "./store/FileCredentialStore.ts"
 export * as HttpTransport from "./HttpTransport.ts"
+export * as RedisCredentialStore from "./store/RedisCredentialStore.ts"
+export * as SqlCredentialStore from "./store/SqlCredentialStore.ts"
 export * as TerminalPrompt from "./TerminalPrompt.ts"

@@ -1,0 +1,193 @@
+/**
+ * A store that hosts share, over a database that can do a few things in one step each.
+ *
+ * Whoever modifies a credential takes its lease. With each lease the database hands out the next fence, a number, and
+ * notes it beside the value together with a name the holder made up for just this lease. It takes a write from the
+ * holder of the last lease it handed out and from nobody else. So a lease may run out (its holder was stopped, or cut
+ * off) without harm: who comes back late is refused. The name tells two leases apart that got the same number because
+ * the database forgot what it had handed out: after a failover, or a flush.
+ *
+ * The database measures how long a lease lasts. No two clocks are ever compared.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { type Credential, type CredentialKey, CredentialStore, CredentialText, type Slot, StoreFailed } from "keyfob"
+
+/** What a lease is good for without a word from its holder. */
+export const leaseLasts = Duration.seconds(30)
+const heartbeatEvery = Duration.seconds(10)
+const waitAtMost = Duration.seconds(60)
+const answerWithin = Duration.seconds(5)
+
+export interface Lease {
+  readonly owner: string
+  /** A whole number, as text: databases have greater ones than JavaScript. */
+  readonly fence: string
+}
+
+/** What the database does. Everything but `texts` is one atomic step; `id` stands for a credential. */
+export interface Place {
+  /** What `status` calls the store. */
+  readonly name: string
+  /** How errors call the place of a credential. */
+  readonly locationOf: (id: string) => string
+  readonly text: (id: string) => Effect.Effect<Option.Option<string>, StoreFailed>
+  readonly texts: Effect.Effect<ReadonlyArray<{ readonly id: string; readonly text: string }>, StoreFailed>
+  /** Hands out the lease with the next fence, unless another owner has it: then none. */
+  readonly take: (id: string, owner: string) => Effect.Effect<Option.Option<Lease>, StoreFailed>
+  /** The lease lasts anew from now. No matter to anybody but the holder of the last lease. */
+  readonly prolong: (id: string, lease: Lease) => Effect.Effect<void, StoreFailed>
+  /** Ends the owner's lease, if it still has it. */
+  readonly end: (id: string, owner: string) => Effect.Effect<void, StoreFailed>
+  /**
+   * Whether it was written: by the holder of the last lease, over no later generation. A damaged text is kept aside,
+   * and no generation counts then.
+   */
+  readonly write: (id: string, lease: Lease, content: Content) => Effect.Effect<boolean, StoreFailed>
+  /** Whether it is gone: removed by the holder of the last lease. */
+  readonly remove: (id: string, lease: Lease) => Effect.Effect<boolean, StoreFailed>
+}
+
+export interface Content {
+  readonly text: string
+  readonly generation: number
+  readonly damaged: boolean
+}
+
+/** The SHA-256 of the key, in hexadecimal: of a length that every database takes for a key. */
+const idOf = (key: CredentialKey) =>
+  Effect.map(
+    Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(key.canonical))),
+    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
+  )
+
+export const make = (place: Place): CredentialStore["Service"] => {
+  const failed = (id: string, reason: StoreFailed["reason"], detail: string) =>
+    new StoreFailed({ reason, store: place.name, location: place.locationOf(id), detail })
+
+  /** Interruptible inside, whatever is around it: else nobody could stop waiting for a server that hangs. */
+  const promptly = <A>(id: string, effect: Effect.Effect<A, StoreFailed>) =>
+    Effect.interruptible(effect).pipe(
+      Effect.timeoutOrElse({
+        duration: answerWithin,
+        orElse: () => failed(id, "Unavailable", `no answer in ${Duration.toSeconds(answerWithin)} s`)
+      })
+    )
+
+  const decode = Effect.fnUntraced(function* (id: string, text: string) {
+    const credential = yield* Effect.mapError(CredentialText.decode(text), (detail) => failed(id, "Corrupt", detail))
+    if ((yield* idOf(credential.key)) !== id) return yield* failed(id, "Corrupt", "the credential of another key")
+    return credential
+  })
+
+  const read = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Option.Option<Credential>, StoreFailed> {
+    const text = yield* promptly(id, place.text(id))
+    return Option.isNone(text) ? Option.none() : Option.some(yield* decode(id, text.value))
+  })
+
+  const asHolder = (id: string, effect: Effect.Effect<boolean, StoreFailed>) =>
+    Effect.flatMap(promptly(id, effect), (done) =>
+      done ? Effect.void : Effect.fail(failed(id, "Busy", "the lease was taken over"))
+    )
+
+  const slotOf = (id: string, lease: Lease): Slot => ({
+    read: read(id),
+    write: Effect.fnUntraced(function* (credential) {
+      if ((yield* idOf(credential.key)) !== id)
+        return yield* Effect.die(new Error("a slot holds the credential of its own key"))
+      const damaged = yield* read(id).pipe(
+        Effect.as(false),
+        Effect.catchIf(
+          (error) => error.reason === "Corrupt",
+          () => Effect.succeed(true)
+        )
+      )
+      const text = yield* CredentialText.encode(credential)
+      yield* asHolder(id, place.write(id, lease, { text, generation: credential.generation, damaged }))
+      if (damaged) yield* Effect.logWarning(`${place.locationOf(id)} was damaged; it is kept beside the new one`)
+    }, Effect.uninterruptible),
+    remove: Effect.uninterruptible(asHolder(id, place.remove(id, lease)))
+  })
+
+  // Fibers of this process queue here; only the first of them goes on to the database.
+  const turns = MutableHashMap.empty<string, Semaphore.Semaphore>()
+  const turnOf = (id: string) => {
+    const found = MutableHashMap.get(turns, id)
+    if (Option.isSome(found)) return found.value
+    const turn = Semaphore.makeUnsafe(1)
+    MutableHashMap.set(turns, id, turn)
+    return turn
+  }
+
+  const acquire = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Lease, StoreFailed, Scope.Scope> {
+    // Not from Effect's Random, which a test may seed: two processes must never agree on it.
+    const owner = crypto.randomUUID()
+    const end = promptly(id, place.end(id, owner))
+    const attempt = promptly(id, place.take(id, owner)).pipe(
+      // It may have been handed out, and only the answer been lost.
+      Effect.onError(() => Effect.ignore(end)),
+      Effect.tap((taken) =>
+        Option.isNone(taken)
+          ? Effect.void
+          : Effect.addFinalizer(() =>
+              Effect.catch(end, ({ detail }) =>
+                Effect.logWarning(
+                  `the lease of ${place.locationOf(id)} could not be given back (${detail}); others wait for its end`
+                )
+              )
+            )
+      ),
+      Effect.uninterruptible
+    )
+    for (let pause = 50; ; pause = Math.min(pause * 1.5, 500)) {
+      const taken = yield* attempt
+      if (Option.isSome(taken)) return taken.value
+      yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(Math.floor(pause / 2), Math.floor(pause))))
+    }
+  })
+
+  const lease = Effect.fnUntraced(function* (id: string) {
+    yield* Semaphore.takeScoped(turnOf(id), 1)
+    const taken = yield* acquire(id)
+    const beat = Effect.ignore(promptly(id, place.prolong(id, taken)))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(heartbeatEvery), beat)))
+    return taken
+  })
+
+  const inTime = (id: string) =>
+    lease(id).pipe(
+      Effect.timeoutOrElse({
+        duration: waitAtMost,
+        orElse: () => failed(id, "Busy", `waited ${Duration.toSeconds(waitAtMost)} s`)
+      })
+    )
+
+  return CredentialStore.make({
+    name: place.name,
+    get: (key) => Effect.flatMap(idOf(key), read),
+    list: promptly("*", place.texts).pipe(
+      Effect.flatMap((found) =>
+        Effect.forEach(found, ({ id, text }) =>
+          Effect.catch(Effect.asSome(decode(id, text)), (error) =>
+            Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
+          )
+        )
+      ),
+      Effect.map((found) => found.flatMap(Option.toArray))
+    ),
+    // A scope of its own: the lease must not end in, nor hide, a scope that `use` asks for.
+    modify: (key, use) =>
+      Effect.flatMap(idOf(key), (id) =>
+        Effect.acquireUseRelease(
+          Scope.make(),
+          (scope) => Effect.flatMap(Scope.provide(inTime(id), scope), (taken) => use(slotOf(id, taken))),
+          (scope, exit) => Scope.close(scope, exit)
+        )
+      )
+  })
+}
