@@ -137,7 +137,7 @@ const write = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<
   const fs = yield* FileSystem.FileSystem
   const { dirname } = yield* Path.Path
   const durable = yield* DurableFile.make
-  const leases = yield* FileLease.make
+  const leases = yield* FileLease.make("config")
   const target = yield* targetOf(path)
 
   // A change that changes nothing needs no place to write.

@@ -1,4 +1,4 @@
-/** What the operating system said, as the store's typed error. The error keeps the path and the code, never a content. */
+/** What went wrong with a store on this machine, as its typed error. The error keeps path and code, never a content. */
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import { StoreFailed } from "keyfob"
@@ -18,15 +18,17 @@ const unwritable: Readonly<Record<string, StoreFailed["reason"]>> = {
   EDQUOT: "Full"
 }
 
-const failure = (reason: StoreFailed["reason"], location: string, detail: string) =>
-  new StoreFailed({ reason, store: "file", location, detail })
-
-export const readFailed = (location: string) => (error: PlatformError) =>
-  failure("Unreadable", location, errnoOf(error))
-
-export const writeFailed = (location: string) => (error: PlatformError) =>
-  failure(unwritable[errnoOf(error)] ?? "WriteFailed", location, errnoOf(error))
-
-export const corrupt = (location: string, detail: string) => failure("Corrupt", location, detail)
-
-export const busy = (location: string, detail: string) => failure("Busy", location, detail)
+/** The failures of the store that is called `store`. */
+export const failuresOf = (store: string) => {
+  const failure = (reason: StoreFailed["reason"]) => (location: string, detail: string) =>
+    new StoreFailed({ reason, store, location, detail })
+  return {
+    readFailed: (location: string) => (error: PlatformError) => failure("Unreadable")(location, errnoOf(error)),
+    writeFailed: (location: string) => (error: PlatformError) =>
+      failure(unwritable[errnoOf(error)] ?? "WriteFailed")(location, errnoOf(error)),
+    corrupt: failure("Corrupt"),
+    busy: failure("Busy"),
+    locked: failure("Locked"),
+    unavailable: failure("Unavailable")
+  }
+}

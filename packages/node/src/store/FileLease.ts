@@ -19,20 +19,23 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import type { StoreFailed } from "keyfob"
 import { randomUUID } from "node:crypto"
 import { rmdir } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as DurableFile from "./DurableFile.ts"
-import { busy, errnoOf, writeFailed } from "./FileFailure.ts"
+import { errnoOf, failuresOf } from "./FileFailure.ts"
 
+const waitAtMost = Duration.seconds(60)
 const heartbeatEvery = Duration.seconds(5)
 /** In milliseconds, as the next one. */
 const abandonedAfter = 30_000
@@ -76,7 +79,9 @@ const whenMissing =
   <A>(effect: Effect.Effect<A, PlatformError>): Effect.Effect<A | B, PlatformError> =>
     Effect.catchReason(effect, "PlatformError", "NotFound", () => Effect.succeed(instead))
 
-export const make = Effect.gen(function* () {
+/** Leases whose failures name the store called `store`. */
+export const make = Effect.fnUntraced(function* (store: string) {
+  const { busy, writeFailed } = failuresOf(store)
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const HolderText = Schema.fromJsonString(Holder)
@@ -100,13 +105,11 @@ export const make = Effect.gen(function* () {
       (holder) => holder.host === here.host && holder.processes === here.processes && isGone(holder.pid)
     )
 
+  /** Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along. */
+  const clear = (lock: string) => Effect.ignore(Effect.tryPromise(() => rmdir(lock)))
+
   const end = (lock: string, nonce: string): Effect.Effect<void, PlatformError> =>
-    fs.remove(path.join(lock, nonce)).pipe(
-      whenMissing(undefined),
-      // Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along.
-      Effect.andThen(Effect.ignore(Effect.tryPromise(() => rmdir(lock)))),
-      Effect.uninterruptible
-    )
+    fs.remove(path.join(lock, nonce)).pipe(whenMissing(undefined), Effect.andThen(clear(lock)), Effect.uninterruptible)
 
   /** Whether the lease is ours now. */
   const take = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
@@ -120,11 +123,20 @@ export const make = Effect.gen(function* () {
               mode: 0o600
             })
             .pipe(
-              Effect.andThen(fs.rename(ready, lock)),
+              Effect.andThen(
+                fs.rename(ready, lock).pipe(
+                  Effect.as(true),
+                  // A network file system may repeat a rename whose answer was lost, and tell of the second alone.
+                  Effect.catch((error) =>
+                    Effect.flatMap(fs.exists(path.join(lock, nonce)), (ours) =>
+                      ours ? Effect.succeed(true) : Effect.fail(error)
+                    )
+                  )
+                )
+              ),
               Effect.onError(() => Effect.ignore(fs.remove(ready, { recursive: true })))
             )
         ),
-        Effect.as(true),
         Effect.catchIf(
           (error) => heldAlready.has(errnoOf(error)),
           () => Effect.succeed(false)
@@ -151,6 +163,8 @@ export const make = Effect.gen(function* () {
         const seen = yield* sight(lock)
         if (Option.isNone(seen)) {
           if (yield* attempt) return
+          // Not every file system renames over an empty directory, which a crash may have left.
+          yield* clear(lock)
         } else {
           const now = yield* Clock.currentTimeMillis
           const stoodStill = watched?.nonce === seen.value.nonce && watched.heartbeat === seen.value.heartbeat
@@ -185,5 +199,37 @@ export const make = Effect.gen(function* () {
     }
   })
 
-  return { acquire }
+  // Fibers of this process queue here; only the first of them goes on to the lock file.
+  const turns = MutableHashMap.empty<string, Semaphore.Semaphore>()
+  const turnOf = (lock: string) => {
+    const found = MutableHashMap.get(turns, lock)
+    if (Option.isSome(found)) return found.value
+    const turn = Semaphore.makeUnsafe(1)
+    MutableHashMap.set(turns, lock, turn)
+    return turn
+  }
+
+  /** Runs `use` under the lease, taken after `prepare`. Who waits for it longer than 60 s fails with `Busy`. */
+  const hold = <A, E, R>(
+    lock: string,
+    prepare: Effect.Effect<void, StoreFailed>,
+    use: (lease: FileLease) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | StoreFailed, R> => {
+    const taken = Semaphore.takeScoped(turnOf(lock), 1).pipe(
+      Effect.andThen(prepare),
+      Effect.andThen(acquire(lock)),
+      Effect.timeoutOrElse({
+        duration: waitAtMost,
+        orElse: () => Effect.fail(busy(lock, `waited ${Duration.toSeconds(waitAtMost)} s`))
+      })
+    )
+    // A scope of its own: the lease must not end in, nor hide, a scope that `use` asks for.
+    return Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) => Effect.flatMap(Scope.provide(taken, scope), use),
+      (scope, exit) => Scope.close(scope, exit)
+    )
+  }
+
+  return { acquire, hold }
 })

@@ -101,10 +101,10 @@ describe("modes", () => {
       )
       assert.deepStrictEqual([...seen].sort(), [
         "NAME.json.*.tmp 600",
-        "NAME.json.lock 700",
-        "NAME.json.lock.*.tmp 700",
-        "NAME.json.lock.*.tmp/* 600",
-        "NAME.json.lock/* 600"
+        "NAME.lock 700",
+        "NAME.lock.*.tmp 700",
+        "NAME.lock.*.tmp/* 600",
+        "NAME.lock/* 600"
       ])
       const [name = ""] = yield* names
       assert.strictEqual(yield* modeOf(path.join(directory, name)), 0o600)
@@ -350,7 +350,7 @@ describe("the operating system says no", () => {
         const deny: Before = (method, path) =>
           method === "makeDirectory" && path.includes(".lock.") ? Effect.fail(errno(code)) : Effect.void
         const spend = using((store) => store.modify(key, () => Effect.sync(() => (spent = true))), deny)
-        failsWith(reason, `${location}.lock`)(yield* Effect.exit(spend))
+        failsWith(reason, location.replace(".json", ".lock"))(yield* Effect.exit(spend))
         assert.isFalse(spent)
       })
     )
@@ -423,7 +423,9 @@ describe("each call of the file system fails in turn", () => {
             yield* fs.writeFileString(location, spoil(good))
             let count = 0
             const exit = yield* Effect.exit(
-              write(credentialOf(2), () => (count++ === index ? Effect.fail(errno(code)) : Effect.void))
+              write(credentialOf(2), () =>
+                Effect.suspend(() => (count++ === index ? Effect.fail(errno(code)) : Effect.void))
+              )
             )
             const after = yield* Effect.exit(generation)
             if (Exit.isSuccess(exit)) assert.deepStrictEqual(after, Exit.succeed(Option.some(2)), call)
@@ -456,7 +458,11 @@ describe("each call of the file system fails in turn", () => {
         const { file, generation, write } = yield* place
         yield* file
         let count = 0
-        yield* Effect.exit(write(credentialOf(2), () => (count++ >= from ? Effect.fail(errno("EIO")) : Effect.void)))
+        yield* Effect.exit(
+          write(credentialOf(2), () =>
+            Effect.suspend(() => (count++ >= from ? Effect.fail(errno("EIO")) : Effect.void))
+          )
+        )
         assert.include([1, 2], Option.getOrThrow(yield* generation), `from call ${from}`)
       }
     }),

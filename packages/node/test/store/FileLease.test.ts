@@ -17,7 +17,7 @@ import { readlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as path from "node:path"
 import { inspect } from "node:util"
-import { atWork, type Before, credentialOf, key, layerStore } from "./interceptedFileSystem.ts"
+import { atWork, type Before, credentialOf, errno, key, layerStore } from "./interceptedFileSystem.ts"
 
 const place = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -27,7 +27,7 @@ const place = Effect.gen(function* () {
     Effect.provide(CredentialStore.use(use), layerStore(directory, before))
   yield* using((store) => store.modify(key, (slot) => slot.write(credentialOf(1))))
   const [name = ""] = yield* fs.readDirectory(directory)
-  const lock = path.join(directory, `${name}.lock`)
+  const lock = path.join(directory, name.replace(".json", ".lock"))
   const generation = Effect.map(
     using((store) => store.get(key)),
     Option.map((found) => found.generation)
@@ -207,6 +207,50 @@ test(
     assert.lengthOf(yield* names, 1)
   })
 )
+
+test(
+  "an empty lock that a crash left is no lock, also where a rename over it is refused",
+  Effect.gen(function* () {
+    const { fs, generation, lock, names, using } = yield* place
+    yield* fs.makeDirectory(lock)
+    let refused = 0
+    const refuse: Before = (method, from) =>
+      method !== "rename" || !from.includes(".lock.")
+        ? Effect.void
+        : Effect.flatMap(Effect.orDie(fs.exists(lock)), (there) =>
+            there
+              ? Effect.andThen(
+                  Effect.sync(() => refused++),
+                  Effect.fail(errno("EEXIST"))
+                )
+              : Effect.void
+          )
+    const waiting = yield* Effect.forkChild(using(write(2), refuse))
+    assert.isBelow(yield* pass(waiting), 5)
+    yield* Fiber.join(waiting)
+    assert.strictEqual(refused, 1)
+    assert.deepStrictEqual(yield* generation, Option.some(2))
+    assert.lengthOf(yield* names, 1)
+  })
+)
+
+for (const code of ["ENOENT", "ENOTEMPTY"]) {
+  test(
+    `a rename whose answer was lost, and whose repetition fails with ${code}, did take the lease`,
+    Effect.gen(function* () {
+      const { fs, generation, lock, names, using } = yield* place
+      const repeated: Before = (method, from) =>
+        method === "rename" && from.includes(".lock.")
+          ? Effect.andThen(fs.rename(from, lock), Effect.fail(errno(code)))
+          : Effect.void
+      const waiting = yield* Effect.forkChild(using(write(2), repeated))
+      assert.isBelow(yield* pass(waiting), 5)
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(yield* generation, Option.some(2))
+      assert.lengthOf(yield* names, 1)
+    })
+  )
+}
 
 test(
   "many who judge one lock abandoned: one at a time gets it",

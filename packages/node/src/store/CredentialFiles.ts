@@ -1,0 +1,283 @@
+/**
+ * Credentials in files of one directory, one each, for their owner alone: what the stores of one machine share.
+ *
+ * A file that cannot be understood is kept: `get` fails with `Corrupt`, `list` leaves it out with a warning, and a
+ * `write` keeps it as `NAME.corrupt-<time>`. `remove` removes it. What only lacks its key (`Locked`, `Unavailable`) is
+ * neither left out, nor replaced, nor removed.
+ */
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Schema from "effect/Schema"
+import { Credential, type CredentialKey, CredentialStore, type Slot, type StoreFailed } from "keyfob"
+import { createHash } from "node:crypto"
+import * as DurableFile from "./DurableFile.ts"
+import { failuresOf } from "./FileFailure.ts"
+import * as FileLease from "./FileLease.ts"
+import type { Place, Sealing } from "./Sealing.ts"
+
+const temporaryIsOldAfter = Duration.minutes(2)
+
+/** The account, as far as it is safe in a file name, for the eye; the hash of the whole key, for uniqueness. */
+export const nameOf = (key: CredentialKey): string => {
+  const readable = key.account
+    .replace(/[^A-Za-z0-9_]+/g, "-")
+    .replace(/^-|-$/g, "")
+    .slice(0, 40)
+  return `${readable || "credential"}-${createHash("sha256").update(key.canonical).digest("hex")}`
+}
+
+/** A credential's file, as it was found. */
+interface Found {
+  readonly sealing: Sealing
+  readonly place: Place
+  readonly text: string
+}
+
+/** Where new credentials go, and what would have come before. */
+export interface Choice {
+  readonly sealing: Sealing
+  readonly passedOver: ReadonlyArray<StoreFailed>
+}
+
+export const make = Effect.fnUntraced(function* ({
+  directory,
+  name: storeName,
+  sealings
+}: {
+  readonly name: string
+  readonly directory: string
+  /** The best first. A credential stays with the one that has it. */
+  readonly sealings: readonly [Sealing, ...ReadonlyArray<Sealing>]
+}) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const durable = yield* DurableFile.make
+  const leases = yield* FileLease.make(storeName)
+  const { corrupt, readFailed, writeFailed } = failuresOf(storeName)
+
+  const Version = Schema.fromJsonString(Schema.Struct({ version: Schema.Int }))
+  const Content = Schema.fromJsonString(
+    Schema.Struct({ version: Schema.Literal(1), credential: Schema.toCodecJson(Credential) })
+  )
+
+  const warned = new Set<string>()
+  const isWide = (info: FileSystem.File.Info) => process.platform !== "win32" && (info.mode & 0o077) !== 0
+  /** Once for each path. A file that has just gone away needs no warning. */
+  const warnWhenWide = (location: string) =>
+    Effect.gen(function* () {
+      if (warned.has(location) || !isWide(yield* fs.stat(location))) return
+      warned.add(location)
+      yield* Effect.logWarning(`other users may read ${location}; the next write corrects that`)
+    }).pipe(Effect.ignore)
+
+  const placeOf = (name: string, { extension }: Sealing): Place => ({
+    name,
+    file: path.join(directory, `${name}${extension}`)
+  })
+
+  const find = Effect.fnUntraced(function* (name: string): Effect.fn.Return<Found | undefined, StoreFailed> {
+    for (const sealing of sealings) {
+      const place = placeOf(name, sealing)
+      const text = yield* fs.readFileString(place.file).pipe(
+        Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(undefined)),
+        Effect.mapError(readFailed(place.file))
+      )
+      if (text !== undefined) return { sealing, place, text }
+    }
+    return undefined
+  })
+
+  const open = Effect.fnUntraced(function* ({ place, sealing, text }: Found) {
+    const damaged = (detail: string) => () => corrupt(place.file, detail)
+    const opened = yield* sealing.open(text, place)
+    const { version } = yield* Effect.mapError(
+      Schema.decodeEffect(Version)(opened),
+      damaged("no JSON object with a version")
+    )
+    if (version !== 1) return yield* damaged(`version ${version}, this keyfob knows version 1`)()
+    const { credential } = yield* Effect.mapError(Schema.decodeEffect(Content)(opened), damaged("not a credential"))
+    if (nameOf(credential.key) !== place.name) return yield* damaged("the credential of another key")()
+    return credential
+  })
+
+  const read = Effect.fnUntraced(function* (name: string): Effect.fn.Return<Option.Option<Credential>, StoreFailed> {
+    for (let found = yield* find(name); found !== undefined;) {
+      yield* warnWhenWide(directory)
+      yield* warnWhenWide(found.place.file)
+      const opened = yield* Effect.result(open(found))
+      if (opened._tag === "Success") return Option.some(opened.success)
+      if (!isCorrupt(opened.failure)) return yield* opened.failure
+      // Who reads holds no lease: what the text stood for may have made way for a newer one meanwhile.
+      const now = yield* find(name)
+      if (now?.text === found.text) return yield* opened.failure
+      found = now
+    }
+    return Option.none()
+  })
+
+  /** Not every file system has modes to change: that must not keep anybody from signing in. */
+  const tighten = (location: string, mode: number) => Effect.ignore(fs.chmod(location, mode))
+
+  const prepareDirectory = fs.stat(directory).pipe(
+    Effect.flatMap((info) =>
+      info.type === "Directory" && isWide(info)
+        ? Effect.andThen(warnWhenWide(directory), tighten(directory, 0o700))
+        : Effect.void
+    ),
+    Effect.catchReason("PlatformError", "NotFound", () => durable.makeDirectory(directory)),
+    Effect.mapError(writeFailed(directory))
+  )
+
+  /** What a crash left. Under the lease nobody else writes this credential; the age is for one who has lost it. */
+  const removeOldTemporaries = (name: string) =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const names = yield* fs.readDirectory(directory)
+      yield* Effect.forEach(
+        names.filter((other) => DurableFile.isTemporaryOf(name, other)),
+        (other) =>
+          Effect.gen(function* () {
+            const { mtime } = yield* fs.stat(path.join(directory, other))
+            const isOld = Option.exists(mtime, (date) => now - Number(date) > Duration.toMillis(temporaryIsOldAfter))
+            if (isOld) yield* fs.remove(path.join(directory, other), { recursive: true })
+          }).pipe(Effect.ignore)
+      )
+    }).pipe(Effect.ignore)
+
+  const names = fs.readDirectory(directory).pipe(
+    Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
+    Effect.mapError(readFailed(directory))
+  )
+
+  /**
+   * The first that can take a credential. Where one that cannot has credentials already, nothing goes below it: what
+   * is a locked keychain today must not be a plain file for good.
+   */
+  const choice = Effect.gen(function* () {
+    const passedOver: Array<StoreFailed> = []
+    for (const sealing of sealings.slice(0, -1)) {
+      const ready = yield* Effect.result(sealing.ready)
+      if (ready._tag === "Success") return { sealing, passedOver }
+      if ((yield* names).some((name) => name.endsWith(sealing.extension))) return yield* ready.failure
+      passedOver.push(ready.failure)
+    }
+    return { sealing: sealings.at(-1) ?? sealings[0], passedOver }
+  })
+
+  const choose = Effect.tap(choice, ({ passedOver, sealing }) =>
+    sealings.length === 1
+      ? Effect.void
+      : Effect.logInfo(
+          [`the credential goes to the store ${sealing.store}`, ...passedOver.map(({ message }) => message)].join("; ")
+        )
+  )
+
+  const slotOf = (name: string, lease: FileLease.FileLease): Slot => {
+    const asWriteFailed =
+      (file: string) =>
+      <A>(effect: Effect.Effect<A, PlatformError | StoreFailed>): Effect.Effect<A, StoreFailed> =>
+        Effect.catchTag(effect, "PlatformError", (error) => Effect.fail(writeFailed(file)(error)))
+
+    // A second name for the damaged file, so that there is no moment without the first.
+    const keepAside = Effect.fnUntraced(function* (file: string) {
+      const aside = `${file}.corrupt-${DateTime.formatIso(yield* DateTime.now).replace(/[-:.]/g, "")}`
+      yield* tighten(file, 0o600)
+      yield* Effect.catch(fs.link(file, aside), () => fs.copyFile(file, aside))
+      yield* Effect.logWarning(`${file} was damaged; it is kept as ${aside}`)
+    })
+
+    /** Whichever of two texts the file does not show. A write may have failed and show all the same. */
+    const discardUnseen = ({ discard }: Sealing, file: string, texts: ReadonlyArray<string | undefined>) =>
+      discard === undefined
+        ? Effect.void
+        : Effect.ignore(
+            Effect.flatMap(fs.readFileString(file), (shown) =>
+              Effect.forEach(texts, (text) => (text === undefined || text === shown ? Effect.void : discard(text)))
+            )
+          )
+
+    const removeOne = Effect.fnUntraced(function* (found: Found) {
+      const { place, sealing, text } = found
+      // Who cannot open it does not know what would be lost.
+      yield* Effect.catchIf(open(found), isCorrupt, () => Effect.void)
+      yield* lease.check
+      yield* fs
+        .remove(place.file, { force: true })
+        .pipe(Effect.andThen(durable.flushDirectory(directory)), asWriteFailed(place.file))
+      yield* sealing.discard?.(text) ?? Effect.void
+    })
+
+    return {
+      read: read(name),
+      write: Effect.fnUntraced(function* (credential) {
+        if (nameOf(credential.key) !== name)
+          return yield* Effect.die(new Error("a slot holds the credential of its own key"))
+        const found = yield* find(name)
+        const { sealing } = found ?? (yield* choose)
+        const place = placeOf(name, sealing)
+        const isDamaged =
+          found !== undefined &&
+          (yield* open(found).pipe(
+            Effect.as(false),
+            Effect.catchIf(isCorrupt, () => Effect.succeed(true))
+          ))
+        const before = isDamaged ? undefined : found?.text
+        yield* removeOldTemporaries(name)
+        const text = yield* Effect.orDie(Schema.encodeEffect(Content)({ version: 1, credential }))
+        const sealed = yield* sealing.seal(text, place, before)
+        yield* durable
+          .replace(place.file, sealed, isDamaged ? Effect.andThen(keepAside(place.file), lease.check) : lease.check)
+          .pipe(asWriteFailed(place.file), Effect.ensuring(discardUnseen(sealing, place.file, [before, sealed])))
+      }, Effect.uninterruptible),
+      remove: Effect.gen(function* () {
+        yield* lease.check
+        // Other settings may have left it with more than one.
+        for (let found = yield* find(name); found !== undefined; found = yield* find(name)) yield* removeOne(found)
+      }).pipe(Effect.uninterruptible)
+    }
+  }
+
+  const store = CredentialStore.make({
+    name: storeName,
+    get: (key) => read(nameOf(key)),
+    list: names.pipe(
+      Effect.map((all) => [
+        ...new Set(
+          all.flatMap((name) =>
+            sealings.flatMap(({ extension }) => (name.endsWith(extension) ? [name.slice(0, -extension.length)] : []))
+          )
+        )
+      ]),
+      Effect.flatMap(
+        Effect.forEach((name) =>
+          Effect.catchIf(read(name), isLeftOut, (error) =>
+            Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
+          )
+        )
+      ),
+      Effect.map((found) => found.flatMap(Option.toArray))
+    ),
+    modify: (key, use) =>
+      leases.hold(path.join(directory, `${nameOf(key)}.lock`), prepareDirectory, (lease) =>
+        use(slotOf(nameOf(key), lease))
+      )
+  })
+
+  return {
+    store,
+    choice,
+    /** Who has the credential, without opening it. */
+    holderOf: (key: CredentialKey) => Effect.map(find(nameOf(key)), (found) => found?.sealing.store)
+  }
+})
+
+const isCorrupt = ({ reason }: StoreFailed) => reason === "Corrupt"
+
+/** One damaged file hides no other; a key that is missing is missing for all. */
+const isLeftOut = ({ reason }: StoreFailed) => reason === "Corrupt" || reason === "Unreadable"
