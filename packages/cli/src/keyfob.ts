@@ -7,10 +7,12 @@ import { context } from "./commands/context/context.ts"
 import { decode } from "./commands/decode.ts"
 import { doctor } from "./commands/doctor.ts"
 import { header } from "./commands/header.ts"
+import { keepalive } from "./commands/keepalive.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
 import { playground } from "./commands/playground.ts"
 import { refresh } from "./commands/refresh.ts"
+import { schedule } from "./commands/schedule.ts"
 import { status } from "./commands/status.ts"
 import { token } from "./commands/token.ts"
 import { userinfo } from "./commands/userinfo.ts"
@@ -30,6 +32,8 @@ const keyfob = Command.make("keyfob").pipe(
     status,
     token,
     refresh,
+    keepalive,
+    schedule,
     header,
     userinfo,
     decode,

@@ -60,6 +60,13 @@ export const providers = Effect.fnUntraced(function* (
   return Array.from(found?.providers ?? [], ([name, settings]) => ({ context, name, settings }))
 })
 
+/** The providers of every context. */
+export const everyProvider = (workspace: Workspace) =>
+  Effect.map(
+    Effect.forEach(workspace.configuration.contexts.keys(), (name) => providers(workspace, name)),
+    (found) => found.flat()
+  )
+
 /** Fails unless the configuration has the context. */
 export const known = (workspace: Workspace, context: string): Effect.Effect<void, ConfigurationInvalid> =>
   workspace.configuration.contexts.has(context)

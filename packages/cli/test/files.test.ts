@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { readlink } from "node:fs/promises"
+import { hostname } from "node:os"
 import { dirname } from "node:path"
 import * as Keyfob from "./Keyfob.ts"
 import * as Misbehaving from "./Misbehaving.ts"
@@ -208,6 +210,31 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.match(JSON.parse(stderr).message, /m is forgotten here, but not revoked: .*damaged/)
         assert.deepStrictEqual(yield* keyfob.files, ["config.toml"])
         assert.match((yield* keyfob.done(["logout", "m"])).stdout, /Nobody was signed in/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "doctor tells who holds a credential, and whose lock was left behind",
+    () =>
+      Effect.gen(function* () {
+        const { credential, keyfob } = yield* signedIn
+        const lock = `${keyfob.file(credential).replace(/\.json$/, "")}.lock`
+        mkdirSync(lock, { mode: 0o700 })
+        const [processes, host] = [yield* Effect.promise(() => readlink("/proc/self/ns/pid")), hostname()]
+        writeFileSync(`${lock}/nonce`, JSON.stringify({ host, processes, pid: process.pid }))
+        const { stdout } = yield* keyfob.run(["doctor"])
+        assert.match(
+          stdout,
+          new RegExp(`ok +locks: ${lock} is held by process ${process.pid} and was taken \\d+ s ago`)
+        )
+        writeFileSync(`${lock}/nonce`, JSON.stringify({ host, processes, pid: 2 ** 30 }))
+        assert.match(
+          (yield* keyfob.run(["doctor"])).stdout,
+          /warning +locks: .* process 1073741824, which is gone.*\n +Nothing/
+        )
+        writeFileSync(`${lock}/nonce`, "no holder")
+        assert.match((yield* keyfob.run(["doctor"])).stdout, /ok +locks: .* an unknown process/)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -47,6 +47,8 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   /** When the request that brought the token was sent. Lifetimes are counted from there. */
   issuedAt: Schema.DateTimeUtc,
   refreshToken: Schema.optionalKey(Secret),
+  /** When the refresh token ends unless it is used before, where the provider says so. */
+  refreshExpiresAt: Schema.optionalKey(Schema.DateTimeUtc),
   idToken: Schema.optionalKey(Secret),
   account: Schema.optionalKey(Account),
   /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */

@@ -7,6 +7,7 @@ import { configuration } from "../doctor/configuration.ts"
 import { credentials } from "../doctor/credentials.ts"
 import { environment } from "../doctor/environment.ts"
 import { type Finding, problem } from "../doctor/finding.ts"
+import { locks } from "../doctor/locks.ts"
 import { provider } from "../doctor/provider.ts"
 import { ProblemsFound } from "../failure.ts"
 import { Globals } from "../globalFlags.ts"
@@ -36,7 +37,11 @@ export const doctor = Command.make(
 
 const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
   const directories = yield* Directories.make
-  const around = [...(yield* environment(globals)), ...(yield* credentials(directories.credentials))]
+  const around = [
+    ...(yield* environment(globals)),
+    ...(yield* credentials(directories.credentials)),
+    ...(yield* locks(directories.credentials))
+  ]
   const read = yield* Effect.result(Configuration.read(globals.configFile ?? directories.configFile))
   if (Result.isFailure(read)) return [problem("config", read.failure), ...around]
   const opened = workspace.from(globals, directories, read.success)

@@ -33,9 +33,7 @@ export const logout = Command.make(
     const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
     const asked = flags.all
-      ? (yield* Effect.forEach(opened.configuration.contexts.keys(), (name) =>
-          workspace.providers(opened, name)
-        )).flat()
+      ? yield* workspace.everyProvider(opened)
       : yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
     const rows = yield* Effect.forEach(asked, (configured) =>
       signedOut(opened, configured, { secret: outside, named: asked.length === 1 }, flags.revoke).pipe(

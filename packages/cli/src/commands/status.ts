@@ -33,9 +33,7 @@ export const status = Command.make(
     const asked = named
       ? [yield* workspace.provider(opened, provider.value)]
       : all
-        ? (yield* Effect.forEach(opened.configuration.contexts.keys(), (name) =>
-            workspace.providers(opened, name)
-          )).flat()
+        ? yield* workspace.everyProvider(opened)
         : yield* workspace.providers(opened)
     const now = yield* Clock.currentTimeMillis
     const rows = yield* Effect.forEach(asked, (configured) =>
@@ -83,6 +81,7 @@ const standing = Effect.fnUntraced(
         scopes: token?.scopes,
         expires_at: iso(token?.expiresAt),
         refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.dueAt(stored)),
+        refresh_token_expires_at: iso(stored?.refreshExpiresAt),
         refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
         store: name
       }

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -17,6 +18,8 @@ export interface Granted {
   /** When the request was sent: lifetimes are counted from there. */
   readonly issuedAt: DateTime.Utc
   readonly refreshToken?: Redacted.Redacted
+  /** When the refresh token ends if it is not used, where the answer says so: no RFC has it, many servers do. */
+  readonly refreshExpiresAt?: DateTime.Utc
   readonly idToken?: Redacted.Redacted
 }
 
@@ -46,6 +49,9 @@ const Success = Schema.Struct({
   token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer)?$/i)))),
   expires_in: Schema.optionalKey(Schema.NullOr(Seconds)),
   refresh_token: OptionalText,
+  // The one is Keycloak's name for it, the other GitHub's and Microsoft's. What cannot be read is not worth a token.
+  refresh_expires_in: Schema.optionalKey(Schema.Unknown),
+  refresh_token_expires_in: Schema.optionalKey(Schema.Unknown),
   id_token: OptionalText,
   scope: OptionalText
 })
@@ -68,6 +74,8 @@ export const grant = Effect.fn("keyfob.token")(function* (
   const issuedAt = DateTime.makeUnsafe(now)
   const expiresAt =
     typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
+  const refreshLifetime = success.refresh_expires_in ?? success.refresh_token_expires_in
+  const refreshSeconds = Option.getOrElse(Schema.decodeUnknownOption(Seconds)(refreshLifetime), () => 0)
   return {
     issuedAt,
     token: AccessToken.make({
@@ -82,6 +90,8 @@ export const grant = Effect.fn("keyfob.token")(function* (
       ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
     }),
     ...(success.refresh_token ? { refreshToken: Redacted.make(success.refresh_token) } : {}),
+    // 0 is Keycloak's word for a refresh token without an end.
+    ...(refreshSeconds > 0 ? { refreshExpiresAt: DateTime.makeUnsafe(now + refreshSeconds * 1000) } : {}),
     ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {})
   }
 })

@@ -52,3 +52,19 @@ export const statusOf = (credential: Credential, now: number): "authenticated" |
   if (credential.refreshToken !== undefined || credential.key.subject === "client") return "refreshable"
   return isServing(credential, now) ? "authenticated" : "login_required"
 }
+
+/**
+ * When a run that is there to keep a session alive should renew it: when its token is due, and so often that a refresh
+ * token that ends unless it is used does not. Half of that one's life where it is known, else a day.
+ */
+export const keepAliveAt = (credential: Credential): DateTime.Utc | undefined => {
+  const due = dueAt(credential)
+  if (credential.refreshToken === undefined) return due
+  const { issuedAt, refreshExpiresAt } = credential
+  const rest =
+    refreshExpiresAt === undefined
+      ? Duration.days(1)
+      : Duration.max(Duration.times(DateTime.distance(issuedAt, refreshExpiresAt), 0.5), Duration.zero)
+  const rested = DateTime.addDuration(issuedAt, rest)
+  return due === undefined ? rested : DateTime.min(due, rested)
+}

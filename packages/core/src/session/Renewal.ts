@@ -70,13 +70,16 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     return yield* error
   }
   const granted = exchange.success
-  const { spending: _, ...before } = credential
+  const { refreshExpiresAt, spending: _, ...before } = credential
+  // What was said of one refresh token is not said of another.
+  const ends = granted.refreshExpiresAt ?? (granted.refreshToken === undefined ? refreshExpiresAt : undefined)
   const next = Credential.make({
     ...before,
     generation: credential.generation + 1,
     token: granted.token,
     issuedAt: granted.issuedAt,
-    refreshToken: granted.refreshToken ?? refreshToken
+    refreshToken: granted.refreshToken ?? refreshToken,
+    ...(ends === undefined ? {} : { refreshExpiresAt: ends })
   })
   if (granted.idToken === undefined) return yield* commit(slot, next)
   return yield* adoptIdToken(slot, next, client, granted.idToken)

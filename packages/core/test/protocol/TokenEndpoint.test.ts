@@ -51,6 +51,22 @@ describe("TokenEndpoint: what is granted", () => {
     })
   )
 
+  it.effect.each([
+    [{ refresh_expires_in: 1800 }, 1_800_000],
+    [{ refresh_token_expires_in: "1800" }, 1_800_000],
+    [{ refresh_expires_in: 0 }, undefined],
+    [{ refresh_expires_in: "soon", refresh_token_expires_in: 5 }, undefined],
+    [{ refresh_token_expires_in: null }, undefined],
+    [{}, undefined]
+  ] as ReadonlyArray<[object, number | undefined]>)(
+    "A-14 when a refresh token ends, where the server says so: %j",
+    ([said, end]) =>
+      Effect.gen(function* () {
+        const { refreshExpiresAt } = yield* granted({ ...good, refresh_token: "r2", ...said })
+        assert.strictEqual(refreshExpiresAt?.epochMilliseconds, end)
+      })
+  )
+
   it.effect("a slow discovery does not count against the token", () =>
     Effect.gen(function* () {
       const slowly: Reply = (request) => Effect.delay(json(metadata)(request), "10 seconds")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { DateTime, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { Account, Credential, CredentialStore, DeviceCode, type Implementation } from "keyfob"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
@@ -108,6 +108,28 @@ describe("Renewal", () => {
       assert.deepStrictEqual((yield* token).scopes, ["openid"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "the end of a refresh token goes with it: kept with a token that is, forgotten with one that is replaced",
+    () => {
+      const soon = tokens(3, { refresh_token: undefined, refresh_expires_in: 600 })
+      const { layer } = scene(tokens(2), soon, tokens(4, { refresh_token: undefined }))
+      return Effect.gen(function* () {
+        const refreshEnd = Effect.map(
+          CredentialStore.use((store) => store.get(credential().key)),
+          (found) => Option.getOrThrow(found).refreshExpiresAt?.epochMilliseconds
+        )
+        yield* due(credential(1, { refreshExpiresAt: DateTime.makeUnsafe(9_000_000) }))
+        const { renew } = yield* source()
+        yield* renew
+        assert.isUndefined(yield* refreshEnd)
+        yield* renew
+        assert.strictEqual(yield* refreshEnd, 3_600_000 + 600_000)
+        yield* renew
+        assert.strictEqual(yield* refreshEnd, 3_600_000 + 600_000)
+      }).pipe(Effect.provide(layer), Effect.scoped)
+    }
+  )
 
   it.effect("X-16 sends grant, client and token, and no scope; values with + & = survive", () => {
     const { layer, sent } = scene(tokens(2))

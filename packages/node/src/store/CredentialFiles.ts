@@ -281,3 +281,33 @@ const isCorrupt = ({ reason }: StoreFailed) => reason === "Corrupt"
 
 /** One damaged file hides no other; a key that is missing is missing for all. */
 const isLeftOut = ({ reason }: StoreFailed) => reason === "Corrupt" || reason === "Unreadable"
+
+/** The leases that are held in the directory, each with the path of its lock. A lock that cannot be read is left out. */
+export const locks = Effect.fnUntraced(function* ({
+  directory
+}: {
+  readonly directory: string
+}): Effect.fn.Return<
+  ReadonlyArray<FileLease.Held & { readonly lock: string }>,
+  never,
+  FileSystem.FileSystem | Path.Path
+> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { look } = yield* FileLease.make("file")
+  const names = yield* Effect.orElseSucceed(fs.readDirectory(directory), () => [])
+  const found = yield* Effect.forEach(
+    names.filter((name) => name.endsWith(".lock")),
+    (name) => {
+      const lock = path.join(directory, name)
+      return Effect.orElseSucceed(
+        Effect.map(
+          look(lock),
+          Option.map((held) => ({ ...held, lock }))
+        ),
+        Option.none
+      )
+    }
+  )
+  return found.flatMap(Option.toArray)
+})

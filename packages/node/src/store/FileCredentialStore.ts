@@ -18,6 +18,8 @@ import { CredentialStore } from "keyfob"
 import * as CredentialFiles from "./CredentialFiles.ts"
 import * as Sealing from "./Sealing.ts"
 
+export { locks } from "./CredentialFiles.ts"
+
 /**
  * The store over a directory of its own, made (0700) at the first `modify`. Waits up to 60 s for another process, then
  * fails with `Busy`.

@@ -16,6 +16,7 @@
  * {@link FileLease.check} before it does harm.
  */
 import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -48,6 +49,15 @@ const heldAlready = new Set(process.platform === "win32" ? ["EEXIST", "EPERM", "
 export interface FileLease {
   /** Fails with `Busy` when somebody took the lease over. To be asked right before what only the holder may do. */
   readonly check: Effect.Effect<void, StoreFailed>
+}
+
+/** A lease as somebody who does not want it sees it. */
+export interface Held {
+  /** `process 4711`, and on which host where it is another. */
+  readonly holder: string
+  readonly since: DateTime.Utc
+  /** Of a holder on this machine: it is gone. Of another: not a sign of it for longer than a holder may be silent. */
+  readonly abandoned: boolean
 }
 
 /** Processes are only comparable inside one Linux process namespace; `processes` is empty where there are none. */
@@ -107,6 +117,22 @@ export const make = Effect.fnUntraced(function* (store: string) {
 
   /** Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along. */
   const clear = (lock: string) => Effect.ignore(Effect.tryPromise(() => rmdir(lock)))
+
+  /** Who holds the lease right now, for somebody who looks once: a host whose clock differs looks silent, or alive. */
+  const look = Effect.fnUntraced(function* (lock: string): Effect.fn.Return<Option.Option<Held>, PlatformError> {
+    const seen = yield* sight(lock)
+    if (Option.isNone(seen)) return Option.none()
+    const { mtime } = yield* fs.stat(lock)
+    const now = yield* Clock.currentTimeMillis
+    const { heartbeat, text } = seen.value
+    const since = Option.match(mtime, { onNone: () => heartbeat, onSome: Number })
+    const holder = Option.match(Schema.decodeUnknownOption(HolderText)(text), {
+      onNone: () => "an unknown process",
+      onSome: ({ host, pid }) => `process ${pid}${host === here.host ? "" : ` on ${host}`}`
+    })
+    const abandoned = holderIsGone(seen.value) || now - heartbeat > abandonedAfter
+    return Option.some({ holder, since: DateTime.makeUnsafe(since), abandoned })
+  }, whenMissing(Option.none<Held>()))
 
   const end = (lock: string, nonce: string): Effect.Effect<void, PlatformError> =>
     fs.remove(path.join(lock, nonce)).pipe(whenMissing(undefined), Effect.andThen(clear(lock)), Effect.uninterruptible)
@@ -231,5 +257,5 @@ export const make = Effect.fnUntraced(function* (store: string) {
     )
   }
 
-  return { acquire, hold }
+  return { acquire, hold, look }
 })
