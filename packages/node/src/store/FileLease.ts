@@ -42,6 +42,8 @@ const heartbeatEvery = Duration.seconds(5)
 const abandonedAfter = 30_000
 /** What one look at a lock may count for: more has passed only while this machine was asleep. */
 const longestLook = 1000
+/** Between two looks, on average. Longer as the wait goes on: a crowd that waits must not keep the holder from its work. */
+const pauseAfter = (looks: number): number => Math.min(50 * 1.2 ** looks, 250)
 
 /** What a rename onto a directory that is not empty fails with. Windows does not tell it from a missing permission. */
 const heldAlready = new Set(process.platform === "win32" ? ["EEXIST", "EPERM", "EACCES"] : ["ENOTEMPTY", "EEXIST"])
@@ -100,14 +102,22 @@ export const make = Effect.fnUntraced(function* (store: string) {
     processes: yield* Effect.orElseSucceed(fs.readLink("/proc/self/ns/pid"), () => "")
   }
 
+  const heartbeatOf = (lock: string, nonce: string) =>
+    Effect.map(fs.stat(path.join(lock, nonce)), ({ mtime }) => Option.match(mtime, { onNone: () => 0, onSome: Number }))
+
   const sight = Effect.fnUntraced(function* (lock: string) {
     const [nonce] = yield* fs.readDirectory(lock)
     if (nonce === undefined) return Option.none<Sighting>()
-    const file = path.join(lock, nonce)
-    const text = yield* fs.readFileString(file)
-    const { mtime } = yield* fs.stat(file)
-    return Option.some<Sighting>({ nonce, text, heartbeat: Option.match(mtime, { onNone: () => 0, onSome: Number }) })
+    const text = yield* fs.readFileString(path.join(lock, nonce))
+    return Option.some<Sighting>({ nonce, text, heartbeat: yield* heartbeatOf(lock, nonce) })
   }, whenMissing(Option.none<Sighting>()))
+
+  /** The same holder with its heartbeat of now, or who has come after it. */
+  const sightAgain = (lock: string, known: Sighting) =>
+    heartbeatOf(lock, known.nonce).pipe(
+      Effect.map((heartbeat) => Option.some<Sighting>({ ...known, heartbeat })),
+      Effect.catchReason("PlatformError", "NotFound", () => sight(lock))
+    )
 
   const holderIsGone = ({ text }: Sighting) =>
     Option.exists(
@@ -185,8 +195,8 @@ export const make = Effect.fnUntraced(function* (store: string) {
       let last = yield* Clock.currentTimeMillis
       let watched: Sighting | undefined
       let unchanged = 0
-      while (true) {
-        const seen = yield* sight(lock)
+      for (let looks = 0; ; looks++) {
+        const seen = yield* watched === undefined ? sight(lock) : sightAgain(lock, watched)
         if (Option.isNone(seen)) {
           if (yield* attempt) return
           // Not every file system renames over an empty directory, which a crash may have left.
@@ -203,7 +213,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
             continue
           }
         }
-        yield* Effect.sleep(Duration.millis(yield* Random.nextIntBetween(20, 80)))
+        yield* Effect.sleep(Duration.millis(pauseAfter(looks) * (0.4 + 1.2 * (yield* Random.next))))
       }
     })
 
