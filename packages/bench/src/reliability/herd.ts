@@ -96,10 +96,9 @@ export const herd = Effect.fnUntraced(function* (
   const { apiUrl, issuer } = provider
   const location = yield* directory
   const store = who === "keyfob" ? stores.file(join(location, "credentials")) : stores[who](location)
-  const together: Effect.Effect<ReadonlyArray<Answer>, never, Scope.Scope> =
-    who === "keyfob"
-      ? yield* commands(location, issuer, options.processes)
-      : yield* programs(who, location, issuer, options.processes)
+  const together: Effect.Effect<ReadonlyArray<Answer>, never, Scope.Scope> = who === "keyfob"
+    ? yield* commands(location, issuer, options.processes)
+    : yield* programs(who, location, issuer, options.processes)
 
   const isTaken = (token: string) =>
     Effect.promise(() => fetch(apiUrl, { headers: { authorization: `Bearer ${token}` } }).then(({ ok }) => ok))

@@ -21,9 +21,7 @@ const token = (source: TokenSource.TokenSource) =>
   Effect.flatMap(source.token, ({ value }) => Console.log(Redacted.value(value)))
 
 const renew = (source: TokenSource.TokenSource) =>
-  Effect.forever(
-    Effect.flatMap(source.renew, ({ credential, outcome }) => Console.log(outcome, credential.generation))
-  )
+  Effect.forever(Effect.flatMap(source.renew, ({ credential, outcome }) => Console.log(outcome, credential.generation)))
 
 const answer = TokenSource.make(flowOf(issuer)).pipe(
   Effect.flatMap(task === "token" ? token : renew),
