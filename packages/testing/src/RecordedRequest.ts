@@ -1,9 +1,11 @@
 import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { Request } from "./model/Http.ts"
 import type { Endpoint } from "./model/Machine.ts"
+import type { Facts } from "./Trouble.ts"
 
 /**
  * One request as the provider met it. Whatever might be a secret is `Redacted`: it prints as such, and equal secrets are
@@ -24,7 +26,18 @@ export interface RecordedRequest {
   readonly params: Readonly<Record<string, string | Redacted.Redacted>>
   readonly authorization?: Redacted.Redacted
   /** How it ended: the status that was sent, or what happened instead. */
-  readonly outcome: number | "unreachable" | "hang" | "reset before" | "reset after" | "half"
+  readonly outcome:
+    | number
+    | "unreachable"
+    | "hang"
+    | "reset before"
+    | "reset after"
+    | "half"
+    /** The client went away before the provider did its work, or after it and before the answer was out. */
+    | "left before"
+    | "left after"
+    /** Not yet. */
+    | "open"
   /** The error code of the answer. */
   readonly error?: string
 }
@@ -56,15 +69,7 @@ export const paramsOf = (request: Request): ReadonlyMap<string, string> => {
 }
 
 /** The record of a request whose end is not known yet. */
-export const record = (
-  request: Request,
-  facts: {
-    readonly endpoint: Endpoint | undefined
-    readonly grant: string | undefined
-    readonly client: string | undefined
-  },
-  now: number
-): Omit<RecordedRequest, "outcome"> => {
+export const record = (request: Request, facts: Facts, now: number): Omit<RecordedRequest, "outcome"> => {
   const { authorization } = request.headers
   return {
     at: DateTime.makeUnsafe(now),
@@ -112,4 +117,24 @@ export class UnexpectedRequests extends Schema.TaggedError<UnexpectedRequests>()
     const list = (lines: ReadonlyArray<string>) => lines.map((line, index) => `  ${index + 1}. ${line}`).join("\n")
     return `expected ${this.expected.length} requests:\n${list(this.expected)}\nthere were ${this.actual.length}:\n${list(this.actual)}`
   }
+}
+
+/** The records among those that fit `among` are exactly the expected ones, in their order. */
+export const expect = (
+  records: ReadonlyArray<RecordedRequest>,
+  expected: ReadonlyArray<Expected>,
+  among: Expected
+): Effect.Effect<void, UnexpectedRequests> => {
+  const actual = records.filter((record) => fits(record, among))
+  const same =
+    actual.length === expected.length &&
+    actual.every((request, index) => {
+      const one = expected[index]
+      return one !== undefined && fits(request, one)
+    })
+  return same
+    ? Effect.void
+    : Effect.fail(
+        UnexpectedRequests.make({ expected: expected.map((one) => JSON.stringify(one)), actual: actual.map(print) })
+      )
 }

@@ -13,7 +13,8 @@ export class Stuck extends Schema.TaggedError<Stuck>()("Stuck", { status: Schema
 
 /**
  * Opens an address of the provider and follows its redirects, as a browser does, until one leads elsewhere: back to the
- * client. The client's address is the answer, and is not opened.
+ * client. The client's address is the answer, and is not opened. Of an answer that would be posted there (`form_post`),
+ * the fields are in its query.
  */
 export const visit = Effect.fn("SimulatedBrowser.visit")(function* (
   address: string
@@ -23,9 +24,24 @@ export const visit = Effect.fn("SimulatedBrowser.visit")(function* (
   const { origin } = url
   for (;;) {
     const response = yield* client.execute(HttpClientRequest.get(url))
-    const location = response.headers["location"]
+    const location = response.headers["location"] ?? postedTo(yield* response.text)
     if (location === undefined) return yield* new Stuck({ status: response.status, path: url.pathname })
     url = new URL(location, url)
     if (url.origin !== origin) return url
   }
 })
+
+/** The address of a form that a page posts by itself, with its fields (OAuth 2.0 Form Post Response Mode). */
+const postedTo = (page: string): string | undefined => {
+  const action = page.includes(".submit()") ? /<form [^>]*action="([^"]*)"/.exec(page)?.[1] : undefined
+  if (action === undefined) return undefined
+  const url = new URL(text(action))
+  for (const [, name = "", value = ""] of page.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)) {
+    url.searchParams.append(text(name), text(value))
+  }
+  return url.href
+}
+
+/** What an attribute says: the provider writes its own pages, with no other references than these. */
+const text = (attribute: string) =>
+  attribute.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))

@@ -11,7 +11,9 @@ import * as Semaphore from "effect/Semaphore"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpServer from "effect/http/HttpServer"
 import type { AccessToken } from "keyfob"
+import { deliverer } from "./Delivery.ts"
 import * as Fault from "./Fault.ts"
+import * as Journal from "./Journal.ts"
 import type { Request, Response } from "./model/Http.ts"
 import * as Device from "./model/Device.ts"
 import * as Keys from "./model/Keys.ts"
@@ -24,6 +26,7 @@ import * as RecordedRequest from "./RecordedRequest.ts"
 import * as SettledClock from "./SettledClock.ts"
 import { type Snapshot, snapshotOf } from "./Snapshot.ts"
 import * as Transport from "./Transport.ts"
+import { arm, clockOf, judge, type Trouble } from "./Trouble.ts"
 
 /** How a person acts. */
 export interface ActOptions {
@@ -44,6 +47,8 @@ export class SimulatedProvider extends Context.Service<
     readonly issuer: string
     /** A protected API of the provider's: says who calls. Behind it, `/needs/SCOPE` wants a scope. */
     readonly apiUrl: string
+    /** Reaches this provider without a socket, and nothing else. */
+    readonly client: HttpClient.HttpClient
 
     /** From now on, this person approves whatever the provider asks: what is open, and what will come. */
     readonly approve: (person: string, options?: ActOptions) => Effect.Effect<void>
@@ -96,14 +101,12 @@ export class SimulatedProvider extends Context.Service<
    * `TestClock` drives everything. A test clock is replaced by one that also waits for promises (`SettledClock.ts`).
    */
   static readonly layer = (options: ProviderOptions = {}): Layer.Layer<SimulatedProvider | HttpClient.HttpClient> =>
-    Layer.effectContext(
-      Effect.gen(function* () {
-        const { deliver, provider } = yield* make(options)
-        return Context.make(SimulatedProvider, provider).pipe(
-          Context.add(HttpClient.HttpClient, Transport.inMemory(new URL(provider.issuer).origin, deliver)),
-          Context.add(Clock.Clock, yield* SettledClock.make)
-        )
-      })
+    Layer.provideMerge(
+      SimulatedProvider.layerClient,
+      Layer.effect(
+        SimulatedProvider,
+        Effect.map(make(options), ({ provider }) => provider)
+      )
     )
 
   /** The same behind an HTTP server, for programs in any language. Without an `issuer` it is the server's address. */
@@ -119,6 +122,20 @@ export class SimulatedProvider extends Context.Service<
         return provider
       })
     )
+
+  /**
+   * The in-memory way to a provider that is there already. Over `layerServer`, it and the socket lead to one and the same:
+   *
+   * ```ts
+   * SimulatedProvider.layerClient.pipe(Layer.provideMerge(SimulatedProvider.layerServer()))
+   * ```
+   */
+  static readonly layerClient: Layer.Layer<HttpClient.HttpClient, never, SimulatedProvider> = Layer.effectContext(
+    Effect.gen(function* () {
+      const { client } = yield* SimulatedProvider
+      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Clock.Clock, yield* SettledClock.make))
+    })
+  )
 }
 
 /** What a provider is made of: for pages that show it and change it in ways that tests have no need of. */
@@ -128,16 +145,16 @@ export interface Inside {
   readonly change: (to: (state: State, now: number) => State) => Effect.Effect<void>
   /** What the provider takes for now. */
   readonly now: Effect.Effect<number>
-  readonly trouble: Effect.Effect<Fault.Trouble>
-  readonly changeTrouble: (to: (trouble: Fault.Trouble) => Fault.Trouble) => Effect.Effect<void>
+  readonly trouble: Effect.Effect<Trouble>
+  readonly changeTrouble: (to: (trouble: Trouble) => Trouble) => Effect.Effect<void>
 }
 
 /** The provider, its way in for transports, and for the playground a way to what it is inside. */
 export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   const settings = settle(options)
   let state: State = initial(settings)
-  let trouble: Fault.Trouble = []
-  const requests: Array<{ record: RecordedRequest.RecordedRequest }> = []
+  let trouble: Trouble = []
+  const journal = Journal.make()
   const seeds: Array<string> = []
   // A signature takes a promise: no two requests may start from the same state.
   const turn = Semaphore.makeUnsafe(1)
@@ -151,11 +168,13 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       : Effect.void
   )
 
-  const now = Effect.map(Clock.currentTimeMillis, (millis) => Fault.clockOf(trouble, millis))
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => clockOf(trouble, millis))
 
-  const step: (request: Request) => Effect.Effect<Response> = Effect.fnUntraced(function* (request) {
+  const step = Effect.fnUntraced(function* (request: Request, done: () => void): Effect.fn.Return<Response> {
     for (;;) {
-      const response = yield* Effect.uninterruptible(once(request))
+      const response = yield* Effect.uninterruptible(
+        Effect.tap(once(request), ({ again }) => Effect.sync(() => (again === undefined ? done() : undefined)))
+      )
       if (response.again === undefined) return response
       yield* Effect.sleep(response.again)
     }
@@ -180,57 +199,15 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       })
     )
 
-  const deliver: Transport.Deliver = Effect.fnUntraced(function* (request) {
-    const arrived = yield* Clock.currentTimeMillis
-    const params = RecordedRequest.paramsOf(request)
-    const facts = {
-      endpoint: Machine.endpointOf(settings.issuer, request.url.replace(/\?.*$/, "")),
-      grant: params.get("grant_type"),
-      client: params.get("client_id") ?? basicClient(request.headers["authorization"])
-    }
-    const begun = RecordedRequest.record(request, facts, arrived)
-    const entry: (typeof requests)[number] = { record: { ...begun, outcome: "hang" } }
-    requests.push(entry)
-    const ended = (outcome: RecordedRequest.RecordedRequest["outcome"], response?: Response) => {
-      const error = response === undefined ? undefined : errorOf(response)
-      entry.record = { ...begun, outcome, ...(error === undefined ? {} : { error }) }
-    }
-    const [after, verdict] = Fault.judge(trouble, facts, arrived)
-    trouble = after
-    const process = step(request)
-    const whole = (response: Response) => {
-      ended(response.status, response)
-      return { _tag: "Whole", response } as const
-    }
-    switch (verdict._tag) {
-      case "None":
-        return whole(yield* process)
-      case "Unreachable":
-        ended("unreachable")
-        return { _tag: "Broken", how: "ECONNREFUSED" }
-      case "Answer":
-        return whole(answerOf(verdict))
-      case "Delay":
-        yield* Effect.sleep(verdict.by)
-        return whole(yield* process)
-      case "Hang":
-        if (verdict.seen) yield* process
-        return yield* Effect.never
-      case "Reset":
-        if (verdict.seen) yield* process
-        ended(verdict.seen ? "reset after" : "reset before")
-        return { _tag: "Broken", how: "ECONNRESET" }
-      case "Half": {
-        const response = yield* process
-        ended("half", response)
-        return { _tag: "Half", response }
-      }
-      case "Twice": {
-        const first = yield* process
-        yield* process
-        return whole(first)
-      }
-    }
+  const deliver = deliverer({
+    issuer: settings.issuer,
+    journal,
+    judge: (facts, arrived) => {
+      const [after, verdict] = judge(trouble, facts, arrived)
+      trouble = after
+      return verdict
+    },
+    step
   })
 
   /** A name that is mistyped in a test should not sign in. */
@@ -257,7 +234,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
 
   const faults = Effect.fnUntraced(function* (...given: ReadonlyArray<Fault.Fault>) {
     const millis = yield* Clock.currentTimeMillis
-    trouble = Fault.arm(trouble, given, millis)
+    trouble = arm(trouble, given, millis)
     const rotations = given.flatMap((fault) =>
       fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
     )
@@ -267,6 +244,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   const provider = SimulatedProvider.of({
     issuer: settings.issuer,
     apiUrl: `${settings.issuer.replace(/\/$/, "")}/api/me`,
+    client: Transport.inMemory(new URL(settings.issuer).origin, deliver),
     approve: (person, options) => Effect.andThen(known(person), act("approve", person, options)),
     deny: (person = "alice", options) => act("deny", person, options),
     ignore: act("ignore", "nobody"),
@@ -313,28 +291,10 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     ),
     liveAccessTokens: Effect.map(now, (time) => count(state.accessTokens, (token) => isValid(state, token, time))),
     families: Effect.sync(() => HashMap.toValues(state.families)),
-    requests: Effect.sync(() => requests.map(({ record }) => record)),
-    clearRequests: Effect.sync(() => {
-      requests.length = 0
-    }),
+    requests: journal.records,
+    clearRequests: journal.clear,
     expectRequests: (expected, among = {}) =>
-      Effect.suspend(() => {
-        const actual = requests.map(({ record }) => record).filter((record) => RecordedRequest.fits(record, among))
-        const same =
-          actual.length === expected.length &&
-          expected.every((one, index) => {
-            const request = actual[index]
-            return request !== undefined && RecordedRequest.fits(request, one)
-          })
-        return same
-          ? Effect.void
-          : Effect.fail(
-              RecordedRequest.UnexpectedRequests.make({
-                expected: expected.map((one) => JSON.stringify(one)),
-                actual: actual.map(RecordedRequest.print)
-              })
-            )
-      }),
+      Effect.flatMap(journal.records, (records) => RecordedRequest.expect(records, expected, among)),
     snapshot: Effect.map(now, (time) => snapshotOf(state, time))
   })
 
@@ -353,32 +313,3 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
 
 const count = <V>(map: HashMap.HashMap<string, V>, fits: (value: V) => boolean) =>
   HashMap.reduce(map, 0, (sum, value) => (fits(value) ? sum + 1 : sum))
-
-const answerOf = ({ body, headers, status }: Extract<Fault.Misbehaviour, { _tag: "Answer" }>): Response => {
-  const isText = body === undefined || typeof body === "string"
-  return {
-    status,
-    headers: { ...(isText ? {} : { "content-type": "application/json" }), ...headers },
-    body: isText ? (body ?? "") : JSON.stringify(body)
-  }
-}
-
-const errorOf = ({ body, headers, status }: Response): string | undefined => {
-  if (status < 400 || !/json/.test(headers["content-type"] ?? "")) return undefined
-  try {
-    const answer: unknown = JSON.parse(body)
-    return typeof answer === "object" && answer !== null && "error" in answer ? String(answer.error) : undefined
-  } catch {
-    return undefined // a fault may answer with JSON that is none
-  }
-}
-
-const basicClient = (authorization: string | undefined) => {
-  const encoded = /^basic ([A-Za-z0-9+/=]+)$/i.exec(authorization ?? "")?.[1]
-  if (encoded === undefined) return undefined
-  try {
-    return decodeURIComponent(atob(encoded).replace(/:.*$/s, ""))
-  } catch {
-    return undefined
-  }
-}

@@ -324,6 +324,38 @@ describe("faults", () => {
     }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
+  both(
+    "who goes away is on record as gone, before the provider's work or after it",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.faults(Fault.onRequest({ endpoint: "jwks" }, Fault.delay("10 seconds")))
+      const outcomes = Effect.map(idp.requests, (requests) => requests.map(({ outcome }) => outcome))
+      const waiting = yield* Effect.forkChild(ask, { startImmediately: true })
+      yield* Effect.repeat(Effect.yieldNow, {
+        until: () => Effect.map(outcomes, ({ length }) => length > 0)
+      })
+      assert.deepStrictEqual(yield* outcomes, ["open"])
+      yield* Fiber.interrupt(waiting)
+      yield* Effect.repeat(Effect.yieldNow, {
+        until: () => Effect.map(outcomes, ([first]) => first !== "open")
+      })
+      assert.deepStrictEqual(yield* outcomes, ["left before"])
+    })
+  )
+
+  it.effect("who goes away while the provider is at work leaves after it", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const refreshing = yield* Effect.forkChild(refresh((yield* signIn()).json["refresh_token"]))
+      yield* Effect.repeat(Effect.yieldNow, {
+        until: () => Effect.map(idp.requests, (all) => all.at(-1)?.grant === "refresh_token")
+      })
+      yield* Fiber.interrupt(refreshing)
+      yield* idp.expectRequests([{ outcome: "left after" }], { grant: "refresh_token" })
+      assert.strictEqual((yield* idp.snapshot).families[0]?.refreshTokens.length, 2, "it did its work")
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
   it.live("over a socket too there may be no answer, and the server closes all the same", () =>
     Effect.gen(function* () {
       const idp = yield* SimulatedProvider
@@ -406,6 +438,36 @@ describe("faults", () => {
       assert.deepStrictEqual(Fault.random("a", options), Fault.random("a", options))
       assert.notDeepEqual(Fault.random("a", options), Fault.random("b", options))
     })
+  )
+})
+
+describe("one provider behind both transports", () => {
+  it.live("what is signed in, put into trouble and revoked in memory is so behind the socket", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const inMemory = yield* HttpClient.HttpClient
+      const { json } = yield* signIn()
+      const bySocket = get(idp.apiUrl, bearer(json["access_token"])).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      assert.notStrictEqual(inMemory, yield* HttpClient.HttpClient.pipe(Effect.provide(NodeHttpClient.layerUndici)))
+      assert.strictEqual((yield* bySocket).json["sub"], "alice")
+      yield* idp.faults(Fault.onRequest({ endpoint: "api", nth: 2 }, Fault.answer({ status: 503 })))
+      assert.strictEqual((yield* get(idp.apiUrl)).status, 401)
+      assert.strictEqual((yield* bySocket).status, 503, "both count")
+      yield* post((yield* at)("revocation_endpoint"), { ...cli, token: String(json["refresh_token"]) })
+      assert.strictEqual((yield* bySocket).status, 401)
+      yield* idp.expectRequests([{ outcome: 200 }, { outcome: 401 }, { outcome: 503 }, { outcome: 401 }], {
+        endpoint: "api"
+      })
+      const elsewhere = yield* Effect.flip(inMemory.get("https://elsewhere.test/"))
+      assert.strictEqual(elsewhere.reason._tag, "TransportError")
+    }).pipe(
+      Effect.provide(
+        SimulatedProvider.layerClient.pipe(
+          Layer.provideMerge(SimulatedProvider.layerServer()),
+          Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+        )
+      )
+    )
   )
 })
 

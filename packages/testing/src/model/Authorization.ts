@@ -3,11 +3,12 @@ import * as HashMap from "effect/HashMap"
 import { authenticate, mayUse } from "./ClientAuthentication.ts"
 import { escape, html, json, redirect, type Response } from "./Http.ts"
 import { signIn } from "./Issue.ts"
+import { altered, type Lie } from "./Lie.ts"
 import * as Person from "./Person.ts"
 import * as Pkce from "./Pkce.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import type { ClientMetadata } from "./Settings.ts"
-import { type AuthorizationRequest, type Interaction, lookup } from "./State.ts"
+import { type AuthorizationRequest, type Interaction, lookup, type ResponseMode } from "./State.ts"
 import { askedAudience, askedScopes, draw, locate, optional, required, type Turn } from "./Turn.ts"
 
 const requestUriPrefix = "urn:ietf:params:oauth:request_uri:"
@@ -24,15 +25,19 @@ export const authorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn
   if (asked._tag === "Failure")
     return page("Oops", `<p>${escape(`${asked.failure.error}: ${asked.failure.description}`)}</p>`)
   const { client, pushed, redirectUri } = asked.success
+  const lie = turn.request.lie?.callback
   const request = yield* Effect.result(
     pushed === undefined ? requestOf(turn, client, redirectUri) : Effect.succeed(pushed)
   )
   if (request._tag === "Failure") {
     const { description, error } = request.failure
-    return back(turn, redirectUri, turn.params.get("state") ?? undefined, { error, error_description: description })
+    const state = turn.params.get("state") ?? undefined
+    const mode = turn.params.get("response_mode")
+    const responseMode = mode !== null && isResponseMode(mode) ? mode : undefined
+    return back(turn, { redirectUri, state, responseMode, lie }, { error, error_description: description })
   }
   const id = draw(turn, 16)
-  const interaction: Interaction = { ...request.success, wrongPasswords: 0 }
+  const interaction: Interaction = { ...request.success, wrongPasswords: 0, ...(lie === undefined ? {} : { lie }) }
   turn.state = { ...turn.state, interactions: HashMap.set(turn.state.interactions, id, interaction) }
   return redirect(locate(turn, `/interaction/${id}`))
 })
@@ -96,6 +101,10 @@ const requestOf = Effect.fnUntraced(function* (
   const scopes = asked.filter((scope) => scope !== "offline_access" || prompt.includes("consent"))
   const audience = yield* askedAudience(turn)
   const state = yield* optional(turn, "state")
+  const responseMode = yield* optional(turn, "response_mode")
+  if (responseMode !== undefined && !isResponseMode(responseMode)) {
+    return yield* refuse("unsupported_response_mode", "unsupported response_mode requested")
+  }
   const nonce = yield* optional(turn, "nonce")
   const dpopJkt = yield* optional(turn, "dpop_jkt")
   return {
@@ -106,27 +115,50 @@ const requestOf = Effect.fnUntraced(function* (
     ...(codeChallenge === undefined ? {} : { codeChallenge }),
     ...(audience === undefined ? {} : { audience }),
     ...(state === undefined ? {} : { state }),
+    ...(responseMode === undefined ? {} : { responseMode }),
     ...(nonce === undefined ? {} : { nonce }),
     ...(dpopJkt === undefined ? {} : { dpopJkt })
   }
 })
 
+const responseModes: ReadonlySet<string> = new Set<ResponseMode>(["query", "fragment", "form_post"])
+const isResponseMode = (text: string): text is ResponseMode => responseModes.has(text)
+
 /** To the client, with our name on it (RFC 9207). */
 const back = (
   turn: Turn,
-  redirectUri: string,
-  state: string | undefined,
-  params: Readonly<Record<string, string>>
+  to: {
+    readonly redirectUri: string
+    readonly state?: string | undefined
+    readonly responseMode?: ResponseMode | undefined
+    readonly lie?: Lie["callback"] | undefined
+  },
+  answer: Readonly<Record<string, string>>
 ): Response => {
-  const url = new URL(redirectUri)
+  const { issuer } = turn.state.settings
+  const state = to.state === undefined ? {} : { state: to.state }
+  const params = altered({ ...answer, ...state, iss: issuer }, to.lie)
+  const url = new URL(to.redirectUri)
   // Who asks for tokens in front gets its refusal where they would have been (OAuth 2.0 Multiple Response Types section 5).
-  const inFragment = /token/.test(turn.params.get("response_type") ?? "")
-  const answer = inFragment ? new URLSearchParams() : url.searchParams
-  for (const [name, value] of Object.entries(params)) answer.set(name, value)
-  if (state !== undefined) answer.set("state", state)
-  answer.set("iss", turn.state.settings.issuer)
-  if (inFragment) url.hash = answer.toString()
+  const isFront = /token/.test(turn.params.get("response_type") ?? "")
+  const mode = to.responseMode ?? (isFront ? "fragment" : "query")
+  if (mode === "form_post") return formPost(to.redirectUri, params)
+  const carrier = mode === "fragment" ? new URLSearchParams() : url.searchParams
+  for (const [name, value] of Object.entries(params)) carrier.set(name, value)
+  if (mode === "fragment") url.hash = carrier.toString()
   return redirect(url.href)
+}
+
+/** A page that posts itself (OAuth 2.0 Form Post Response Mode); a button for who runs no scripts. */
+const formPost = (action: string, params: Readonly<Record<string, string>>): Response => {
+  const fields = Object.entries(params).map(
+    ([name, value]) => `<input type="hidden" name="${escape(name)}" value="${escape(value)}">`
+  )
+  return html(
+    "Back to the client",
+    `<form method="post" action="${escape(action)}">${fields.join("")}<button>Continue</button></form>` +
+      "<script>document.forms[0].submit()</script>"
+  )
 }
 
 /** A client leaves its request here first, so that the browser carries but a reference (RFC 9126 section 2). */
@@ -182,11 +214,10 @@ const form = (turn: Turn, notice: string) => {
 }
 
 const finish = (turn: Turn, id: string, interaction: Interaction, script: Person.Script): Response => {
-  const { wrongPasswords: _, ...request } = interaction
+  const { lie: _, wrongPasswords: __, ...request } = interaction
   turn.state = { ...turn.state, interactions: HashMap.remove(turn.state.interactions, id) }
   if (script.decision === "deny") {
-    const denied = { error: "access_denied", error_description: "End-User aborted interaction" }
-    return back(turn, request.redirectUri, request.state, denied)
+    return back(turn, interaction, { error: "access_denied", error_description: "End-User aborted interaction" })
   }
   const scopes = Person.consented(script, request.scopes)
   const family = signIn(turn, request.clientId, script.person, scopes)
@@ -199,5 +230,5 @@ const finish = (turn: Turn, id: string, interaction: Interaction, script: Person
     expiresAt: turn.now + turn.state.settings.authorizationCodeLifetime
   }
   turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, code, granted) }
-  return back(turn, request.redirectUri, request.state, { code })
+  return back(turn, interaction, { code })
 }

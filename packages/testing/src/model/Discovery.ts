@@ -38,7 +38,7 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         claims_supported: ["sub", "name", "preferred_username", "email", "email_verified", "iss"],
         grant_types_supported: Object.keys(grants),
         response_types_supported: ["code"],
-        response_modes_supported: ["query"],
+        response_modes_supported: ["query", "fragment", "form_post"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: algorithms,
         code_challenge_methods_supported: ["S256"],

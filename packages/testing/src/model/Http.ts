@@ -1,4 +1,5 @@
 /** HTTP as the model sees it: plain data on both sides. */
+import type { Lie } from "./Lie.ts"
 
 /** A request, as it reached the provider. */
 export interface Request {
@@ -8,6 +9,18 @@ export interface Request {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** What the answer to it shall say wrongly: a fault, not the client's doing. */
+  readonly lie?: Lie
+}
+
+/**
+ * The address of a request in full, whatever stands in its target (RFC 9112 section 3.2): who answers is the provider, by
+ * whichever name it was called.
+ */
+export const addressOf = (issuer: string, target: string): URL => {
+  const named = /^https?:/i.test(target) ? URL.parse(target) : null
+  const path = named === null ? target : `${named.pathname}${named.search}`
+  return new URL(`${new URL(issuer).origin}${path.startsWith("/") ? "" : "/"}${path}`)
 }
 
 /** An answer, whole. */

@@ -4,6 +4,7 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import { mayUse } from "./ClientAuthentication.ts"
 import { sign } from "./Keys.ts"
 import { json, type Response } from "./Http.ts"
+import { altered } from "./Lie.ts"
 import type { ClientMetadata, SigningAlgorithm } from "./Settings.ts"
 import type { AccessToken, Confirmation, RefreshToken } from "./State.ts"
 import { draw, type Turn } from "./Turn.ts"
@@ -133,19 +134,17 @@ const newIdToken = Effect.fnUntraced(function* (
 ): Effect.fn.Return<string> {
   const { accessTokenLifetime, algorithms, issuer } = turn.state.settings
   const algorithm = issuing.client.id_token_signed_response_alg ?? algorithms[0]
-  return yield* sign(
-    turn,
-    {
-      sub: issuing.subject,
-      at_hash: yield* halfHash(accessToken, algorithm),
-      aud: issuing.client.client_id,
-      exp: seconds(turn.now + accessTokenLifetime),
-      iat: seconds(turn.now),
-      iss: issuer,
-      ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce })
-    },
-    { algorithm }
-  )
+  const claims: Readonly<Record<string, unknown>> = {
+    sub: issuing.subject,
+    at_hash: yield* halfHash(accessToken, algorithm),
+    aud: issuing.client.client_id,
+    exp: seconds(turn.now + accessTokenLifetime),
+    iat: seconds(turn.now),
+    iss: issuer,
+    ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce })
+  }
+  const { lie } = turn.request
+  return yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })
 })
 
 /** The left half of the access token's hash; Ed25519 hashes with SHA-512. */

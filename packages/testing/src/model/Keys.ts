@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { CompactSign, exportJWK, generateKeyPair } from "jose"
 import { json, type Response } from "./Http.ts"
+import { altered, type IdTokenLie } from "./Lie.ts"
 import type { SigningAlgorithm } from "./Settings.ts"
 import type { SigningKey } from "./State.ts"
 import { draw, type Turn } from "./Turn.ts"
@@ -41,14 +43,34 @@ export const keepUp = Effect.fnUntraced(function* (turn: Turn) {
 /** A JWT signed with the newest key of an algorithm. */
 export const sign = (
   turn: Turn,
-  claims: JWTPayload,
-  options: { readonly algorithm?: SigningAlgorithm; readonly type?: string } = {}
+  claims: Readonly<Record<string, unknown>>,
+  options: {
+    readonly algorithm?: SigningAlgorithm
+    readonly type?: string
+    readonly lie?: IdTokenLie | undefined
+  } = {}
 ): Effect.Effect<string> => {
+  const { lie } = options
   const wanted = options.algorithm ?? turn.state.settings.algorithms[0]
   const key = turn.state.keys.find(({ algorithm, goneAt }) => algorithm === wanted && goneAt === undefined)
   if (key === undefined) return Effect.die(new Error(`the simulated provider has no key for ${wanted}`))
-  const header = { alg: wanted, kid: key.kid, ...(options.type === undefined ? {} : { typ: options.type }) }
-  return Effect.promise(() => new SignJWT(claims).setProtectedHeader(header).sign(key.private))
+  const about = altered({ kid: key.kid, ...(options.type === undefined ? {} : { typ: options.type }) }, lie?.header)
+  const payload = JSON.stringify(claims)
+  if (lie?.signature === "none") {
+    const header = JSON.stringify({ alg: "none", ...about })
+    return Effect.succeed(`${Base64Url.encode(header)}.${Base64Url.encode(payload)}.`)
+  }
+  // Not `SignJWT`, which would not sign a claim that is of the wrong type.
+  const signed = Effect.promise(() =>
+    new CompactSign(new TextEncoder().encode(payload)).setProtectedHeader({ alg: wanted, ...about }).sign(key.private)
+  )
+  return lie?.signature === "broken" ? Effect.map(signed, brokenly) : signed
+}
+
+/** With another first letter of the signature: its last one may hold bits that do not count. */
+const brokenly = (jwt: string) => {
+  const at = jwt.lastIndexOf(".") + 1
+  return `${jwt.slice(0, at)}${jwt.charAt(at) === "A" ? "B" : "A"}${jwt.slice(at + 1)}`
 }
 
 /** The keys anybody may have (RFC 7517 section 5). */

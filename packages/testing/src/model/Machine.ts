@@ -4,9 +4,10 @@ import * as Device from "./Device.ts"
 import { discovery } from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
 import { endSession } from "./EndSession.ts"
-import { type Request, type Response, text } from "./Http.ts"
+import { json, type Request, type Response, text } from "./Http.ts"
 import { introspection } from "./Introspection.ts"
 import * as Keys from "./Keys.ts"
+import { altered, type Lie } from "./Lie.ts"
 import { protectedResource } from "./ProtectedResource.ts"
 import { refuse, type Refusal, responseOf } from "./Refusal.ts"
 import { registration } from "./Registration.ts"
@@ -88,7 +89,8 @@ export const step = Effect.fnUntraced(function* (
     ? Effect.succeed(text("Not Found", 404))
     : Effect.catch(answer(turn, route), (refusal) => Effect.succeed(responseOf(refusal)))
   const nonce = route === undefined ? {} : Dpop.nonceHeader(turn.state, now)
-  return [sweep(turn.state, now), { ...response, headers: { ...response.headers, ...nonce } }]
+  const said = lied(response, request.lie?.members)
+  return [sweep(turn.state, now), { ...said, headers: { ...said.headers, ...nonce } }]
 })
 
 const anyBody: ReadonlyArray<Endpoint> = ["api", "userinfo", "registration"]
@@ -103,4 +105,10 @@ const answer = (turn: Turn, { answer, endpoint, methods }: Route): Effect.Effect
     )
   }
   return answer(turn)
+}
+
+/** A JSON answer with other members; any other answer as it is. */
+const lied = (response: Response, members: Lie["members"]): Response => {
+  if (members === undefined || !/json/.test(response.headers["content-type"] ?? "")) return response
+  return json(altered(JSON.parse(response.body), members), response.status, response.headers)
 }

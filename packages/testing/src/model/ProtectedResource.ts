@@ -1,14 +1,17 @@
 import * as Effect from "effect/Effect"
 import { authorize } from "./Bearer.ts"
-import { json, type Response } from "./Http.ts"
+import { json, type Response, text } from "./Http.ts"
 import type { Refusal } from "./Refusal.ts"
+import { personOf } from "./State.ts"
 import type { Turn } from "./Turn.ts"
 
 /** An API of the provider's own: `/api/me` says who calls, to any good token; `/api/needs/SCOPE` wants the scope. */
 export const protectedResource = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
-  const scope = /\/api\/needs\/(.+)$/.exec(turn.url.pathname)?.[1]
-  const token = yield* authorize(turn, scope === undefined ? undefined : decodeURIComponent(scope))
-  const name = turn.state.settings.people[token.subject]?.name
+  const needed = /\/api\/needs\/(.*)$/.exec(turn.url.pathname)?.[1]
+  const scope = needed === undefined ? undefined : scopeOf(needed)
+  if (scope === null) return text("Not Found", 404)
+  const token = yield* authorize(turn, scope)
+  const name = personOf(turn.state, token.subject)?.name
   return json({
     sub: token.subject,
     client_id: token.clientId,
@@ -18,3 +21,13 @@ export const protectedResource = Effect.fnUntraced(function* (turn: Turn): Effec
     ...(name === undefined ? {} : { name })
   })
 })
+
+/** The scope a part of a path names; `null` where it is none (RFC 6749 section 3.3). */
+const scopeOf = (part: string): string | null => {
+  try {
+    const scope = decodeURIComponent(part)
+    return /^[\u0021\u0023-\u005b\u005d-\u007e]+$/.test(scope) ? scope : null
+  } catch {
+    return null
+  }
+}

@@ -11,6 +11,11 @@ import { draw, type Turn } from "./Turn.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
 
+/** A key, of which jose checks the rest when it is used. */
+const Key = Schema.StructWithRest(Schema.Struct({ x5c: Strings, "x5t#S256": Schema.optionalKey(Schema.String) }), [
+  Schema.Record(Schema.String, Schema.Unknown)
+])
+
 /** What a client may say of itself (RFC 7591 section 2); other members are left out of the answer. */
 const Registration = Schema.Struct({
   client_name: Schema.optionalKey(Schema.String),
@@ -30,7 +35,7 @@ const Registration = Schema.Struct({
   response_types: Strings,
   redirect_uris: Strings,
   post_logout_redirect_uris: Strings,
-  jwks: Schema.optionalKey(Schema.Struct({ keys: Schema.Array(Schema.Record(Schema.String, Schema.Unknown)) })),
+  jwks: Schema.optionalKey(Schema.Struct({ keys: Schema.Array(Key) })),
   id_token_signed_response_alg: Schema.optionalKey(Schema.Literals(["RS256", "PS256", "ES256", "ES384", "EdDSA"])),
   dpop_bound_access_tokens: Schema.optionalKey(Schema.Boolean),
   tls_client_auth_subject_dn: Schema.optionalKey(Schema.String),

@@ -2,8 +2,9 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { JWK } from "jose"
 import * as Chance from "./Chance.ts"
+import type { Lie } from "./Lie.ts"
 import type { Script } from "./Person.ts"
-import type { ClientMetadata, Settings, SigningAlgorithm } from "./Settings.ts"
+import type { Claims, ClientMetadata, Settings, SigningAlgorithm } from "./Settings.ts"
 
 /** A signing key, from the day it was made. */
 export interface SigningKey {
@@ -83,6 +84,9 @@ export interface DeviceGrant {
   readonly usedFor?: string
 }
 
+/** How the answer travels (OAuth 2.0 Multiple Response Types section 2.1, Form Post Response Mode). Default: `query`. */
+export type ResponseMode = "query" | "fragment" | "form_post"
+
 /** An authorization request that was accepted (RFC 6749 section 4.1.1, RFC 7636). */
 export interface AuthorizationRequest {
   readonly clientId: string
@@ -90,6 +94,7 @@ export interface AuthorizationRequest {
   readonly scopes: ReadonlyArray<string>
   readonly audience?: string
   readonly state?: string
+  readonly responseMode?: ResponseMode
   readonly nonce?: string
   readonly codeChallenge?: string
   /** RFC 9449 section 10. */
@@ -106,6 +111,8 @@ export interface AuthorizationCode extends AuthorizationRequest {
 
 /** A person's visit to the sign-in page. */
 export interface Interaction extends AuthorizationRequest {
+  /** What its answer shall say wrongly. */
+  readonly lie?: NonNullable<Lie["callback"]>
   readonly wrongPasswords: number
 }
 
@@ -153,6 +160,10 @@ export const initial = (settings: Settings): State => ({
 
 export const lookup = <V>(map: HashMap.HashMap<string, V>, key: string | undefined): V | undefined =>
   key === undefined ? undefined : Option.getOrUndefined(HashMap.get(map, key))
+
+/** What is known of a subject, where it is a person of the provider's. */
+export const personOf = ({ settings }: State, subject: string): Claims | undefined =>
+  Object.hasOwn(settings.people, subject) ? settings.people[subject] : undefined
 
 /** Whether a family still stands: neither ended nor past the absolute end of its sign-in. */
 export const isLive = (state: State, family: string | undefined, now: number): boolean => {

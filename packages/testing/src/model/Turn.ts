@@ -1,5 +1,5 @@
 import * as Chance from "./Chance.ts"
-import type { Request } from "./Http.ts"
+import { addressOf, type Request } from "./Http.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import type { State } from "./State.ts"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ export interface Turn {
 }
 
 export const begin = (state: State, request: Request, now: number): Turn => {
-  const url = new URL(request.url, state.settings.issuer)
+  const url = addressOf(state.settings.issuer, request.url)
   return {
     request,
     now,

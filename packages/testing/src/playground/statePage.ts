@@ -4,11 +4,11 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Fault from "../Fault.ts"
 import { lookup, type State } from "../model/State.ts"
 import type { RecordedRequest } from "../RecordedRequest.ts"
 import type { Inside, SimulatedProvider } from "../SimulatedProvider.ts"
 import type { Snapshot } from "../Snapshot.ts"
+import { print } from "../Trouble.ts"
 import { commands } from "./commands.ts"
 import { asIs, html, type Html, page } from "./page.ts"
 import { bounds, buttons, offset } from "./switches.ts"
@@ -35,9 +35,7 @@ export const statePage = Effect.fnUntraced(function* (provider: SimulatedProvide
           ${waiting(state, now)} ${signIns(snapshot, state, now)} ${accessTokens(snapshot, now)}
           ${requests(yield* provider.requests)} ${accounts(state, snapshot)} ${tryThis(provider.issuer)}
         </div>
-        <div>
-          ${troubles(Fault.print(trouble, real))} ${tokenRequests} ${outage} ${tokensAndKeys(snapshot)} ${clock(off)}
-        </div>
+        <div>${troubles(print(trouble, real))} ${tokenRequests} ${outage} ${tokensAndKeys(snapshot)} ${clock(off)}</div>
       </main>`,
     { wide: true }
   )

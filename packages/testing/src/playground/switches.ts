@@ -6,6 +6,7 @@ import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
 import * as Fault from "../Fault.ts"
 import type { Inside, SimulatedProvider } from "../SimulatedProvider.ts"
+import { clockOf, type Trouble } from "../Trouble.ts"
 
 const whole = (minimum: number, maximum: number) =>
   Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
@@ -108,5 +109,4 @@ export const turn = Effect.fnUntraced(function* (
 })
 
 /** How many milliseconds the provider's clock is off. */
-export const offset = (trouble: Fault.Trouble) =>
-  Effect.map(Clock.currentTimeMillis, (now) => Fault.clockOf(trouble, now) - now)
+export const offset = (trouble: Trouble) => Effect.map(Clock.currentTimeMillis, (now) => clockOf(trouble, now) - now)

@@ -362,6 +362,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("its access token then", yield* get(at("userinfo_endpoint"), bearer(tokens.json["access_token"])))
       step("unknown code", yield* redeem({ ...back, json: { code: "unknown" } }))
       step("denied", yield* authorize({}, "deny"))
+      step("in the fragment", yield* authorize({ response_mode: "fragment" }))
+      step("denied in the fragment", yield* authorize({ response_mode: "fragment" }, "deny"))
       const unasked = yield* authorize({ prompt: "" })
       step("offline access without consent", yield* redeem(unasked))
       const web = {
@@ -383,6 +385,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     Effect.fnUntraced(function* (step) {
       step("response type", yield* authorize({ response_type: "token" }))
       step("no response type", yield* authorize({ response_type: "" }))
+      step("unknown response mode", yield* authorize({ response_mode: "smoke" }))
+      step("wrong in the fragment", yield* authorize({ response_mode: "fragment", code_challenge: "short" }))
       step("no PKCE", yield* authorize({ code_challenge: "", code_challenge_method: "" }))
       step("plain PKCE", yield* authorize({ code_challenge_method: "plain" }))
       step("short challenge", yield* authorize({ code_challenge: "short" }))
