@@ -11,7 +11,7 @@ import { type ESTree, parseSync, Visitor } from "vite"
 /** What the source of a package may import, besides its own files. A package without an entry must be private. */
 const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   core: ["effect", "jose"],
-  node: ["keyfob", "effect", "@effect/platform-node", "lean-qr", "node:"],
+  node: ["keyfob", "effect", "@effect/platform-node", "@napi-rs/keyring", "lean-qr", "node:"],
   testing: ["keyfob", "effect", "jose", "@effect/vitest"],
   cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "lean-qr", "node:"]
 }

@@ -13,8 +13,14 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Schema from "effect/Schema"
-import { Credential, type CredentialKey, CredentialStore, type Slot, type StoreFailed } from "keyfob"
+import {
+  type Credential,
+  type CredentialKey,
+  CredentialStore,
+  CredentialText,
+  type Slot,
+  type StoreFailed
+} from "keyfob"
 import { createHash } from "node:crypto"
 import * as DurableFile from "./DurableFile.ts"
 import { failuresOf } from "./FileFailure.ts"
@@ -61,11 +67,6 @@ export const make = Effect.fnUntraced(function* ({
   const leases = yield* FileLease.make(storeName)
   const { corrupt, readFailed, writeFailed } = failuresOf(storeName)
 
-  const Version = Schema.fromJsonString(Schema.Struct({ version: Schema.Int }))
-  const Content = Schema.fromJsonString(
-    Schema.Struct({ version: Schema.Literal(1), credential: Schema.toCodecJson(Credential) })
-  )
-
   const warned = new Set<string>()
   const isWide = (info: FileSystem.File.Info) => process.platform !== "win32" && (info.mode & 0o077) !== 0
   /** Once for each path. A file that has just gone away needs no warning. */
@@ -94,15 +95,9 @@ export const make = Effect.fnUntraced(function* ({
   })
 
   const open = Effect.fnUntraced(function* ({ place, sealing, text }: Found) {
-    const damaged = (detail: string) => () => corrupt(place.file, detail)
     const opened = yield* sealing.open(text, place)
-    const { version } = yield* Effect.mapError(
-      Schema.decodeEffect(Version)(opened),
-      damaged("no JSON object with a version")
-    )
-    if (version !== 1) return yield* damaged(`version ${version}, this keyfob knows version 1`)()
-    const { credential } = yield* Effect.mapError(Schema.decodeEffect(Content)(opened), damaged("not a credential"))
-    if (nameOf(credential.key) !== place.name) return yield* damaged("the credential of another key")()
+    const credential = yield* Effect.mapError(CredentialText.decode(opened), (detail) => corrupt(place.file, detail))
+    if (nameOf(credential.key) !== place.name) return yield* corrupt(place.file, "the credential of another key")
     return credential
   })
 
@@ -229,7 +224,7 @@ export const make = Effect.fnUntraced(function* ({
           ))
         const before = isDamaged ? undefined : found?.text
         yield* removeOldTemporaries(name)
-        const text = yield* Effect.orDie(Schema.encodeEffect(Content)({ version: 1, credential }))
+        const text = yield* CredentialText.encode(credential)
         const sealed = yield* sealing.seal(text, place, before)
         yield* durable
           .replace(place.file, sealed, isDamaged ? Effect.andThen(keepAside(place.file), lease.check) : lease.check)

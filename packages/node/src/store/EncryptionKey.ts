@@ -1,0 +1,116 @@
+/** What encrypts credentials: 32 random bytes, or a passphrase. */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import * as Redacted from "effect/Redacted"
+import { printable, type StoreFailed } from "keyfob"
+import { execFile } from "node:child_process"
+import { randomBytes, randomUUID } from "node:crypto"
+import * as DurableFile from "./DurableFile.ts"
+import { failuresOf } from "./FileFailure.ts"
+import { Keychain } from "./Keychain.ts"
+
+const { locked, readFailed, unavailable, writeFailed } = failuresOf("encrypted_file")
+
+export type EncryptionKey = Data.TaggedEnum<{
+  readonly Random: { readonly bytes: Redacted.Redacted<Uint8Array> }
+  /** Becomes a key through scrypt (RFC 7914) with N = 2^`cost`, r = 8, p = 1. */
+  readonly Passphrase: { readonly passphrase: Redacted.Redacted; readonly cost: number }
+}>
+const { Passphrase, Random } = Data.taggedEnum<EncryptionKey>()
+
+/** Where a key comes from. Asked when it is needed, and again only after it failed. */
+export type KeySource<R = never> = Effect.Effect<EncryptionKey, StoreFailed, R>
+
+/** A key's length in bytes: AES-256. */
+export const length = 32
+
+/** None. What is encrypted is `Locked`. */
+export const none: KeySource = Effect.fail(locked("encrypted files", "no passphrase or key command is configured"))
+
+/**
+ * A passphrase. Each step of `cost` doubles time and memory of a guess, and of every process that opens the store: 17
+ * takes 128 MiB.
+ */
+export const passphrase = (text: Redacted.Redacted, options: { readonly cost?: number } = {}): KeySource =>
+  Redacted.value(text) === ""
+    ? Effect.fail(locked("the passphrase", "it is empty"))
+    : Effect.succeed(Passphrase({ passphrase: text, cost: options.cost ?? 17 }))
+
+/**
+ * The passphrase that a command prints, without white space at its ends. The command is a program and its arguments: no
+ * shell reads them. It has 30 s, may ask a person on its terminal, and prints what is wrong on stderr.
+ */
+export const command = (
+  [program, ...args]: readonly [string, ...ReadonlyArray<string>],
+  options: { readonly timeout?: Duration.Input; readonly cost?: number } = {}
+): KeySource => {
+  const timeout = options.timeout ?? "30 seconds"
+  const location = printable(program)
+  return Effect.callback<string, StoreFailed>((resume) => {
+    const child = execFile(program, args, { encoding: "utf8", maxBuffer: 64 * 1024 }, (error, stdout) =>
+      resume(
+        error === null ? Effect.succeed(stdout) : Effect.fail(locked(location, `it failed with ${String(error.code)}`))
+      )
+    )
+    child.stdin?.end()
+    child.stderr?.pipe(process.stderr, { end: false })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  }).pipe(
+    Effect.interruptible,
+    Effect.timeoutOrElse({
+      duration: timeout,
+      orElse: () => Effect.fail(unavailable(location, `no answer in ${Duration.toSeconds(timeout)} s`))
+    }),
+    Effect.flatMap((printed) =>
+      printed.trim() === ""
+        ? Effect.fail(locked(location, "it printed nothing"))
+        : passphrase(Redacted.make(printed.trim()), options)
+    )
+  )
+}
+
+/**
+ * A random key in the operating system's keychain, made at its first use. The directory says under which name, so that
+ * two directories have two keys.
+ */
+export const keychain = ({
+  directory
+}: {
+  readonly directory: string
+}): KeySource<Keychain | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const durable = yield* DurableFile.make
+    const { get, remove, set } = yield* Keychain
+    const file = path.join(directory, "encryption-key")
+    const named = fs.readFileString(file).pipe(
+      Effect.map((text) => text.trim()),
+      Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(undefined)),
+      Effect.mapError(readFailed(file))
+    )
+
+    const make = Effect.gen(function* () {
+      const name = `encryption-key-${randomUUID()}`
+      yield* set(name, Redacted.make(randomBytes(length).toString("base64url")))
+      return yield* durable.makeDirectory(directory).pipe(
+        // Who comes second finds the file there, and takes the other's key.
+        Effect.andThen(durable.create(file, name)),
+        Effect.andThen(durable.flushDirectory(directory)),
+        Effect.as(name),
+        Effect.onError(() => Effect.ignore(remove(name))),
+        Effect.catchReason("PlatformError", "AlreadyExists", () => named),
+        Effect.mapError((error) => (error._tag === "StoreFailed" ? error : writeFailed(file)(error)))
+      )
+    })
+
+    const name = (yield* named) ?? (yield* make)
+    const found = name === undefined ? Option.none() : yield* get(name)
+    const bytes = Buffer.from(Option.match(found, { onNone: () => "", onSome: Redacted.value }), "base64url")
+    if (bytes.length !== length) return yield* locked(file, "the keychain has no such key")
+    return Random({ bytes: Redacted.make(Uint8Array.from(bytes)) })
+  })

@@ -1,0 +1,167 @@
+/** The keychain on Linux: a real Secret Service, which may be locked, hang, or not be there. */
+import { afterAll, assert, beforeAll, it } from "@effect/vitest"
+import { CredentialStoreContract } from "@keyfob/testing"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import type { CredentialStore, StoreFailed } from "keyfob"
+import { mkdtempSync } from "node:fs"
+import { rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Keychain } from "../../src/store/Keychain.ts"
+import * as KeychainCredentialStore from "../../src/store/KeychainCredentialStore.ts"
+import { credentialOf } from "./interceptedFileSystem.ts"
+import * as secretService from "./secretService.ts"
+import { failsWith, generation, make, quiet, remove, write } from "./storePlace.ts"
+
+const bus = "DBUS_SESSION_BUS_ADDRESS"
+const before = process.env[bus]
+const useBus = (address: string | undefined) => {
+  if (address === undefined) delete process.env[bus]
+  else process.env[bus] = address
+}
+const directory = mkdtempSync(join(tmpdir(), "keyfob-keychain-"))
+const scope = Scope.makeUnsafe()
+beforeAll(() =>
+  Effect.runPromise(Effect.map(Scope.provide(secretService.make, scope), ({ address }) => useBus(address)))
+)
+afterAll(async () => {
+  useBus(before)
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await rm(directory, { recursive: true })
+})
+
+CredentialStoreContract.suite(
+  "keychain, a real Secret Service",
+  KeychainCredentialStore.layer({ directory: join(directory, "credentials") }).pipe(
+    Layer.provide([Keychain.layer(), quiet])
+  ),
+  { durable: true }
+)
+
+const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
+  it.live(name, () => Effect.provide(test, quiet), 60_000)
+
+/** Runs it on a bus of that address alone. */
+const onBus = (address: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const before = process.env[bus]
+      useBus(address)
+      return before
+    }),
+    (before) => Effect.sync(() => useBus(before))
+  )
+
+const short = Keychain.layer({ timeout: "1 second" })
+
+/** A store with a credential in a keyring of the test's own. */
+const place = Effect.gen(function* () {
+  const secrets = yield* secretService.make
+  yield* onBus(secrets.address)
+  const { directory } = yield* make
+  const using = <A, E>(use: Effect.Effect<A, E, CredentialStore>, keychain = Keychain.layer()) =>
+    Effect.provide(use, KeychainCredentialStore.layer({ directory }).pipe(Layer.provide([keychain, quiet])))
+  yield* using(write(credentialOf(1)))
+  return { secrets, using }
+})
+
+const attempts: ReadonlyArray<Effect.Effect<unknown, StoreFailed, CredentialStore>> = [
+  generation,
+  write(credentialOf(2)),
+  remove
+]
+
+live(
+  "entries of any text and 100 kB, read by another process, removed once",
+  Effect.gen(function* () {
+    const text = `Ærø 🗝 "'\\\u0000\n${"x".repeat(100_000)}`
+    yield* Effect.provide(
+      Keychain.use(({ set }) => set("any", Redacted.make(text))),
+      Keychain.layer()
+    )
+    yield* Effect.gen(function* () {
+      const { get, remove } = yield* Keychain
+      assert.deepStrictEqual(Option.map(yield* get("any"), Redacted.value), Option.some(text))
+      assert.isTrue(yield* remove("any"))
+      assert.isFalse(yield* remove("any"))
+      assert.deepStrictEqual(yield* get("any"), Option.none())
+      yield* Keychain.probe
+      assert.deepStrictEqual(yield* get("probe"), Option.none())
+    }).pipe(Effect.provide(Keychain.layer()))
+  })
+)
+
+live(
+  "a locked keyring whose prompt nobody answers: Locked, and all is there when it is unlocked",
+  Effect.gen(function* () {
+    const { secrets, using } = yield* place
+    yield* secrets.lock
+    for (const attempt of attempts) yield* using(failsWith(attempt, "Locked"))
+    yield* Effect.provide(failsWith(Keychain.probe, "Locked"), Keychain.layer())
+    yield* secrets.unlock
+    assert.deepStrictEqual(yield* using(generation), Option.some(1))
+  })
+)
+
+live(
+  "a service that owns its name and never answers: Unavailable in time, and all is there when it does again",
+  Effect.gen(function* () {
+    const { secrets, using } = yield* place
+    yield* secrets.hang
+    for (const attempt of attempts) {
+      const { detail } = yield* using(failsWith(attempt, "Unavailable"), short)
+      assert.strictEqual(detail, "no answer in 1 s")
+    }
+    yield* secrets.wake
+    assert.deepStrictEqual(yield* using(generation), Option.some(1))
+    yield* using(write(credentialOf(2)))
+    assert.deepStrictEqual(yield* using(generation), Option.some(2))
+  })
+)
+
+live(
+  "after a call that was given up, the same store goes on with the next",
+  Effect.gen(function* () {
+    const { secrets, using } = yield* place
+    yield* secrets.hang
+    yield* using(
+      Effect.gen(function* () {
+        yield* failsWith(generation, "Unavailable")
+        yield* secrets.wake
+        // The first answer may take longer than a service that was stopped a moment ago has time for.
+        const found = yield* Effect.retry(generation, { times: 5 })
+        assert.deepStrictEqual(found, Option.some(1))
+      }),
+      short
+    )
+  })
+)
+
+live(
+  "no bus, and a bus that takes connections and says nothing: Unavailable",
+  Effect.gen(function* () {
+    const { fs, path, directory } = yield* make
+    yield* fs.makeDirectory(directory)
+    const socket = path.join(directory, "bus")
+    yield* Effect.acquireRelease(
+      Effect.callback<ReturnType<typeof createServer>>((resume) => {
+        const server = createServer((connection) => void connection.on("error", () => undefined))
+        server.listen(socket, () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    )
+    for (const address of [`unix:path=${path.join(directory, "none")}`, `unix:path=${socket}`]) {
+      yield* Effect.scoped(
+        Effect.andThen(onBus(address), Effect.provide(failsWith(Keychain.probe, "Unavailable"), short))
+      )
+    }
+  })
+)
