@@ -4,7 +4,7 @@ import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Console, Effect, Layer } from "effect"
 import { CredentialStore, DeviceCode, Login, Logout, TokenSource, UserPrompt } from "keyfob"
 
-const Alice = Layer.succeed(UserPrompt, {
+const Alice = Layer.mock(UserPrompt, {
   deviceCode: ({ userCode, verificationUri }) =>
     Effect.gen(function* () {
       yield* Console.log(`open ${verificationUri} and type ${userCode}`)

@@ -11,11 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as HttpTransport from "@keyfob/node/HttpTransport"
-import * as TerminalPrompt from "@keyfob/node/TerminalPrompt"
 import type * as Stdio from "effect/Stdio"
 import {
   type AccessToken,
   type AuthError,
+  AuthorizationCode,
+  type AuthorizationOptions,
+  Auto,
   ClientAuthentication,
   ClientCredentials,
   ConfigurationInvalid,
@@ -27,6 +29,7 @@ import {
   Login,
   Logout,
   OAuthClient,
+  type RedirectReceiver,
   TokenSource,
   Userinfo,
   type UserPrompt
@@ -65,9 +68,6 @@ const http = ({ caFile }: Globals) =>
     Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provide(client))
   )
 
-const prompt = ({ color, output }: Globals) =>
-  output === "json" ? TerminalPrompt.layerJson : TerminalPrompt.layer({ color })
-
 /** The client's authentication. A secret that is missing is found missing when it is needed. */
 const authentication = Effect.fnUntraced(function* ({ secret, settings }: Provider) {
   const { clientAuth, flow } = settings
@@ -98,31 +98,50 @@ const authentication = Effect.fnUntraced(function* ({ secret, settings }: Provid
 const clientOptions = (provider: Provider) =>
   Effect.map(authentication(provider), (authentication) => ({ ...flowOptions(provider), authentication }))
 
-/** `auto` is the device flow for now: the one that works wherever the person is. */
+/** What a login asks for besides what is configured, and whether its person has a browser here. */
+interface Asked extends AuthorizationOptions {
+  readonly browserAtHand: Effect.Effect<boolean>
+}
+
+/** Who has signed in is not asked again: a token source has no use for a browser. */
+const nobody: Asked = { browserAtHand: Effect.succeed(false) }
+
 const flowOf = Effect.fnUntraced(function* (
-  provider: Provider
-): Effect.fn.Return<Flow<UserPrompt>, ConfigurationInvalid> {
+  provider: Provider,
+  { browserAtHand, ...asked }: Asked = nobody
+): Effect.fn.Return<Flow<UserPrompt | RedirectReceiver>, ConfigurationInvalid> {
   const options = yield* clientOptions(provider)
   switch (provider.settings.flow ?? "auto") {
     case "auto":
+      return Auto.make({ ...options, ...asked, browserAtHand })
+    case "browser":
+      return AuthorizationCode.make({ ...options, ...asked })
     case "device":
       return DeviceCode.make(options)
     case "client_credentials":
       return ClientCredentials.make(options)
-    case "browser":
-      return yield* notSupported("the browser flow is not built yet; use --flow device")
     case "jwt_bearer":
       return yield* notSupported("the jwt_bearer flow is not built yet; use --flow device or client_credentials")
   }
 })
 
+/** What the command line asks of one login. */
+export interface LoginRequest extends AuthorizationOptions {
+  readonly browser: string | undefined
+  readonly opensBrowser: boolean
+}
+
 /** Signs in now, whatever is there already. */
 export const login = Effect.fnUntraced(function* (
   provider: Provider,
-  globals: Globals
+  globals: Globals,
+  { browser, opensBrowser, ...asked }: LoginRequest
 ): Effect.fn.Return<Credential, AuthError, CredentialStore | Stdio.Stdio> {
-  const flow = yield* flowOf(provider)
-  return yield* Login.login(flow).pipe(Effect.provide(Layer.merge(http(globals), prompt(globals))))
+  const Screen = yield* Effect.promise(() => import("./screen.ts"))
+  const redirectPort = provider.settings.redirectPort ?? 0
+  const screen = Screen.make(globals, { browser, opens: opensBrowser, redirectPort })
+  const flow = yield* flowOf(provider, { ...asked, browserAtHand: screen.browserAtHand })
+  return yield* Login.login(flow).pipe(Effect.provide(Layer.merge(http(globals), screen.layer)))
 })
 
 /** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */

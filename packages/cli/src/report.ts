@@ -1,8 +1,7 @@
 /** What is said of a command's end: nothing, an error of ours, a command line that makes no sense, or a bug. */
 import * as Cause from "effect/Cause"
-import * as Predicate from "effect/Predicate"
 import * as CliError from "effect/cli/CliError"
-import { type AuthError, printable, table } from "keyfob"
+import { isAuthError, printable } from "keyfob"
 import {
   type CommandError,
   Failure,
@@ -27,9 +26,6 @@ export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined =
 
 const isCommandError = (error: unknown): error is CommandError =>
   [Failure, UsageError, ProblemsFound, OutputFailed].some((one) => error instanceof one) || isAuthError(error)
-
-const isAuthError = (error: unknown): error is AuthError =>
-  Predicate.hasProperty(error, "_tag") && Predicate.isString(error._tag) && Object.hasOwn(table, error._tag)
 
 const bug = (defect: unknown): Report => {
   const what = defect instanceof Error ? `${defect.name}: ${printable(defect.message)}` : "unknown defect"

@@ -15,6 +15,8 @@ const login = (issuer: string, ...more: ReadonlyArray<string>) => [
   clients.cli.id,
   "--scope",
   scope,
+  "--flow",
+  "device",
   ...more
 ]
 

@@ -8,6 +8,7 @@
  * control characters by {@link printable} before they get here.
  */
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
@@ -15,6 +16,8 @@ import * as Schema from "effect/Schema"
 export const Endpoint = Schema.Literals([
   "discovery",
   "jwks",
+  "authorization",
+  "pushed_authorization_request",
   "token",
   "device_authorization",
   "userinfo",
@@ -73,7 +76,10 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
   }
 }
 
-/** The provider understood the request and said no: an OAuth error answer (RFC 6749 section 5.2, RFC 6750 section 3.1). */
+/**
+ * The provider understood the request and said no: an OAuth error answer (RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750
+ * section 3.1, OpenID Connect Core section 3.1.2.6).
+ */
 export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob/ProviderRefused")("ProviderRefused", {
   reason: Schema.Literals([
     "InvalidClient",
@@ -86,6 +92,11 @@ export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob
     "AccessDenied",
     "InvalidToken",
     "InsufficientScope",
+    "LoginRequired",
+    "InteractionRequired",
+    "ConsentRequired",
+    "AccountSelectionRequired",
+    "UnmetAuthenticationRequirements",
     "Other"
   ]),
   endpoint: Endpoint,
@@ -114,6 +125,7 @@ export class AnswerRejected extends Schema.TaggedError<AnswerRejected>("keyfob/A
     "Malformed",
     "Redirected",
     "IssuerMismatch",
+    "StateMismatch",
     "InsecureEndpoint",
     "SubjectMismatch"
   ]),
@@ -147,7 +159,9 @@ export class TokenRejected extends Schema.TaggedError<TokenRejected>("keyfob/Tok
     "NotYetValid",
     "IssuedInFuture",
     "Nonce",
-    "AccessTokenHash"
+    "AccessTokenHash",
+    "AuthenticationTime",
+    "AuthenticationContext"
   ]),
   token: Schema.Literals(["ID token", "token"]),
   detail: Schema.optionalKey(Schema.String)
@@ -176,7 +190,7 @@ export class LoginRequired extends Schema.TaggedError<LoginRequired>("keyfob/Log
 
 /** A login that was under way ended without a credential. */
 export class LoginFailed extends Schema.TaggedError<LoginFailed>("keyfob/LoginFailed")("LoginFailed", {
-  reason: Schema.Literals(["Denied", "Expired"]),
+  reason: Schema.Literals(["Denied", "Expired", "NoRedirect"]),
   issuer: Schema.String
 }) {
   override get message(): string {
@@ -381,6 +395,41 @@ export const table: Table = {
       "the token does not cover this",
       "Sign in again with the scopes it needs"
     ),
+    LoginRequired: advice(
+      3,
+      "log in",
+      "user",
+      "nobody is signed in at the provider",
+      "Sign in without asking for prompt=none"
+    ),
+    InteractionRequired: advice(
+      3,
+      "log in",
+      "user",
+      "the provider must ask the person something",
+      "Sign in without asking for prompt=none"
+    ),
+    ConsentRequired: advice(
+      3,
+      "log in",
+      "user",
+      "the person has not agreed to this yet",
+      "Sign in without asking for prompt=none"
+    ),
+    AccountSelectionRequired: advice(
+      3,
+      "log in",
+      "user",
+      "the person must say which account is meant",
+      "Sign in without asking for prompt=none, or name the account as a login hint"
+    ),
+    UnmetAuthenticationRequirements: advice(
+      4,
+      "log in",
+      "user",
+      "the person cannot sign in as strongly as was asked",
+      "Sign in with the factors that are asked for, or ask for fewer"
+    ),
     Other: advice(
       4,
       "give up",
@@ -411,8 +460,15 @@ export const table: Table = {
       7,
       "fix configuration",
       "developer",
-      "the document states another issuer",
+      "it states another issuer",
       "Give the issuer exactly as the provider states it"
+    ),
+    StateMismatch: advice(
+      7,
+      "log in",
+      "user",
+      "the answer does not belong to this login",
+      "Do not use it; sign in again: keyfob login"
     ),
     InsecureEndpoint: advice(
       7,
@@ -460,7 +516,15 @@ export const table: Table = {
     NotYetValid: advice(7, "wait", "nobody", "it is not valid yet", "Check this machine's clock"),
     IssuedInFuture: advice(7, "wait", "nobody", "it was issued in the future", "Check this machine's clock"),
     Nonce: advice(7, "log in", "user", "its nonce is not the one that was sent", signInAgain),
-    AccessTokenHash: advice(7, "log in", "user", "it does not belong to the access token it came with", signInAgain)
+    AccessTokenHash: advice(7, "log in", "user", "it does not belong to the access token it came with", signInAgain),
+    AuthenticationTime: advice(7, "log in", "user", "the person signed in longer ago than was asked", signInAgain),
+    AuthenticationContext: advice(
+      7,
+      "log in",
+      "user",
+      "the person did not sign in as strongly as was asked",
+      "Sign in with the factors that are asked for, or ask for others"
+    )
   },
   LoginRequired: {
     NoCredential: advice(3, "log in", "user", "nobody is signed in", "Sign in: keyfob login"),
@@ -482,7 +546,14 @@ export const table: Table = {
       "the login was denied",
       "Try again and approve, or ask the provider's administrator"
     ),
-    Expired: advice(3, "log in", "user", "the login was not completed in time", signInAgain)
+    Expired: advice(3, "log in", "user", "the login was not completed in time", signInAgain),
+    NoRedirect: advice(
+      2,
+      "fix configuration",
+      "user",
+      "no port of this machine could be opened for the provider's answer",
+      "Choose another port, or sign in with a device code: keyfob login --flow device"
+    )
   },
   StoreFailed: {
     Unreadable: advice(6, "give up", "user", "the credential cannot be read", "Check the owner and mode of the file"),
@@ -526,6 +597,10 @@ export const adviceOf = (error: AuthError): Advice => {
   const rows: Readonly<Record<string, Advice>> = table[error._tag]
   return rows[error.reason] as Advice
 }
+
+/** Whether a value is one of these errors. */
+export const isAuthError = (value: unknown): value is AuthError =>
+  Predicate.hasProperty(value, "_tag") && Predicate.isString(value._tag) && Object.hasOwn(table, value._tag)
 
 const sentence = (error: AuthError, about: string) => `${adviceOf(error).what}: ${about}`
 

@@ -63,6 +63,10 @@ describe("AuthError: the table", () => {
     assert.deepStrictEqual(codes.get(3), [
       "ProviderRefused.InvalidGrant",
       "ProviderRefused.InvalidToken",
+      "ProviderRefused.LoginRequired",
+      "ProviderRefused.InteractionRequired",
+      "ProviderRefused.ConsentRequired",
+      "ProviderRefused.AccountSelectionRequired",
       "LoginRequired.NoCredential",
       "LoginRequired.NotRenewable",
       "LoginRequired.RefreshRefused",
@@ -72,11 +76,13 @@ describe("AuthError: the table", () => {
     assert.deepStrictEqual(codes.get(4), [
       "ProviderRefused.AccessDenied",
       "ProviderRefused.InsufficientScope",
+      "ProviderRefused.UnmetAuthenticationRequirements",
       "ProviderRefused.Other",
       "LoginFailed.Denied"
     ])
     assert.sameMembers(only(7, "TokenRejected"), [
       "AnswerRejected.IssuerMismatch",
+      "AnswerRejected.StateMismatch",
       "AnswerRejected.InsecureEndpoint",
       "AnswerRejected.SubjectMismatch"
     ])

@@ -3,24 +3,33 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
-import { type DeviceCodePrompt, printable, UserPrompt } from "keyfob"
+import { type BrowserPrompt, type DeviceCodePrompt, printable, UserPrompt } from "keyfob"
+import type { Browser } from "./Browser.ts"
 import { terminalColor } from "./config/Environment.ts"
 import * as QrCode from "./QrCode.ts"
 
+export interface Options {
+  /** Whether escape sequences are welcome. Default: what `NO_COLOR` and `TERM` allow. */
+  readonly color?: boolean
+  /** Opens the pages that a login asks for. Without one, their address is shown. */
+  readonly browser?: Browser
+}
+
 /**
  * Sentences for a person. On a terminal also a QR code, and with `color` (the terminal takes escape sequences) the time
- * that is left, kept up to date in one line that goes away with the login. `color` is what `NO_COLOR` and `TERM` allow,
- * unless it is said.
+ * that is left, kept up to date in one line that goes away with the login; and what a person pastes there is read.
  */
-export const layer = (options: { readonly color?: boolean } = {}) =>
+export const layer = (options: Options = {}) =>
   Layer.effect(
     UserPrompt,
     Effect.gen(function* () {
       const color = options.color ?? (yield* terminalColor)
       const write = yield* stderr
-      const onTerminal = yield* (yield* Stdio.Stdio).stderrIsTerminal
+      const stdio = yield* Stdio.Stdio
+      const onTerminal = yield* stdio.stderrIsTerminal
       const countdown = Effect.fnUntraced(function* (expiresAt: DateTime.Utc) {
         yield* Effect.addFinalizer(() => write(eraseLine))
         const show = Effect.flatMap(secondsLeft(expiresAt), (left) =>
@@ -41,33 +50,47 @@ export const layer = (options: { readonly color?: boolean } = {}) =>
           yield* onTerminal && color
             ? countdown(prompt.expiresAt)
             : write(`The code is good for ${minutes(yield* secondsLeft(prompt.expiresAt))}.\n`)
+        }),
+        browser: Effect.fnUntraced(function* (prompt) {
+          yield* write(invitation(prompt))
+          if (options.browser !== undefined) yield* bringUp(options.browser, prompt, write)
+          if (!(onTerminal && (yield* stdio.stdinIsTerminal))) return
+          yield* write("If it does not come back by itself, paste the address it ends at here, and press Enter.\n")
+          yield* pasted(stdio, prompt, write)
         })
       })
     })
   )
 
-/** One JSON object a line, as `keyfob -o json` documents them: `device_code`, then `waiting`. */
-export const layerJson = Layer.effect(
-  UserPrompt,
-  Effect.gen(function* () {
-    const write = yield* stderr
-    return UserPrompt.of({
-      deviceCode: Effect.fnUntraced(function* (prompt) {
-        yield* write(
-          event({
-            event: "device_code",
-            verification_uri: prompt.verificationUri,
-            verification_uri_complete: prompt.verificationUriComplete,
-            user_code: prompt.userCode,
-            expires_in: yield* secondsLeft(prompt.expiresAt),
-            interval: prompt.interval
-          })
-        )
-        yield* write(event({ event: "waiting", for: "approval" }))
+/** One JSON object a line, as `keyfob -o json` documents them: `device_code` or `browser`, then `waiting`. */
+export const layerJson = (options: Pick<Options, "browser"> = {}) =>
+  Layer.effect(
+    UserPrompt,
+    Effect.gen(function* () {
+      const write = yield* stderr
+      const note = (message: string) => write(event({ event: "note", message: message.trimEnd() }))
+      return UserPrompt.of({
+        deviceCode: Effect.fnUntraced(function* (prompt) {
+          yield* write(
+            event({
+              event: "device_code",
+              verification_uri: prompt.verificationUri,
+              verification_uri_complete: prompt.verificationUriComplete,
+              user_code: prompt.userCode,
+              expires_in: yield* secondsLeft(prompt.expiresAt),
+              interval: prompt.interval
+            })
+          )
+          yield* write(event({ event: "waiting", for: "approval" }))
+        }),
+        browser: Effect.fnUntraced(function* (prompt) {
+          yield* write(event({ event: "browser", url: prompt.url, redirect_uri: prompt.redirectUri }))
+          yield* write(event({ event: "waiting", for: "browser" }))
+          if (options.browser !== undefined) yield* bringUp(options.browser, prompt, note)
+        })
       })
     })
-  })
-)
+  )
 
 const instructions = ({ issuer, userCode, verificationUri, verificationUriComplete }: DeviceCodePrompt) =>
   [
@@ -83,6 +106,53 @@ const instructions = ({ issuer, userCode, verificationUri, verificationUriComple
   ]
     .map((line) => `${line}\n`)
     .join("")
+
+const invitation = ({ issuer, url }: BrowserPrompt) =>
+  [`To sign in at ${printable(issuer)}, open this page in a browser:`, "", `    ${printableUri(url)}`, ""]
+    .map((line) => `${line}\n`)
+    .join("")
+
+/** Opens the page where there is a browser; says what to do where there is none. The login waits for neither. */
+const bringUp = Effect.fnUntraced(function* (
+  { isAtHand, open, tunnel }: Browser,
+  { redirectUri, url }: BrowserPrompt,
+  say: (text: string) => Effect.Effect<void>
+) {
+  if (yield* isAtHand) {
+    const opened = Effect.flatMap(open(url), (done) =>
+      done ? Effect.void : say("Warning: no browser could be opened; open the page yourself.\n")
+    )
+    return yield* Effect.asVoid(Effect.forkScoped(opened))
+  }
+  const port = Number(URL.parse(redirectUri)?.port)
+  yield* say(
+    `There is no browser on this machine. So that one elsewhere finds back, run this there first:\n\n    ${yield* tunnel(port)}\n\n`
+  )
+})
+
+/** Reads lines of the terminal until one is what is waited for. */
+const pasted = (
+  stdio: Stdio.Stdio,
+  { paste, redirectUri }: BrowserPrompt,
+  write: (text: string) => Effect.Effect<void>
+) =>
+  Effect.gen(function* () {
+    // Whoever has read a terminal once would be kept alive by it.
+    yield* Effect.addFinalizer(() => Effect.sync(() => process.stdin.pause()))
+    yield* stdio.stdin.pipe(
+      Stream.decodeText,
+      Stream.splitLines,
+      Stream.filter((line) => line.trim() !== ""),
+      Stream.mapEffect((line) => paste(Redacted.make(line))),
+      Stream.tap((taken) =>
+        taken ? Effect.void : write(`That is not the answer to this login. It begins with ${redirectUri}?\n`)
+      ),
+      Stream.takeUntil((taken) => taken),
+      Stream.runDrain,
+      Effect.ignore,
+      Effect.forkScoped
+    )
+  })
 
 /** Writes to standard error. Whoever closed it does not want to read, and that ends no login. */
 const stderr = Effect.map(

@@ -122,7 +122,7 @@ it.effect("a provider cannot speak to the terminal, and a long link stays whole"
 it.effect("as JSON: one event a line", () =>
   Effect.gen(function* () {
     yield* TestClock.adjust("1500 millis")
-    const { end, shown } = yield* show(TerminalPrompt.layerJson, true)
+    const { end, shown } = yield* show(TerminalPrompt.layerJson(), true)
     yield* TestClock.adjust("2 seconds")
     yield* end
     const text = yield* shown
@@ -149,7 +149,7 @@ it.effect("as JSON: one event a line", () =>
 it.effect("as JSON: what was not given is absent, what a terminal obeys is escaped and not lost", () =>
   Effect.gen(function* () {
     const { verificationUriComplete: _, ...rest } = prompt
-    const { shown } = yield* show(TerminalPrompt.layerJson, true, { ...rest, userCode: "A\u009b2J\u202e\n" })
+    const { shown } = yield* show(TerminalPrompt.layerJson(), true, { ...rest, userCode: "A\u009b2J\u202e\n" })
     const text = yield* shown
     assert.notMatch(text, /[^\P{Cc}\n]/u)
     const event = JSON.parse(text.split("\n")[0] ?? "")

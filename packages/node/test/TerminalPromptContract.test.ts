@@ -19,4 +19,4 @@ const screen = (layer: ReturnType<typeof TerminalPrompt.layer>, isTerminal: bool
 
 UserPromptContract.suite("TerminalPrompt", screen(TerminalPrompt.layer(), false))
 UserPromptContract.suite("TerminalPrompt on a terminal", screen(TerminalPrompt.layer({ color: true }), true))
-UserPromptContract.suite("TerminalPrompt as JSON", screen(TerminalPrompt.layerJson, false))
+UserPromptContract.suite("TerminalPrompt as JSON", screen(TerminalPrompt.layerJson(), false))

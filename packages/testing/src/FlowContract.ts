@@ -16,7 +16,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
-import { CredentialStore, type Flow, type FlowOptions, Login, type UserPrompt } from "keyfob"
+import { CredentialStore, type Flow, type FlowOptions, Login, type RedirectReceiver, type UserPrompt } from "keyfob"
 import * as Fault from "./Fault.ts"
 import { clients, type ProviderOptions } from "./model/Settings.ts"
 import { patiently } from "./patiently.ts"
@@ -37,7 +37,7 @@ const canary = "canary-7c2e51"
 /** Registers the suite under `name`. `make` makes the flow; every case has a provider of its own, under the test clock. */
 export const suite = (
   name: string,
-  make: (options: FlowOptions) => Flow<UserPrompt>,
+  make: (options: FlowOptions) => Flow<UserPrompt | RedirectReceiver>,
   { flow: given = {}, provider = {} }: Options = {}
 ): void => {
   const base: FlowOptions = {
@@ -132,7 +132,9 @@ export const suite = (
     it.effect("says that the provider does not know the client", () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(login(make({ ...base, clientId: "nobody-knows-me" })))
-        assert.strictEqual(error._tag, "ProviderRefused")
+        // A page in a browser says it to the person, and nothing comes back from there (RFC 6749 section 4.1.2.1).
+        const isPage = (yield* (yield* SimulatedProvider).requests).some(({ endpoint }) => endpoint === "authorization")
+        assert.strictEqual(error._tag, isPage ? "LoginFailed" : "ProviderRefused")
       }).pipe(Effect.provide(layer))
     )
 

@@ -162,7 +162,7 @@ const signedIn = Effect.gen(function* () {
   if (person === undefined) return undefined
   const { approve, ...options } = person
   const flow = DeviceCode.make({ issuer, ...options })
-  const prompt = Layer.succeed(UserPrompt, { deviceCode: (shown) => Effect.asVoid(Effect.forkScoped(approve(shown))) })
+  const prompt = Layer.mock(UserPrompt, { deviceCode: (shown) => Effect.asVoid(Effect.forkScoped(approve(shown))) })
   const credential = yield* Effect.provide(Login.login(flow), prompt)
   assert.isDefined(credential.refreshToken, "there is no refresh token: are the scopes without offline_access?")
   return { credential, flow }

@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 
 /** The browser ended on a page of the provider's, and nobody was there to go on. */
 export class Stuck extends Schema.TaggedError<Stuck>()("Stuck", { status: Schema.Int, path: Schema.String }) {
@@ -11,25 +12,45 @@ export class Stuck extends Schema.TaggedError<Stuck>()("Stuck", { status: Schema
   }
 }
 
+/** What a person answers on the provider's sign-in page. */
+export interface SignIn {
+  readonly person: string
+  readonly decision: "approve" | "deny"
+}
+
 /**
  * Opens an address of the provider and follows its redirects, as a browser does, until one leads elsewhere: back to the
  * client. The client's address is the answer, and is not opened. Of an answer that would be posted there (`form_post`),
  * the fields are in its query.
+ *
+ * @param signIn what to answer where a page asks. Without it, what the provider was told is what happens.
  */
-export const visit = Effect.fn("SimulatedBrowser.visit")(function* (
-  address: string
+export const visit = Effect.fnUntraced(function* (
+  address: string,
+  signIn?: SignIn
 ): Effect.fn.Return<URL, Stuck | HttpClientError.HttpClientError, HttpClient.HttpClient> {
   const client = yield* HttpClient.HttpClient
+  // No span sees the addresses: codes are in them.
+  const execute = (request: HttpClientRequest.HttpClientRequest) =>
+    Effect.provideService(client.execute(request), HttpClient.TracerDisabledWhen, () => true)
   let url = new URL(address)
   const { origin } = url
   for (;;) {
-    const response = yield* client.execute(HttpClientRequest.get(url))
-    const location = response.headers["location"] ?? postedTo(yield* response.text)
-    if (location === undefined) return yield* new Stuck({ status: response.status, path: url.pathname })
+    const shown = yield* execute(HttpClientRequest.get(url))
+    const onward = yield* leadsTo(shown)
+    const asks = onward === undefined && shown.status === 200 && signIn !== undefined
+    const answered = asks
+      ? yield* execute(HttpClientRequest.post(url).pipe(HttpClientRequest.bodyUrlParams({ ...signIn })))
+      : shown
+    const location = asks ? yield* leadsTo(answered) : onward
+    if (location === undefined) return yield* new Stuck({ status: answered.status, path: url.pathname })
     url = new URL(location, url)
     if (url.origin !== origin) return url
   }
 })
+
+const leadsTo = (response: HttpClientResponse.HttpClientResponse) =>
+  Effect.map(response.text, (page) => response.headers["location"] ?? postedTo(page))
 
 /** The address of a form that a page posts by itself, with its fields (OAuth 2.0 Form Post Response Mode). */
 const postedTo = (page: string): string | undefined => {

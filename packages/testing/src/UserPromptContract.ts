@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import type { DeviceCodePrompt, UserPrompt } from "keyfob"
+import type { BrowserPrompt, DeviceCodePrompt, UserPrompt } from "keyfob"
 
 /** A prompt, and what a person has seen of it so far. */
 export interface Screen {
@@ -36,10 +36,20 @@ const prompt: DeviceCodePrompt = {
   interval: 5
 }
 
+const page: BrowserPrompt = {
+  issuer: "https://id.example",
+  url: "https://id.example/authorize?client_id=app&state=xyz",
+  redirectUri: "http://127.0.0.1:49152/callback",
+  paste: () => Effect.succeed(false)
+}
+
 /** Shows a prompt in a scope of its own. */
-const show = Effect.fnUntraced(function* ({ prompt: { deviceCode } }: Screen, what: DeviceCodePrompt = prompt) {
+const show = (screen: Screen, what: DeviceCodePrompt = prompt) => begin(screen.prompt.deviceCode(what))
+const showPage = (screen: Screen, what: BrowserPrompt = page) => begin(screen.prompt.browser(what))
+
+const begin = Effect.fnUntraced(function* (asking: Effect.Effect<void, never, Scope.Scope>) {
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-  const fiber = yield* Effect.forkChild(Scope.provide(deviceCode(what), scope), { startImmediately: true })
+  const fiber = yield* Effect.forkChild(Scope.provide(asking, scope), { startImmediately: true })
   yield* TestClock.adjust(0)
   return { fiber, end: Scope.close(scope, Exit.void) }
 })
@@ -68,25 +78,38 @@ export const suite = (name: string, make: Effect.Effect<Screen, never, Scope.Sco
       })
     )
 
-    it.effect("returns at once: the login has to go on", () =>
+    it.effect("shows the page to sign in at, whole", () =>
       Effect.gen(function* () {
-        const { fiber } = yield* show(yield* make)
-        assert.isDefined(fiber.pollUnsafe())
-        assert.strictEqual(yield* Clock.currentTimeMillis, 0)
+        const screen = yield* make
+        yield* showPage(screen)
+        const { url } = page
+        assert.include(yield* screen.shown, options.html === true ? url.replaceAll("&", "&amp;") : url)
       })
     )
 
-    it.effect("leaves nothing behind when the login ends, and does not hold it up", () =>
-      Effect.gen(function* () {
-        const screen = yield* make
-        const { end } = yield* show(screen)
-        yield* TestClock.adjust("3 seconds")
-        yield* end
-        assert.strictEqual(yield* Clock.currentTimeMillis, 3000)
-        const shown = yield* screen.shown
-        yield* TestClock.adjust("1 hour")
-        assert.strictEqual(yield* screen.shown, shown)
-      })
+    it.effect.each([["device code", show] as const, ["page", showPage] as const])(
+      "a %s: returns at once, since the login has to go on",
+      ([, begin]) =>
+        Effect.gen(function* () {
+          const { fiber } = yield* begin(yield* make)
+          assert.isDefined(fiber.pollUnsafe())
+          assert.strictEqual(yield* Clock.currentTimeMillis, 0)
+        })
+    )
+
+    it.effect.each([["device code", show] as const, ["page", showPage] as const])(
+      "a %s: leaves nothing behind when the login ends, and does not hold it up",
+      ([, begin]) =>
+        Effect.gen(function* () {
+          const screen = yield* make
+          const { end } = yield* begin(screen)
+          yield* TestClock.adjust("3 seconds")
+          yield* end
+          assert.strictEqual(yield* Clock.currentTimeMillis, 3000)
+          const shown = yield* screen.shown
+          yield* TestClock.adjust("1 hour")
+          assert.strictEqual(yield* screen.shown, shown)
+        })
     )
 
     it.effect("outlives the code it shows", () =>
@@ -106,6 +129,11 @@ export const suite = (name: string, make: Effect.Effect<Screen, never, Scope.Sco
           ...prompt,
           userCode: `AB${hostile.join("")}CD`,
           issuer: `https://id.example/${hostile.join("")}`
+        })
+        yield* showPage(screen, {
+          ...page,
+          issuer: `https://id.example/${hostile.join("")}`,
+          url: `${page.url}&x=${hostile.join("")}`
         })
         const shown = yield* screen.shown
         for (const text of options.html === true ? markup : controls) assert.notInclude(shown, text)

@@ -54,7 +54,7 @@ const program = Effect.fnUntraced(function* (issuer: string, trouble: Trouble = 
 const expected = ["ok", "ok", "LoginRequired.RefreshRefused", "ok", "ProviderRefused.InvalidClient"]
 
 const prompt = (act: (code: string, uri: string) => Effect.Effect<unknown>) =>
-  Layer.succeed(UserPrompt, {
+  Layer.mock(UserPrompt, {
     deviceCode: ({ userCode, verificationUri }) => Effect.asVoid(act(userCode, verificationUri))
   })
 

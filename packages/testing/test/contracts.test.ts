@@ -2,7 +2,14 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { clients as registered, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect, Layer, Redacted } from "effect"
-import { ClientAuthentication, ClientCredentials, type DeviceCodePrompt, DeviceCode, UserPrompt } from "keyfob"
+import {
+  AuthorizationCode,
+  ClientAuthentication,
+  ClientCredentials,
+  type DeviceCodePrompt,
+  DeviceCode,
+  UserPrompt
+} from "keyfob"
 import {
   clients,
   FlowContract,
@@ -16,6 +23,7 @@ const authentication = ClientAuthentication.secretBasic(Redacted.make(clients.bi
 const machine = { clientId: clients.billing.client_id, authentication, scopes: ["api:read"] }
 
 FlowContract.suite("DeviceCode", DeviceCode.make)
+FlowContract.suite("AuthorizationCode", AuthorizationCode.make)
 FlowContract.suite("ClientCredentials", ClientCredentials.make, { flow: machine })
 
 /** A simulated person reads data, not a screen: their record is printed as ASCII. */
@@ -26,7 +34,8 @@ UserPromptContract.suite(
   "SimulatedPerson",
   Effect.gen(function* () {
     const person = yield* SimulatedPerson
-    return { prompt: yield* UserPrompt, shown: Effect.map(person.shown, asText) }
+    const shown = Effect.map(Effect.all([person.shown, person.pages]), asText)
+    return { prompt: yield* UserPrompt, shown }
   }).pipe(Effect.provide(SimulatedPerson.layer()), Effect.provide(SimulatedProvider.layer()))
 )
 

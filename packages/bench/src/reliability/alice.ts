@@ -6,7 +6,7 @@ import { AccessToken, Credential, CredentialStore, Login, UserPrompt } from "key
 import { flowOf } from "./flow.ts"
 
 /** She approves on the provider's own pages. */
-const approving = Layer.succeed(UserPrompt, {
+const approving = Layer.mock(UserPrompt, {
   deviceCode: (shown) => Effect.asVoid(Effect.forkScoped(Effect.orDie(Person.approve(shown))))
 })
 

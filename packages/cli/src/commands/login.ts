@@ -12,8 +12,10 @@ import {
   RefreshPolicy
 } from "keyfob"
 import { Failure } from "../failure.ts"
+import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
 import { isMachine, type Provider, resolve, withRemedy } from "../provider.ts"
+import * as browserFlags from "../browserFlags.ts"
 import * as providerFlags from "../providerFlags.ts"
 import { remember } from "../remember.ts"
 import * as secret from "../secret.ts"
@@ -30,6 +32,7 @@ export const login = Command.make(
     provider: target.argument,
     ...providerFlags.flags,
     ...secret.flags,
+    ...browserFlags.flags,
     save: Flag.Boolean("save").pipe(
       Flag.withDescription("Remember the provider in config.toml; --no-save does not"),
       Flag.withDefault(true)
@@ -46,7 +49,9 @@ export const login = Command.make(
     const name = Option.getOrUndefined(flags.provider)
     const signIn = Effect.fnUntraced(function* (configured: workspace.Configured, named: boolean) {
       const provider = yield* resolve(configured, { secret: outside, named })
-      return yield* signedIn(opened, provider, flags.force).pipe(withRemedy(opened, provider))
+      return yield* signedIn(opened, provider, flags.force, browserFlags.requestOf(flags)).pipe(
+        withRemedy(opened, provider)
+      )
     })
     if (!providerFlags.areGiven(flags)) {
       const asked = yield* workspace.providersNamed(opened, name).pipe(howToAdd)
@@ -87,7 +92,12 @@ const howToAdd = <A, R>(effect: Effect.Effect<A, ConfigurationInvalid, R>) =>
   )
 
 /** The provider's credential: the one that is there if it still serves, else a new one. */
-const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provider: Provider, force: boolean) {
+const signedIn = Effect.fnUntraced(function* (
+  opened: workspace.Workspace,
+  provider: Provider,
+  force: boolean,
+  request: LoginRequest
+) {
   const { globals } = opened
   const describe = describer(provider)
   return yield* Effect.gen(function* () {
@@ -115,7 +125,7 @@ const signedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, provi
       })
     }
     const online = yield* Effect.promise(() => import("../online.ts"))
-    const credential = yield* online.login(provider, globals)
+    const credential = yield* online.login(provider, globals, request)
     if (!isMachine(provider.settings)) yield* event(opened.globals, { event: "authorized" })
     return describe(credential, "signed_in", yield* Clock.currentTimeMillis)
   }).pipe(Effect.provide(store.layer(opened, provider)))

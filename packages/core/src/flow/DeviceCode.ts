@@ -25,7 +25,7 @@ export const make = (options: FlowOptions): AttendedFlow<UserPrompt> => {
     const { deviceCode: _, ...shown } = device
     yield* prompt.deviceCode({ ...shown, issuer: key.issuer })
     return yield* poll(client, device, begun, key)
-  }, Effect.scoped)
+  })
   return { attended: true, key, client, obtain }
 }
 

@@ -1,6 +1,9 @@
 import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { CredentialKey } from "../Credential.ts"
 import type { LoginFailed, ProviderRefused } from "../AuthError.ts"
+import type { ExpectedIdToken } from "../protocol/Jwt.ts"
 import type { ClientOptions, MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
 import type { Granted } from "../protocol/TokenEndpoint.ts"
 
@@ -28,19 +31,25 @@ export interface UnattendedFlow {
   readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError>
 }
 
-/** A flow that needs a person; `R` is how it reaches them. Runs in a login alone. */
+/** What a login brought, and what its ID token must show since it was asked for. */
+export interface Obtained extends Granted {
+  readonly asked?: Pick<ExpectedIdToken, "maxAge" | "acrValues"> & { readonly nonce?: Redacted.Redacted }
+}
+
+/** A flow that needs a person; `R` is how it reaches them. Runs in a login alone, whose scope it has. */
 export interface AttendedFlow<R> {
   readonly attended: true
   readonly key: CredentialKey
   readonly client: ClientOptions
-  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError | LoginFailed, R>
+  readonly obtain: (client: OAuthClient) => Effect.Effect<Obtained, GrantError | LoginFailed, R | Scope.Scope>
 }
 
 /** One way to obtain a credential, and the key it is kept under. */
 export type Flow<R = never> = UnattendedFlow | AttendedFlow<R>
 
 /** What says who asks and with what: extra parameters must not say it differently. */
-const reserved = /^(client_|grant_type$|refresh_token$|device_code$|code$|code_verifier$|redirect_uri$|assertion$)/
+const reserved =
+  /^(client_|grant_type$|refresh_token$|device_code$|code$|code_|redirect_uri$|assertion$|response_|state$|nonce$|request$|request_uri$|iss$)/
 
 /** The parameters that shape the token, in every request that may carry them. */
 export const shapeOf = (key: CredentialKey) => ({

@@ -7,6 +7,7 @@ import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
 const Text = Schema.optionalKey(Schema.String)
+const Flag = Schema.optionalKey(Schema.Boolean)
 
 /**
  * What a provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2), in the wire's own names;
@@ -15,13 +16,17 @@ const Text = Schema.optionalKey(Schema.String)
 export const ProviderMetadata = Schema.Struct({
   issuer: Schema.String,
   authorization_endpoint: Text,
+  pushed_authorization_request_endpoint: Text,
   token_endpoint: Text,
   device_authorization_endpoint: Text,
   userinfo_endpoint: Text,
   revocation_endpoint: Text,
   end_session_endpoint: Text,
   jwks_uri: Text,
-  token_endpoint_auth_methods_supported: Strings
+  token_endpoint_auth_methods_supported: Strings,
+  code_challenge_methods_supported: Strings,
+  require_pushed_authorization_requests: Flag,
+  authorization_response_iss_parameter_supported: Flag
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 

@@ -63,6 +63,10 @@ export interface Expected {
 export interface ExpectedIdToken extends Expected {
   readonly audience: string
   readonly nonce?: string
+  /** Seconds since the person last proved who they are, at most: `auth_time`. */
+  readonly maxAge?: number
+  /** How they may have done so: `acr` is one of these. */
+  readonly acrValues?: ReadonlyArray<string>
   /** The access token it came with, for `at_hash`. */
   readonly accessToken?: Redacted.Redacted
 }
@@ -85,9 +89,10 @@ export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("
 
 /**
  * Verifies an ID token (OpenID Connect Core section 3.1.3.7): as {@link verify} with the client as audience, and `sub`,
- * `iat`, `azp`, `nonce` and `at_hash`.
+ * `iat`, `azp`, `nonce`, `at_hash`, `acr` and `auth_time`, the last four where there is something to hold them against. It has
+ * no span, which would end with the claims: the nonce is one, and who somebody is are the others.
  */
-export const verifyIdToken = Effect.fn("keyfob.verifyIdToken")(function* (
+export const verifyIdToken = Effect.fnUntraced(function* (
   idToken: Redacted.Redacted,
   expected: ExpectedIdToken
 ): Effect.fn.Return<Claims & { readonly sub: string }, TokenRejected | ProviderUnavailable | AnswerRejected> {
@@ -104,6 +109,16 @@ export const verifyIdToken = Effect.fn("keyfob.verifyIdToken")(function* (
     const { header } = yield* decode(Redacted.value(idToken))
     const hash = yield* accessTokenHash(Redacted.value(expected.accessToken), String(header["alg"]))
     if (claims.at_hash !== hash) return yield* reject("AccessTokenHash")
+  }
+  const { acr, auth_time: authTime } = claims
+  if (expected.acrValues !== undefined && !expected.acrValues.includes(String(acr))) {
+    return yield* reject("AuthenticationContext", acr === undefined ? "acr is missing" : printable(String(acr)))
+  }
+  if (expected.maxAge !== undefined) {
+    if (typeof authTime !== "number") return yield* reject("MissingClaim", "auth_time")
+    const now = (yield* Clock.currentTimeMillis) / 1000
+    const tolerance = Duration.toSeconds(yield* ClockTolerance)
+    if (now > authTime + expected.maxAge + tolerance) return yield* reject("AuthenticationTime", instant(authTime))
   }
   return { ...claims, sub }
 })

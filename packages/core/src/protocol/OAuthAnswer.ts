@@ -1,9 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type AnswerRejected, ProviderRefused, ProviderUnavailable } from "../AuthError.ts"
+import { type AnswerRejected, type Endpoint, ProviderRefused, ProviderUnavailable } from "../AuthError.ts"
 import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
 
-// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2.
+// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2, OpenID Connect
+// Core section 3.1.2.6, OpenID Connect Core Error Code unmet_authentication_requirements.
 const reasons = new Map<string, ProviderRefused["reason"]>([
   ["invalid_client", "InvalidClient"],
   ["unauthorized_client", "UnauthorizedClient"],
@@ -14,7 +15,14 @@ const reasons = new Map<string, ProviderRefused["reason"]>([
   ["unsupported_grant_type", "UnsupportedGrantType"],
   ["access_denied", "AccessDenied"],
   ["invalid_token", "InvalidToken"],
-  ["insufficient_scope", "InsufficientScope"]
+  ["insufficient_scope", "InsufficientScope"],
+  ["login_required", "LoginRequired"],
+  ["interaction_required", "InteractionRequired"],
+  ["consent_required", "ConsentRequired"],
+  ["account_selection_required", "AccountSelectionRequired"],
+  ["unmet_authentication_requirements", "UnmetAuthenticationRequirements"],
+  ["unsupported_response_type", "UnsupportedGrantType"],
+  ["unsupported_response_mode", "InvalidRequest"]
 ])
 
 // Errors that say "later", whatever status they come with (RFC 6749 section 4.1.2.1).
@@ -27,22 +35,34 @@ const passing = new Set(["temporarily_unavailable", "server_error"])
 export const refusalOf = (answer: Answer): ProviderRefused | ProviderUnavailable | undefined => {
   const error = answer.json?.["error"]
   if (answer.status < 400 && typeof error !== "string") return undefined
+  const { endpoint, host, status } = answer
+  return refusalFor(error, { endpoint, host, status })
+}
+
+/** The refusal an `error` member or parameter stands for. */
+export const refusalFor = (
+  error: unknown,
+  at: { readonly endpoint: Endpoint; readonly host: string; readonly status?: number }
+): ProviderRefused | ProviderUnavailable => {
   const code = typeof error === "string" && /^[a-z][a-z_]{0,39}$/.test(error) ? error : undefined
   if (code !== undefined && passing.has(code)) {
-    const { endpoint, host, status } = answer
-    return new ProviderUnavailable({ reason: "ServerError", endpoint, host, status, detail: code })
+    return new ProviderUnavailable({ reason: "ServerError", ...at, detail: code })
   }
   const reason = code === undefined ? undefined : reasons.get(code)
   return new ProviderRefused({
-    reason: reason ?? (code !== undefined ? "Other" : byStatus(answer)),
-    endpoint: answer.endpoint,
-    host: answer.host,
-    status: answer.status,
+    reason: reason ?? (code !== undefined ? "Other" : byStatus(at)),
+    ...at,
     ...(code === undefined ? {} : { code })
   })
 }
 
-const byStatus = ({ endpoint, status }: Answer): ProviderRefused["reason"] => {
+const byStatus = ({
+  endpoint,
+  status
+}: {
+  readonly endpoint: Endpoint
+  readonly status?: number
+}): ProviderRefused["reason"] => {
   if (status === 401) return endpoint === "userinfo" ? "InvalidToken" : "InvalidClient"
   return status === 403 ? "AccessDenied" : "Other"
 }

@@ -40,7 +40,14 @@ export interface OAuthClient {
   readonly post: (endpoint: EndpointName & Endpoint, form: Form, repeat: Repeat) => Effect.Effect<Answer, MetadataError>
 }
 
-export type EndpointName = "token" | "device_authorization" | "userinfo" | "revocation" | "end_session"
+export type EndpointName =
+  | "authorization"
+  | "pushed_authorization_request"
+  | "token"
+  | "device_authorization"
+  | "userinfo"
+  | "revocation"
+  | "end_session"
 
 /** Makes a client. Talks to nobody yet; fails when the issuer is not usable or a configured secret is missing. */
 export const make = Effect.fnUntraced(function* (

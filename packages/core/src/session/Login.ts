@@ -1,11 +1,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { LoginFailed, StoreFailed, TokenRejected } from "../AuthError.ts"
 import { Credential, type CredentialKey } from "../Credential.ts"
-import type { Flow, GrantError } from "../flow/Flow.ts"
+import type { AuthorizationCodeFlow } from "../flow/AuthorizationCode.ts"
+import type { Flow, GrantError, Obtained } from "../flow/Flow.ts"
+import type { Begun, PendingAuthorization } from "../protocol/AuthorizationRequest.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
-import type { Granted } from "../protocol/TokenEndpoint.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { commit, identify } from "./Renewal.ts"
 
@@ -18,25 +20,57 @@ export type LoginError = GrantError | LoginFailed | TokenRejected | StoreFailed
  */
 export const login = Effect.fn("keyfob.login")(function* <R>(
   flow: Flow<R>
-): Effect.fn.Return<Credential, LoginError, R | HttpClient.HttpClient | CredentialStore> {
+): Effect.fn.Return<Credential, LoginError, Exclude<R, Scope.Scope> | HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const client = yield* OAuthClient.make(flow.client)
   // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
   yield* store.modify(flow.key, () => Effect.void)
-  const obtained = yield* obtain<GrantError | LoginFailed, R>(flow, client)
-  return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, obtained)))
+  // The scope ends with the login and not before: how it ends is what the person's browser is told.
+  return yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client).pipe(
+    Effect.flatMap((obtained) => Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, obtained)))),
+    Effect.scoped
+  )
+})
+
+/**
+ * The first half of a login for a program that serves pages: the address to send the person's browser to, and what to
+ * remember in their session until it comes back.
+ *
+ * @param options.redirectUri the program's own address for that, as it is registered at the provider
+ */
+export const begin = Effect.fn("keyfob.login.begin")(function* (
+  flow: AuthorizationCodeFlow,
+  options: { readonly redirectUri: string }
+): Effect.fn.Return<Begun, GrantError, HttpClient.HttpClient> {
+  return yield* flow.begin(yield* OAuthClient.make(flow.client), options.redirectUri)
+})
+
+/**
+ * The second half: checks the answer and what its code brings as {@link login} does, and keeps it.
+ *
+ * @param pending what {@link begin} gave for this person, taken out of their session: it is good for one answer
+ * @param answer the address their browser came to, in full or from its path on, or the form it posted
+ */
+export const complete = Effect.fn("keyfob.login.complete")(function* (
+  flow: AuthorizationCodeFlow,
+  pending: PendingAuthorization,
+  answer: string
+): Effect.fn.Return<Credential, LoginError, HttpClient.HttpClient | CredentialStore> {
+  const { client, key } = flow
+  return yield* login({ attended: true, key, client, obtain: (client) => flow.complete(client, pending, answer) })
 })
 
 /** A credential straight from its flow, its ID token verified; not kept yet. */
 export const obtain = Effect.fnUntraced(function* <E, R>(
   flow: {
     readonly key: CredentialKey
-    readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Granted, E, R>
+    readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Obtained, E, R>
   },
   client: OAuthClient.OAuthClient
 ): Effect.fn.Return<Credential, E | OAuthClient.MetadataError | TokenRejected, R> {
-  const { idToken, ...granted } = yield* flow.obtain(client)
-  const identity = idToken === undefined ? {} : { idToken, account: yield* identify(client, idToken, granted.token) }
+  const { asked, idToken, ...granted } = yield* flow.obtain(client)
+  const identity =
+    idToken === undefined ? {} : { idToken, account: yield* identify(client, idToken, granted.token, asked) }
   return Credential.make({ key: flow.key, generation: 1, ...granted, ...identity })
 })
 

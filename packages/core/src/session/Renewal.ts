@@ -13,6 +13,7 @@ import {
   type TokenRejected
 } from "../AuthError.ts"
 import { Account, Credential } from "../Credential.ts"
+import type { Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
@@ -113,11 +114,16 @@ const adoptIdToken = Effect.fnUntraced(function* (
   return failure._tag !== "TokenRejected" || passes ? next : yield* distrust(failure)
 })
 
-/** Who an ID token is about, once it is verified (OpenID Connect Core section 3.1.3.7). */
+/**
+ * Who an ID token is about, once it is verified (OpenID Connect Core section 3.1.3.7).
+ *
+ * @param asked what the login asked for, and so the token must show
+ */
 export const identify = Effect.fnUntraced(function* (
   client: OAuthClient,
   idToken: Redacted.Redacted,
-  token: AccessToken
+  token: AccessToken,
+  { nonce, ...asked }: NonNullable<Obtained["asked"]> = {}
 ): Effect.fn.Return<Account, MetadataError | TokenRejected> {
   const { issuer } = yield* client.metadata
   const jwks = yield* client.jwks
@@ -125,7 +131,9 @@ export const identify = Effect.fnUntraced(function* (
     jwks,
     issuer,
     audience: client.clientId,
-    accessToken: token.value
+    accessToken: token.value,
+    ...asked,
+    ...(nonce === undefined ? {} : { nonce: Redacted.value(nonce) })
   })
   return Account.make({ sub, ...(isText(name) ? { name } : {}), ...(isText(email) ? { email } : {}) })
 })

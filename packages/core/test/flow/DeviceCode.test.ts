@@ -45,7 +45,7 @@ const begin = Effect.fnUntraced(function* (
   })
   const shown: Array<DeviceCodePrompt> = []
   const ended = yield* Deferred.make<void>()
-  const prompt = Layer.succeed(UserPrompt, {
+  const prompt = Layer.mock(UserPrompt, {
     deviceCode: (prompt) =>
       Effect.andThen(
         Effect.sync(() => shown.push(prompt)),

@@ -36,7 +36,7 @@ const signIn = Effect.fnUntraced(function* <A, E>(
 ) {
   yield* TestClock.setTime(Date.now())
   const shown = yield* Deferred.make<DeviceCodePrompt>()
-  const prompt = Layer.succeed(UserPrompt, { deviceCode: (prompt) => Effect.asVoid(Deferred.succeed(shown, prompt)) })
+  const prompt = Layer.mock(UserPrompt, { deviceCode: (prompt) => Effect.asVoid(Deferred.succeed(shown, prompt)) })
   const person = Effect.andThen(Effect.flatMap(Deferred.await(shown), act), TestClock.adjust("5 seconds"))
   const [credential] = yield* Effect.all([Effect.provide(Login.login(flow), prompt), person], { concurrency: 2 })
   return credential

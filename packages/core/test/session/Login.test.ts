@@ -20,7 +20,7 @@ const scene = (granted: Reply, script: Readonly<Record<string, Reply>> = {}) => 
     [metadata.token_endpoint]: granted,
     ...script
   })
-  const prompt = Layer.succeed(UserPrompt, { deviceCode: () => Effect.void })
+  const prompt = Layer.mock(UserPrompt, { deviceCode: () => Effect.void })
   return { store, http, layer: Layer.mergeAll(store.layer, http.layer, prompt) }
 }
 

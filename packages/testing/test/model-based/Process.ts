@@ -82,7 +82,10 @@ export class Process {
     this.context = overheard(network.witness).pipe(
       Context.add(HttpClient.HttpClient, clientOf(network, this.owner)),
       Context.add(CredentialStore, store.of(this.owner)),
-      Context.add(UserPrompt, { deviceCode: () => Effect.void }),
+      Context.add(UserPrompt, {
+        deviceCode: () => Effect.void,
+        browser: () => Effect.die("nobody asks for a browser here")
+      }),
       Context.add(Scope.Scope, this.scope),
       Context.add(Clock.Clock, network.world.clockOf(this.owner)),
       Context.add(Scheduler.Scheduler, network.world.scheduler),

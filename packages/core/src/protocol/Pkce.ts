@@ -1,0 +1,28 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Digest from "effect/crypto/Digest"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as Base64Url from "effect/encoding/Base64Url"
+
+/** A proof key (RFC 7636): who has the verifier is who sent the challenge. The method is S256, and no other. */
+export interface Pkce {
+  readonly verifier: Redacted.Redacted
+  readonly challenge: string
+}
+
+/** 256 bits of chance, as text that needs no escape anywhere. They come from effect's `WebCrypto` reference. */
+export const random: Effect.Effect<Redacted.Redacted> = SecureRandom.SecureRandom.use(({ randomBytes }) =>
+  Effect.map(randomBytes(32), (bytes) => Redacted.make(Base64Url.encode(bytes)))
+).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+
+/** What a verifier is shown as before it is told (RFC 7636 section 4.2). */
+export const challengeOf = (verifier: Redacted.Redacted): Effect.Effect<string> =>
+  Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(Redacted.value(verifier)))).pipe(
+    Effect.map(Base64Url.encode),
+    Effect.orDie, // every Web Crypto has SHA-256
+    Effect.provide(Digest.layerWebCrypto)
+  )
+
+export const make: Effect.Effect<Pkce> = Effect.flatMap(random, (verifier) =>
+  Effect.map(challengeOf(verifier), (challenge) => ({ verifier, challenge }))
+)
