@@ -21,7 +21,7 @@ const binaries = () => {
 export const password = "canary-postgres-password"
 
 /** `settings` as on its command line: `max_connections=200`. */
-export const start = Effect.fnUntraced(function* (settings: ReadonlyArray<string> = [], host = "127.0.0.1") {
+export const start = Effect.fnUntraced(function* (settings: ReadonlyArray<string> = []) {
   const dir = yield* directory("keyfob-postgres-")
   const port = yield* freePort
   const bin = yield* Effect.sync(binaries)
@@ -36,11 +36,11 @@ export const start = Effect.fnUntraced(function* (settings: ReadonlyArray<string
     execFileSync(join(bin, "initdb"), ["-D", data, "--encoding=UTF8", ...options], { ...as, cwd: dir, stdio: "ignore" })
     writeFileSync(join(data, "pg_hba.conf"), "host all all all scram-sha-256\n")
   })
-  const own = ["fsync=off", `listen_addresses=${host}`, `unix_socket_directories=${dir}`, `port=${port}`]
+  const own = ["fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${dir}`, `port=${port}`]
   const child = yield* serve(
     join(bin, "postgres"),
     ["-D", data, ...[...own, ...settings].flatMap((setting) => ["-c", setting])],
     { ...as, cwd: dir, ready: /ready to accept connections/, stop: "SIGINT" }
   )
-  return { port, process: child, url: `postgres://keyfob:${password}@${host}:${port}/postgres` }
+  return { port, process: child, url: `postgres://keyfob:${password}@127.0.0.1:${port}/postgres` }
 })

@@ -2,11 +2,19 @@
 import { Effect } from "effect"
 import { directory, freePort, serve } from "./server.ts"
 
-/** `args` come after its own: `--maxmemory 2mb`, `--tls-port 0`, … */
-export const start = Effect.fnUntraced(function* (args: ReadonlyArray<string> = [], host = "127.0.0.1") {
+/** `args` come after its own: `--maxmemory 2mb`, …. With a certificate and its key, as files, it speaks TLS alone. */
+export const start = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string> = [],
+  tls?: { readonly cert: string; readonly key: string }
+) {
   const dir = yield* directory("keyfob-redis-")
   const port = yield* freePort
-  const own = ["--port", String(port), "--bind", host, "--dir", dir, "--save", "", "--protected-mode", "no"]
+  const secured =
+    tls === undefined
+      ? ["--port", String(port)]
+      : // oxfmt-ignore
+        ["--port", "0", "--tls-port", String(port), "--tls-cert-file", tls.cert, "--tls-key-file", tls.key, "--tls-auth-clients", "no"]
+  const own = [...secured, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--protected-mode", "no"]
   const child = yield* serve("redis-server", [...own, ...args], { ready: /Ready to accept/, stop: "SIGKILL" })
-  return { port, dir, process: child, url: `redis://${host}:${port}` }
+  return { port, process: child, url: `${tls === undefined ? "redis" : "rediss"}://127.0.0.1:${port}` }
 })

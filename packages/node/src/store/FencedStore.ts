@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import { plain, type Sealing } from "./Sealing.ts"
 import { type Credential, type CredentialKey, CredentialStore, CredentialText, type Slot, StoreFailed } from "keyfob"
 
 /** What a lease is good for without a word from its holder. */
@@ -66,7 +67,7 @@ const idOf = (key: CredentialKey) =>
     (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
   )
 
-export const make = (place: Place): CredentialStore["Service"] => {
+export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = plain): CredentialStore["Service"] => {
   const failed = (id: string, reason: StoreFailed["reason"], detail: string) =>
     new StoreFailed({ reason, store: place.name, location: place.locationOf(id), detail })
 
@@ -79,7 +80,10 @@ export const make = (place: Place): CredentialStore["Service"] => {
       })
     )
 
-  const decode = Effect.fnUntraced(function* (id: string, text: string) {
+  const sealedAt = (id: string) => ({ file: place.locationOf(id), name: id })
+
+  const decode = Effect.fnUntraced(function* (id: string, sealed: string) {
+    const text = yield* sealing.open(sealed, sealedAt(id))
     const credential = yield* Effect.mapError(CredentialText.decode(text), (detail) => failed(id, "Corrupt", detail))
     if ((yield* idOf(credential.key)) !== id) return yield* failed(id, "Corrupt", "the credential of another key")
     return credential
@@ -95,23 +99,27 @@ export const make = (place: Place): CredentialStore["Service"] => {
       done ? Effect.void : Effect.fail(failed(id, "Busy", "the lease was taken over"))
     )
 
+  /** Fails where what is there only lacks its key: that is neither replaced nor removed. */
+  const isDamaged = (id: string) =>
+    read(id).pipe(
+      Effect.as(false),
+      Effect.catchIf(
+        (error) => error.reason === "Corrupt",
+        () => Effect.succeed(true)
+      )
+    )
+
   const slotOf = (id: string, lease: Lease): Slot => ({
     read: read(id),
     write: Effect.fnUntraced(function* (credential) {
       if ((yield* idOf(credential.key)) !== id)
         return yield* Effect.die(new Error("a slot holds the credential of its own key"))
-      const damaged = yield* read(id).pipe(
-        Effect.as(false),
-        Effect.catchIf(
-          (error) => error.reason === "Corrupt",
-          () => Effect.succeed(true)
-        )
-      )
-      const text = yield* CredentialText.encode(credential)
+      const damaged = yield* isDamaged(id)
+      const text = yield* sealing.seal(yield* CredentialText.encode(credential), sealedAt(id), undefined)
       yield* asHolder(id, place.write(id, lease, { text, generation: credential.generation, damaged }))
       if (damaged) yield* Effect.logWarning(`${place.locationOf(id)} was damaged; it is kept beside the new one`)
     }, Effect.uninterruptible),
-    remove: Effect.uninterruptible(asHolder(id, place.remove(id, lease)))
+    remove: Effect.uninterruptible(Effect.andThen(isDamaged(id), asHolder(id, place.remove(id, lease))))
   })
 
   // Fibers of this process queue here; only the first of them goes on to the database.
@@ -173,8 +181,10 @@ export const make = (place: Place): CredentialStore["Service"] => {
     list: promptly("*", place.texts).pipe(
       Effect.flatMap((found) =>
         Effect.forEach(found, ({ id, text }) =>
-          Effect.catch(Effect.asSome(decode(id, text)), (error) =>
-            Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
+          Effect.catchIf(
+            Effect.asSome(decode(id, text)),
+            (error) => error.reason === "Corrupt",
+            (error) => Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
           )
         )
       ),

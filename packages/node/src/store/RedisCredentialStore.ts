@@ -18,6 +18,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { CredentialStore, StoreFailed } from "keyfob"
 import * as FencedStore from "./FencedStore.ts"
+import type { Sealing } from "./Sealing.ts"
 
 const index = "keyfob:index"
 const keyOf = (id: string) => `keyfob:${id}`
@@ -92,9 +93,11 @@ const reasons: Readonly<Record<string, StoreFailed["reason"]>> = {
  */
 export const failureOf = (error: Redis.RedisError, location = "redis"): StoreFailed => {
   const { cause } = error
+  // Where a first connection fails, node-redis wraps what the socket said.
+  const socket = Predicate.hasProperty(cause, "socketError") ? cause.socketError : cause
   const text = cause instanceof Error ? cause.message : ""
   const [code] = /^[A-Z][A-Z0-9]+(?= |$)/.exec(text) ?? []
-  const errno = Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : undefined
+  const errno = Predicate.hasProperty(socket, "code") && Predicate.isString(socket.code) ? socket.code : undefined
   const name = cause instanceof Error ? cause.constructor.name : "no answer"
   const reason = (code === undefined ? undefined : reasons[code]) ?? "Unavailable"
   return new StoreFailed({ reason, store: "redis", location, detail: code ?? errno ?? name })
@@ -102,61 +105,69 @@ export const failureOf = (error: Redis.RedisError, location = "redis"): StoreFai
 
 const Text = Schema.NullOr(Schema.String)
 
-const make = Effect.map(Redis.Redis, (redis) => {
-  const at =
-    (location: string) =>
-    <A>(effect: Effect.Effect<A, Redis.RedisError>) =>
-      Effect.mapError(effect, (error) => failureOf(error, location))
-  const understood =
-    <S extends Schema.ConstraintDecoder<unknown>>(schema: S, location: string) =>
-    (effect: Effect.Effect<unknown, StoreFailed>) =>
-      Effect.flatMap(effect, (answer) =>
-        Effect.mapError(
-          Schema.decodeUnknownEffect(schema)(answer),
-          () => new StoreFailed({ reason: "Unreadable", store: "redis", location, detail: "not Redis's answer" })
+const make = (sealing?: Sealing) =>
+  Effect.map(Redis.Redis, (redis) => {
+    const at =
+      (location: string) =>
+      <A>(effect: Effect.Effect<A, Redis.RedisError>) =>
+        Effect.mapError(effect, (error) => failureOf(error, location))
+    const understood =
+      <S extends Schema.ConstraintDecoder<unknown>>(schema: S, location: string) =>
+      (effect: Effect.Effect<unknown, StoreFailed>) =>
+        Effect.flatMap(effect, (answer) =>
+          Effect.mapError(
+            Schema.decodeUnknownEffect(schema)(answer),
+            () => new StoreFailed({ reason: "Unreadable", store: "redis", location, detail: "not Redis's answer" })
+          )
         )
-      )
-  const run = (lua: typeof take, id: string, ...args: ReadonlyArray<string | number>) =>
-    redis
-      .eval(lua)(id, ...args)
-      .pipe(at(keyOf(id)))
-  const text = (key: string) => redis.send("HGET", key, "value").pipe(at(key), understood(Text, key))
-  const done = Effect.map((answer: unknown) => answer === 1)
+    const run = (lua: typeof take, id: string, ...args: ReadonlyArray<string | number>) =>
+      redis
+        .eval(lua)(id, ...args)
+        .pipe(at(keyOf(id)))
+    const text = (key: string) => redis.send("HGET", key, "value").pipe(at(key), understood(Text, key))
+    const done = Effect.map((answer: unknown) => answer === 1)
 
-  return FencedStore.make({
-    name: "redis",
-    locationOf: keyOf,
-    text: (id) => Effect.map(text(keyOf(id)), Option.fromNullOr),
-    texts: redis.send("SMEMBERS", index).pipe(
-      at(index),
-      understood(Schema.Array(Schema.String), index),
-      Effect.flatMap((keys) =>
-        Effect.forEach(
-          keys,
-          (key) => Effect.map(text(key), (text) => (text === null ? [] : [{ id: key.slice(7), text }])),
-          {
-            concurrency: 16
-          }
-        )
-      ),
-      Effect.map((found) => found.flat())
-    ),
-    take: (id, owner) =>
-      run(take, id, owner, Duration.toMillis(FencedStore.leaseLasts)).pipe(
-        understood(Text, keyOf(id)),
-        Effect.map((fence) => (fence === null ? Option.none() : Option.some({ owner, fence })))
-      ),
-    prolong: (id, { fence, owner }) =>
-      Effect.asVoid(run(prolong, id, owner, fence, Duration.toMillis(FencedStore.leaseLasts))),
-    end: (id, owner) => Effect.asVoid(run(end, id, owner)),
-    write: (id, { fence, owner }, { damaged, generation, text }) =>
-      done(run(write, id, owner, fence, text, generation, damaged ? "damaged" : "")),
-    remove: (id, { fence, owner }) => done(run(remove, id, owner, fence))
+    return FencedStore.make(
+      {
+        name: "redis",
+        locationOf: keyOf,
+        text: (id) => Effect.map(text(keyOf(id)), Option.fromNullOr),
+        texts: redis.send("SMEMBERS", index).pipe(
+          at(index),
+          understood(Schema.Array(Schema.String), index),
+          Effect.flatMap((keys) =>
+            Effect.forEach(
+              keys,
+              (key) => Effect.map(text(key), (text) => (text === null ? [] : [{ id: key.slice(7), text }])),
+              {
+                concurrency: 16
+              }
+            )
+          ),
+          Effect.map((found) => found.flat())
+        ),
+        take: (id, owner) =>
+          run(take, id, owner, Duration.toMillis(FencedStore.leaseLasts)).pipe(
+            understood(Text, keyOf(id)),
+            Effect.map((fence) => (fence === null ? Option.none() : Option.some({ owner, fence })))
+          ),
+        prolong: (id, { fence, owner }) =>
+          Effect.asVoid(run(prolong, id, owner, fence, Duration.toMillis(FencedStore.leaseLasts))),
+        end: (id, owner) => Effect.asVoid(run(end, id, owner)),
+        write: (id, { fence, owner }, { damaged, generation, text }) =>
+          done(run(write, id, owner, fence, text, generation, damaged ? "damaged" : "")),
+        remove: (id, { fence, owner }) => done(run(remove, id, owner, fence))
+      },
+      sealing
+    )
   })
-})
 
 /**
  * The store in the Redis that is provided: `NodeRedis.layer` of `@effect/platform-node`, or another. Waits up to 60 s for
  * another holder, then fails with `Busy`; a server that does not answer within 5 s is `Unavailable`.
  */
-export const layer: Layer.Layer<CredentialStore, never, Redis.Redis> = Layer.effect(CredentialStore, make)
+export const layer: Layer.Layer<CredentialStore, never, Redis.Redis> = Layer.effect(CredentialStore, make())
+
+/** The same, with values sealed before they leave this process: the server keeps what it cannot read. */
+export const layerSealed = (sealing: Sealing): Layer.Layer<CredentialStore, never, Redis.Redis> =>
+  Layer.effect(CredentialStore, make(sealing))

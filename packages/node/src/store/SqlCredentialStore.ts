@@ -17,6 +17,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { CredentialStore, StoreFailed } from "keyfob"
 import * as FencedStore from "./FencedStore.ts"
+import type { Sealing } from "./Sealing.ts"
 
 const table = "keyfob_credentials"
 const migrationsTable = "keyfob_migrations"
@@ -91,7 +92,7 @@ const migrate = Effect.gen(function* () {
 const Row = Schema.Struct({ id: Schema.String, value: Schema.String })
 const Fence = Schema.Struct({ fence: Schema.String })
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (sealing?: Sealing) {
   const sql = yield* SqlClient.SqlClient
   yield* migrate
   const locationOf = (id: string) => `${table} ${id}`
@@ -104,9 +105,8 @@ const make = Effect.gen(function* () {
     location: string,
     statement: Effect.Effect<unknown, SqlError>
   ) =>
-    Effect.withFiber<unknown, SqlError>((fiber) =>
-      Effect.provideContext(statement, Context.omit(sql.transactionService)(fiber.context))
-    ).pipe(
+    statement.pipe(
+      Effect.updateContext((context: Context.Context<never>) => Context.omit(sql.transactionService)(context)),
       Effect.mapError((error) => failureOf(error, location)),
       Effect.flatMap((found) =>
         Effect.mapError(
@@ -119,64 +119,67 @@ const make = Effect.gen(function* () {
   const isLast = (id: string, { fence, owner }: FencedStore.Lease) =>
     sql`id = ${id} AND owner = ${owner} AND fence = CAST(${fence} AS bigint)`
 
-  return FencedStore.make({
-    name: "sql",
-    locationOf,
-    text: (id) =>
-      rows(
-        Row,
-        locationOf(id),
-        sql`SELECT id, value FROM keyfob_credentials WHERE id = ${id} AND value IS NOT NULL`
-      ).pipe(Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), ({ value }) => value))),
-    texts: rows(Row, table, sql`SELECT id, value FROM keyfob_credentials WHERE value IS NOT NULL`).pipe(
-      Effect.map((found) => found.map(({ id, value }) => ({ id, text: value })))
-    ),
-    take: (id, owner) =>
-      rows(
-        Fence,
-        locationOf(id),
-        sql`
+  return FencedStore.make(
+    {
+      name: "sql",
+      locationOf,
+      text: (id) =>
+        rows(
+          Row,
+          locationOf(id),
+          sql`SELECT id, value FROM keyfob_credentials WHERE id = ${id} AND value IS NOT NULL`
+        ).pipe(Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), ({ value }) => value))),
+      texts: rows(Row, table, sql`SELECT id, value FROM keyfob_credentials WHERE value IS NOT NULL`).pipe(
+        Effect.map((found) => found.map(({ id, value }) => ({ id, text: value })))
+      ),
+      take: (id, owner) =>
+        rows(
+          Fence,
+          locationOf(id),
+          sql`
           INSERT INTO keyfob_credentials AS last (id, fence, owner, leased_until) VALUES (${id}, 1, ${owner}, ${untilThen})
           ON CONFLICT (id) DO UPDATE
             SET fence = last.fence + 1, owner = excluded.owner, leased_until = excluded.leased_until
             WHERE last.leased_until IS NULL OR last.leased_until <= clock_timestamp() OR last.owner = excluded.owner
           RETURNING CAST(fence AS text) AS fence`
-      ).pipe(Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), ({ fence }) => ({ owner, fence })))),
-    prolong: (id, lease) =>
-      rows(
-        Any,
-        locationOf(id),
-        sql`UPDATE keyfob_credentials SET leased_until = ${untilThen} WHERE ${isLast(id, lease)}`
-      ).pipe(Effect.asVoid),
-    end: (id, owner) =>
-      rows(
-        Any,
-        locationOf(id),
-        sql`
+        ).pipe(Effect.map(([row]) => Option.map(Option.fromUndefinedOr(row), ({ fence }) => ({ owner, fence })))),
+      prolong: (id, lease) =>
+        rows(
+          Any,
+          locationOf(id),
+          sql`UPDATE keyfob_credentials SET leased_until = ${untilThen} WHERE ${isLast(id, lease)}`
+        ).pipe(Effect.asVoid),
+      end: (id, owner) =>
+        rows(
+          Any,
+          locationOf(id),
+          sql`
           WITH gone AS (DELETE FROM keyfob_credentials WHERE id = ${id} AND owner = ${owner} AND value IS NULL)
           UPDATE keyfob_credentials SET leased_until = NULL WHERE id = ${id} AND owner = ${owner} AND value IS NOT NULL`
-      ).pipe(Effect.asVoid),
-    write: (id, lease, { damaged, generation, text }) =>
-      rows(
-        Any,
-        locationOf(id),
-        damaged
-          ? sql`
+        ).pipe(Effect.asVoid),
+      write: (id, lease, { damaged, generation, text }) =>
+        rows(
+          Any,
+          locationOf(id),
+          damaged
+            ? sql`
               UPDATE keyfob_credentials SET value = ${text}, generation = ${generation}, damaged = value
               WHERE ${isLast(id, lease)} RETURNING id`
-          : sql`
+            : sql`
               UPDATE keyfob_credentials SET value = ${text}, generation = ${generation}
               WHERE ${isLast(id, lease)} AND (generation IS NULL OR generation <= ${generation}) RETURNING id`
-      ).pipe(Effect.map((written) => written.length > 0)),
-    remove: (id, lease) =>
-      rows(
-        Any,
-        locationOf(id),
-        sql`
+        ).pipe(Effect.map((written) => written.length > 0)),
+      remove: (id, lease) =>
+        rows(
+          Any,
+          locationOf(id),
+          sql`
           UPDATE keyfob_credentials SET value = NULL, generation = NULL, damaged = NULL
           WHERE ${isLast(id, lease)} RETURNING id`
-      ).pipe(Effect.map((removed) => removed.length > 0))
-  })
+        ).pipe(Effect.map((removed) => removed.length > 0))
+    },
+    sealing
+  )
 })
 
 /**
@@ -184,4 +187,11 @@ const make = Effect.gen(function* () {
  * that it makes. Waits up to 60 s for another holder, then fails with `Busy`; a database that does not answer within 5 s
  * is `Unavailable`.
  */
-export const layer: Layer.Layer<CredentialStore, StoreFailed, SqlClient.SqlClient> = Layer.effect(CredentialStore, make)
+export const layer: Layer.Layer<CredentialStore, StoreFailed, SqlClient.SqlClient> = Layer.effect(
+  CredentialStore,
+  make()
+)
+
+/** The same, with values sealed before they leave this process: the server keeps what it cannot read. */
+export const layerSealed = (sealing: Sealing): Layer.Layer<CredentialStore, StoreFailed, SqlClient.SqlClient> =>
+  Layer.effect(CredentialStore, make(sealing))
