@@ -8,28 +8,23 @@
  * PROCESSES are those of each host. The last two rounds stop a process that holds the lease, on one host and on the
  * other; after them one more process of each host is stopped and writes an old value on waking.
  */
-import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
-import * as PgClient from "@effect/sql-pg/PgClient"
-import { EmbeddedProvider, Person } from "@keyfob/embedded"
+import { NodeRuntime } from "@effect/platform-node"
+import { EmbeddedProvider } from "@keyfob/embedded"
 import * as PostgresServer from "@keyfob/embedded/PostgresServer"
 import * as RedisServer from "@keyfob/embedded/RedisServer"
-import * as RedisCredentialStore from "@keyfob/node/RedisCredentialStore"
-import * as SqlCredentialStore from "@keyfob/node/SqlCredentialStore"
-import { Console, DateTime, Duration, Effect, Layer, Option, Redacted } from "effect"
-import type { RedisError } from "effect/persistence/Redis"
-import type { SqlError } from "effect/sql/SqlError"
-import { build } from "esbuild"
-import { AccessToken, Credential, CredentialStore, DeviceCode, Login, type StoreFailed, UserPrompt } from "keyfob"
+import { Console, Duration, Effect, Redacted } from "effect"
 import { execFileSync, spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createServer, connect } from "node:net"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { pipeline } from "node:stream"
+import * as alice from "./alice.ts"
+import { bundled, median } from "./processes.ts"
+import { isSharedStoreName, sharedStores } from "./sharedStores.ts"
 
 const [name = "redis", rounds = "5", processes = "32"] = process.argv.slice(2)
+if (!isSharedStoreName(name)) throw new Error(`the stores are ${Object.keys(sharedStores).join(", ")}`)
 const perHost = Number(processes)
 const everybody = { concurrency: "unbounded" } as const
 
@@ -105,46 +100,6 @@ const bridge = (port: number, { outside }: Host) =>
     (server) => Effect.sync(() => server.close())
   )
 
-const worker = Effect.gen(function* () {
-  const directory = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-hosts-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-  )
-  const outfile = join(directory, "worker.mjs")
-  // One file, since it starts many times.
-  yield* Effect.promise(() =>
-    build({
-      entryPoints: [join(import.meta.dirname, "hostsWorker.ts")],
-      outfile,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      banner: { js: 'const require=process.getBuiltinModule("module").createRequire(process.execPath);' },
-      logLevel: "error"
-    })
-  )
-  return outfile
-})
-
-/** What the store holds, as it is known from outside: who comes late must not change it. */
-const stored = (flow: ReturnType<typeof DeviceCode.make>) =>
-  Effect.map(
-    CredentialStore.use((store) => store.get(flow.key)),
-    Option.getOrThrow
-  )
-
-/** Her token has ended, as far as the store's readers can tell. */
-const expire = (flow: ReturnType<typeof DeviceCode.make>) =>
-  CredentialStore.use((store) =>
-    store.modify(flow.key, (slot) =>
-      Effect.gen(function* () {
-        const credential = Option.getOrThrow(yield* slot.read)
-        const token = AccessToken.make({ ...credential.token, expiresAt: DateTime.makeUnsafe(0) })
-        yield* slot.write(Credential.make({ ...credential, token, issuedAt: DateTime.makeUnsafe(0) }))
-      })
-    )
-  )
-
 const main = Effect.gen(function* () {
   const hosts = yield* Effect.forEach([1, 2], host)
   const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
@@ -154,12 +109,7 @@ const main = Effect.gen(function* () {
     name === "redis"
       ? yield* RedisServer.start(["--bind", ...addresses])
       : yield* PostgresServer.start([`listen_addresses=${addresses.join(",")}`, `max_connections=${4 * perHost + 20}`])
-  const store: Layer.Layer<CredentialStore, RedisError | SqlError | StoreFailed> =
-    name === "redis"
-      ? RedisCredentialStore.layer.pipe(Layer.provide(NodeRedis.layer({ url: server.url })))
-      : SqlCredentialStore.layer.pipe(Layer.provide(PgClient.layer({ url: Redacted.make(server.url) })))
-
-  const file = yield* worker
+  const file = yield* bundled("hostsWorker.ts")
   const forwarder = join(import.meta.dirname, "forward.ts")
   const running = yield* Effect.forEach(hosts, (host) =>
     Effect.gen(function* () {
@@ -173,15 +123,6 @@ const main = Effect.gen(function* () {
     })
   )
   const all = running.flat()
-
-  const flow = DeviceCode.make({
-    issuer: provider.issuer,
-    clientId: "keyfob-cli",
-    scopes: ["openid", "offline_access"]
-  })
-  const approving = Layer.succeed(UserPrompt, {
-    deviceCode: (shown) => Effect.asVoid(Effect.forkScoped(Effect.orDie(Person.approve(shown))))
-  })
 
   let [refreshes, valid, asked, logouts, staleWrites, refused, expiries] = [0, 0, 0, 0, 0, 0, 0]
   const took: Array<number> = []
@@ -211,7 +152,7 @@ const main = Effect.gen(function* () {
   const expiry = <E, R>(round: Effect.Effect<void, E, R>) =>
     Effect.gen(function* () {
       seen.clear()
-      yield* expire(flow)
+      yield* alice.expire(provider.issuer)
       yield* provider.clearRequests
       yield* round
       expiries++
@@ -224,10 +165,10 @@ const main = Effect.gen(function* () {
       yield* one.say(task)
       yield* one.stopped
       yield* ask(all.filter((other) => other !== one))
-      const before = yield* stored(flow)
+      const before = yield* alice.stored(provider.issuer)
       yield* one.goOn
       const answer = yield* one.line
-      const after = yield* stored(flow)
+      const after = yield* alice.stored(provider.issuer)
       if (answer === "refused") refused++
       else yield* Console.error(`the one that was stopped says: ${answer}`)
       const same = Redacted.value(before.token.value) === Redacted.value(after.token.value)
@@ -236,16 +177,16 @@ const main = Effect.gen(function* () {
     })
 
   yield* Effect.gen(function* () {
-    yield* Login.login(flow).pipe(Effect.provide([approving, NodeHttpClient.layerUndici]))
+    yield* alice.signIn(provider.issuer)
     yield* Effect.forEach(all, ({ line }) => line, everybody)
     for (let round = 0; round < Number(rounds); round++) yield* expiry(ask(all))
     for (const task of ["stop", "stale"] as const) {
       for (const [one] of running) if (one !== undefined) yield* expiry(waking(one, task))
     }
-  }).pipe(Effect.provide(store))
+  }).pipe(Effect.provide(sharedStores[name](server.url)))
 
   const seconds = (millis: number) => `${(millis / 1000).toFixed(1)} s`
-  const quick = took.slice(0, Number(rounds)).toSorted((a, b) => a - b)
+  const quick = took.slice(0, Number(rounds))
   yield* Console.log(
     [
       `${name}: 2 hosts of ${perHost} processes, ${expiries} expiries`,
@@ -254,7 +195,7 @@ const main = Effect.gen(function* () {
       `${logouts} logouts`,
       `${refused} of 4 writes refused that came past their lease`,
       `${staleWrites} stale writes`,
-      `all have their token after ${seconds(quick[Math.floor(quick.length / 2)] ?? NaN)} (median), ${seconds(quick.at(-1) ?? NaN)} (longest)`
+      `all have their token after ${seconds(median(quick))} (median), ${seconds(Math.max(...quick))} (longest)`
     ].join(", ")
   )
   if (refreshes !== expiries || valid !== asked || logouts > 0 || refused !== 4 || staleWrites > 0) process.exitCode = 1

@@ -11,27 +11,16 @@
  * - `stale`: it takes the lease, reads, stops itself, then writes what it read: `written` or `refused`.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
-import * as PgClient from "@effect/sql-pg/PgClient"
-import * as RedisCredentialStore from "@keyfob/node/RedisCredentialStore"
-import * as SqlCredentialStore from "@keyfob/node/SqlCredentialStore"
-import type { RedisError } from "effect/persistence/Redis"
-import type { SqlError } from "effect/sql/SqlError"
 import { Console, Effect, Layer, Logger, Option, Redacted } from "effect"
-import { type Credential, CredentialStore, DeviceCode, type Slot, type StoreFailed, TokenSource } from "keyfob"
+import { type Credential, CredentialStore, type Slot, TokenSource } from "keyfob"
 import { createInterface } from "node:readline"
+import { flowOf } from "./flow.ts"
+import { isSharedStoreName, sharedStores } from "./sharedStores.ts"
 
-const [name, issuer = ""] = process.argv.slice(2)
-const url = process.env["KEYFOB_STORE_URL"] ?? ""
+const [name = "", issuer = ""] = process.argv.slice(2)
+if (!isSharedStoreName(name)) throw new Error(`no store is called ${name}`)
 
-const flow = DeviceCode.make({ issuer, clientId: "keyfob-cli", scopes: ["openid", "offline_access"] })
-
-const store: Layer.Layer<CredentialStore, RedisError | SqlError | StoreFailed> =
-  name === "redis"
-    ? RedisCredentialStore.layer.pipe(Layer.provide(NodeRedis.layer({ url })))
-    : SqlCredentialStore.layer.pipe(
-        Layer.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 2, minConnections: 1 }))
-      )
+const flow = flowOf(issuer)
 
 const stop = Effect.sync(() => process.kill(process.pid, "SIGSTOP"))
 
@@ -81,4 +70,8 @@ await Effect.gen(function* () {
     if (done === true) return
     yield* answer(value)
   }
-}).pipe(Effect.provide(store), Effect.provide(Logger.layer([])), Effect.runPromise)
+}).pipe(
+  Effect.provide(sharedStores[name](process.env["KEYFOB_STORE_URL"] ?? "")),
+  Effect.provide(Logger.layer([])),
+  Effect.runPromise
+)

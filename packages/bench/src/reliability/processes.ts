@@ -63,24 +63,27 @@ export const directory = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** worker.ts as one file, since it starts many times. Gives its path. */
-export const worker = Effect.tap(
-  Effect.map(directory, (folder) => join(folder, "worker.mjs")),
-  (outfile) =>
-    Effect.promise(() =>
-      build({
-        entryPoints: [join(import.meta.dirname, "worker.ts")],
-        outfile,
-        bundle: true,
-        platform: "node",
-        format: "esm",
-        external: ["@napi-rs/keyring", "pg-native"],
-        // Some dependencies are CommonJS and call require for Node's own modules.
-        banner: { js: 'const require=process.getBuiltinModule("module").createRequire(process.execPath);' },
-        logLevel: "error"
-      })
-    )
-)
+/** A program of this folder as one file, since it starts many times. Gives its path. */
+export const bundled = (program: string) =>
+  Effect.tap(
+    Effect.map(directory, (folder) => join(folder, "worker.mjs")),
+    (outfile) =>
+      Effect.promise(() =>
+        build({
+          entryPoints: [join(import.meta.dirname, program)],
+          outfile,
+          bundle: true,
+          platform: "node",
+          format: "esm",
+          external: ["@napi-rs/keyring", "pg-native"],
+          // Some dependencies are CommonJS and call require for Node's own modules.
+          banner: { js: 'const require=process.getBuiltinModule("module").createRequire(process.execPath);' },
+          logLevel: "error"
+        })
+      )
+  )
+
+export const worker = bundled("worker.ts")
 
 export const median = (numbers: ReadonlyArray<number>) =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN
