@@ -18,7 +18,7 @@ export const timeline = (stored: Credential | undefined, now: number, until: num
   }
   if (stored === undefined || RefreshPolicy.statusOf(stored, now) === "login_required") add(now, "login_required")
   else {
-    const due = millisOf(RefreshPolicy.dueAt(stored))
+    const due = millisOf(RefreshPolicy.hardPoint(stored))
     const end = millisOf(stored.token.expiresAt)
     const refreshEnd = millisOf(stored.refreshExpiresAt)
     const isRenewable = stored.refreshToken !== undefined || stored.key.subject === "client"

@@ -46,9 +46,13 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   token: AccessToken,
   /** When the request that brought the token was sent. Lifetimes are counted from there. */
   issuedAt: Schema.DateTimeUtc,
+  /** When the provider wants the token renewed, where it says so (`refresh_in`). */
+  refreshAt: Schema.optionalKey(Schema.DateTimeUtc),
   refreshToken: Schema.optionalKey(Secret),
   /** When the refresh token ends unless it is used before, where the provider says so. */
   refreshExpiresAt: Schema.optionalKey(Schema.DateTimeUtc),
+  /** When that end was first told, if a renewal since has not moved it: then it is absolute, and only a login helps. */
+  refreshExpiryFixedSince: Schema.optionalKey(Schema.DateTimeUtc),
   idToken: Schema.optionalKey(Secret),
   account: Schema.optionalKey(Account),
   /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */

@@ -21,6 +21,8 @@ export interface Granted {
   /** When the refresh token ends if it is not used, where the answer says so: no RFC has it, many servers do. */
   readonly refreshExpiresAt?: DateTime.Utc
   readonly idToken?: Redacted.Redacted
+  /** When the provider wants the token renewed (`refresh_in`, in no RFC). */
+  readonly refreshAt?: DateTime.Utc
 }
 
 // A lifetime beyond all calendars is a long one: dates end where JavaScript's do.
@@ -39,6 +41,13 @@ export const Seconds = Schema.Union([
   )
 ])
 
+// Hints that no RFC has: one that is no number of seconds is none, and no reason to lose what came with it. 0 stands for
+// "no end" where Keycloak speaks of offline tokens, and would say nothing anywhere else.
+const Hint = Schema.optionalKey(Schema.Unknown)
+const decodeSeconds = Schema.decodeUnknownOption(Seconds)
+const hinted = (member: unknown) =>
+  Option.getOrUndefined(Option.filter(decodeSeconds(member), (seconds) => seconds > 0))
+
 // null and "" stand for "none" at some servers.
 const OptionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
 
@@ -48,10 +57,10 @@ const Success = Schema.Struct({
   // A token of a type one does not understand must not be used (RFC 6749 section 7.1); the letter case is left open.
   token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer)?$/i)))),
   expires_in: Schema.optionalKey(Schema.NullOr(Seconds)),
+  refresh_in: Hint,
   refresh_token: OptionalText,
-  // The one is Keycloak's name for it, the other GitHub's and Microsoft's. What cannot be read is not worth a token.
-  refresh_expires_in: Schema.optionalKey(Schema.Unknown),
-  refresh_token_expires_in: Schema.optionalKey(Schema.Unknown),
+  refresh_token_expires_in: Hint,
+  refresh_expires_in: Hint,
   id_token: OptionalText,
   scope: OptionalText
 })
@@ -74,8 +83,8 @@ export const grant = Effect.fn("keyfob.token")(function* (
   const issuedAt = DateTime.makeUnsafe(now)
   const expiresAt =
     typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
-  const refreshLifetime = success.refresh_expires_in ?? success.refresh_token_expires_in
-  const refreshSeconds = Option.getOrElse(Schema.decodeUnknownOption(Seconds)(refreshLifetime), () => 0)
+  const refreshIn = hinted(success.refresh_in)
+  const refreshTokenLife = hinted(success.refresh_token_expires_in) ?? hinted(success.refresh_expires_in)
   return {
     issuedAt,
     token: AccessToken.make({
@@ -90,9 +99,9 @@ export const grant = Effect.fn("keyfob.token")(function* (
       ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
     }),
     ...(success.refresh_token ? { refreshToken: Redacted.make(success.refresh_token) } : {}),
-    // 0 is Keycloak's word for a refresh token without an end.
-    ...(refreshSeconds > 0 ? { refreshExpiresAt: DateTime.makeUnsafe(now + refreshSeconds * 1000) } : {}),
-    ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {})
+    ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {}),
+    ...(refreshIn === undefined ? {} : { refreshAt: DateTime.makeUnsafe(now + refreshIn * 1000) }),
+    ...(refreshTokenLife === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(now + refreshTokenLife * 1000) })
   }
 })
 

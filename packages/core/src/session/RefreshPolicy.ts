@@ -1,25 +1,66 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Hash from "effect/Hash"
-import type { Credential } from "../Credential.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
 
 /**
- * When a token is due for renewal: a tenth of its lifetime before its end, at most a minute, and up to a fifth of that
- * earlier, decided by the key: the same credential always has the same point, a thousand credentials do not share one.
- * A token without a known end is never due.
+ * From when on callers wait for the next token: a tenth of the lifetime before its end, at most a minute, and up to a fifth
+ * of that earlier, decided by the key: the same credential always has the same point, a thousand credentials do not share
+ * one. A token without a known end has none.
  */
-export const dueAt = (credential: Credential): DateTime.Utc | undefined => {
+export const hardPoint = (credential: Credential): DateTime.Utc | undefined => {
   const { expiresAt } = credential.token
   if (expiresAt === undefined) return undefined
-  const lifetime = DateTime.toEpochMillis(expiresAt) - DateTime.toEpochMillis(credential.issuedAt)
-  const margin = Math.min(Math.max(lifetime, 0) * 0.1, 60_000)
-  const spread = (Hash.string(credential.key.canonical) >>> 0) / 2 ** 32
-  return DateTime.makeUnsafe(Math.floor(DateTime.toEpochMillis(expiresAt) - margin * (1 + 0.2 * spread)))
+  const margin = Math.min(Math.max(lifetimeOf(credential), 0) * 0.1, minute)
+  return at(DateTime.toEpochMillis(expiresAt) - margin * (1 + 0.2 * spreadOf(credential.key)))
 }
 
 /**
- * Whether the token may be handed out at `now`: not due, and valid for as long as the caller asks. Who asks for more than
- * the provider's lifetimes allow gets a token in the first tenth of its life, not an exchange for each call.
+ * From when on the token is renewed in the background, while it still serves:
+ * - when the provider says so (`refresh_in`), or up to a tenth of what is then left later, decided by the key;
+ * - else after four fifths of its life, or up to a twentieth of it earlier;
+ * - at any rate before a refresh token ends whose life slides: after four fifths of what it has.
+ *
+ * Never past the hard point, which it is for tokens of less than a minute and for those that cannot be renewed. Callers of
+ * a token without a known end never wait, but it may have a soft point.
+ */
+export const softPoint = (credential: Credential): DateTime.Utc | undefined => {
+  const hard = hardPoint(credential)
+  const lifetime = lifetimeOf(credential)
+  if (!isRenewable(credential) || lifetime < minute) return hard
+  const issued = DateTime.toEpochMillis(credential.issuedAt)
+  const last = hard === undefined ? Infinity : DateTime.toEpochMillis(hard)
+  const spread = spreadOf(credential.key)
+  const points = [last, issued + lifetime * (0.8 - 0.05 * spread)]
+  if (credential.refreshAt !== undefined) {
+    // A hint of "at once" would be one exchange after the other.
+    const hint = Math.max(DateTime.toEpochMillis(credential.refreshAt), issued + minute)
+    points[1] = hint + (hint < last && last < Infinity ? (last - hint) * 0.1 * spread : 0)
+  }
+  if (credential.refreshExpiresAt !== undefined && credential.refreshExpiryFixedSince === undefined) {
+    const left = DateTime.toEpochMillis(credential.refreshExpiresAt) - issued
+    if (left > minute) points.push(issued + left * 0.8)
+  }
+  const soft = Math.min(...points)
+  return soft === Infinity ? undefined : at(soft)
+}
+
+/**
+ * From when on to warn that the refresh token ends: a fifth of its life before, at most three days. The life counts from
+ * when its end was first told, so that one of three months is not forgotten over the renewals of each hour.
+ */
+export const warningPoint = (credential: Credential): DateTime.Utc | undefined => {
+  const { issuedAt, refreshToken, refreshExpiresAt, refreshExpiryFixedSince } = credential
+  if (refreshToken === undefined || refreshExpiresAt === undefined) return undefined
+  const end = DateTime.toEpochMillis(refreshExpiresAt)
+  const life = end - DateTime.toEpochMillis(refreshExpiryFixedSince ?? issuedAt)
+  return at(end - Math.min(Math.max(life, 0) * 0.2, 3 * 24 * 60 * minute))
+}
+
+/**
+ * Whether callers may have the token at `now` without waiting: before its hard point, and valid for as long as they ask.
+ * Who asks for more than the provider's lifetimes allow gets a token in the first tenth of its life, not an exchange for
+ * each call.
  */
 export const isFresh = (
   credential: Credential,
@@ -27,13 +68,17 @@ export const isFresh = (
   minValidity: Duration.Duration = Duration.zero
 ): boolean => {
   if (credential.refused === true) return false
-  const due = dueAt(credential)
+  const hard = hardPoint(credential)
   const { expiresAt } = credential.token
-  if (due === undefined || expiresAt === undefined) return true
-  const end = DateTime.toEpochMillis(expiresAt)
-  const lifetime = end - DateTime.toEpochMillis(credential.issuedAt)
-  const asked = Math.min(Duration.toMillis(minValidity), lifetime * 0.9)
-  return now < DateTime.toEpochMillis(due) && now + asked < end
+  if (hard === undefined || expiresAt === undefined) return true
+  const asked = Math.min(Duration.toMillis(minValidity), lifetimeOf(credential) * 0.9)
+  return now < DateTime.toEpochMillis(hard) && now + asked < DateTime.toEpochMillis(expiresAt)
+}
+
+/** Whether it is time to renew the token, though callers may not have to wait for that yet. */
+export const isDue = (credential: Credential, now: number): boolean => {
+  const soft = softPoint(credential)
+  return credential.refused === true || (soft !== undefined && now >= DateTime.toEpochMillis(soft))
 }
 
 /** Whether the token, due or not, is valid at `now` and for as long as the caller asks. */
@@ -45,11 +90,14 @@ export const isServing = (
   refused !== true &&
   (token.expiresAt === undefined || now + Duration.toMillis(minValidity) < DateTime.toEpochMillis(token.expiresAt))
 
+/** Whether there is a next token without a person. */
+export const isRenewable = ({ key, refreshToken, refused }: Credential): boolean =>
+  key.subject === "client" || (refreshToken !== undefined && refused !== true)
+
 /** Where a credential stands at `now`, from what is stored alone. */
 export const statusOf = (credential: Credential, now: number): "authenticated" | "refreshable" | "login_required" => {
   if (isFresh(credential, now)) return "authenticated"
-  if (credential.refused === true) return "login_required"
-  if (credential.refreshToken !== undefined || credential.key.subject === "client") return "refreshable"
+  if (isRenewable(credential)) return "refreshable"
   return isServing(credential, now) ? "authenticated" : "login_required"
 }
 
@@ -58,7 +106,7 @@ export const statusOf = (credential: Credential, now: number): "authenticated" |
  * token that ends unless it is used does not. Half of that one's life where it is known, else a day.
  */
 export const keepAliveAt = (credential: Credential): DateTime.Utc | undefined => {
-  const due = dueAt(credential)
+  const due = hardPoint(credential)
   if (credential.refreshToken === undefined) return due
   const { issuedAt, refreshExpiresAt } = credential
   const rest =
@@ -67,4 +115,23 @@ export const keepAliveAt = (credential: Credential): DateTime.Utc | undefined =>
       : Duration.max(Duration.times(DateTime.distance(issuedAt, refreshExpiresAt), 0.5), Duration.zero)
   const rested = DateTime.addDuration(issuedAt, rest)
   return due === undefined ? rested : DateTime.min(due, rested)
+}
+
+const minute = 60_000
+
+const at = (millis: number) => DateTime.makeUnsafe(Math.floor(millis))
+
+const lifetimeOf = ({ issuedAt, token }: Credential) =>
+  token.expiresAt === undefined ? Infinity : DateTime.toEpochMillis(token.expiresAt) - DateTime.toEpochMillis(issuedAt)
+
+// Looked up at each call for a token.
+const spreads = new WeakMap<CredentialKey, number>()
+
+/** Where a key stands among all keys: from 0 to 1. */
+const spreadOf = (key: CredentialKey) => {
+  const known = spreads.get(key)
+  if (known !== undefined) return known
+  const spread = (Hash.string(key.canonical) >>> 0) / 2 ** 32
+  spreads.set(key, spread)
+  return spread
 }

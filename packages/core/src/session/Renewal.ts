@@ -1,3 +1,5 @@
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -17,7 +19,7 @@ import type { Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
-import { grant } from "../protocol/TokenEndpoint.ts"
+import { grant, type Granted } from "../protocol/TokenEndpoint.ts"
 import type { Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
 
@@ -71,20 +73,34 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     return yield* error
   }
   const granted = exchange.success
-  const { refreshExpiresAt, spending: _, ...before } = credential
-  // What was said of one refresh token is not said of another.
-  const ends = granted.refreshExpiresAt ?? (granted.refreshToken === undefined ? refreshExpiresAt : undefined)
+  const { refreshAt: _, refreshExpiresAt: __, refreshExpiryFixedSince: ___, spending: ____, ...before } = credential
+  const { idToken, ...brought } = granted
   const next = Credential.make({
     ...before,
+    ...brought,
     generation: credential.generation + 1,
-    token: granted.token,
-    issuedAt: granted.issuedAt,
     refreshToken: granted.refreshToken ?? refreshToken,
-    ...(ends === undefined ? {} : { refreshExpiresAt: ends })
+    ...refreshTokenLife(credential, granted)
   })
-  if (granted.idToken === undefined) return yield* commit(slot, next)
-  return yield* adoptIdToken(slot, next, client, granted.idToken)
+  if (idToken === undefined) return yield* commit(slot, next)
+  return yield* adoptIdToken(slot, next, client, idToken)
 }, Effect.uninterruptible)
+
+/**
+ * Until when the refresh token lives, as the answer says or, of one that stays, as was known. A sliding lifetime moves on
+ * with the renewals; an end that stays where it was is absolute.
+ */
+const refreshTokenLife = (before: Credential, granted: Granted) => {
+  const known = before.refreshExpiresAt
+  const told = granted.refreshExpiresAt ?? (granted.refreshToken === undefined ? known : undefined)
+  if (told === undefined) return {}
+  const moved = known === undefined ? Infinity : Duration.toMillis(DateTime.distance(known, told))
+  const passed = Duration.toMillis(DateTime.distance(before.issuedAt, granted.issuedAt))
+  return {
+    refreshExpiresAt: told,
+    ...(moved > passed / 2 ? {} : { refreshExpiryFixedSince: before.refreshExpiryFixedSince ?? before.issuedAt })
+  }
+}
 
 /**
  * The ID token of a refresh must be about the same person (OpenID Connect Core section 12.2). That much is seen without

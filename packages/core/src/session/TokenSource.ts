@@ -1,19 +1,21 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
-import type * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
-import { adviceOf, AnswerRejected, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { AnswerRejected, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
 import type { Credential } from "../Credential.ts"
-import { isBefore, later, moment, type Moment } from "../Moment.ts"
+import { isBefore, later, moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
@@ -22,8 +24,12 @@ import type { AccessToken } from "../Token.ts"
 import * as Login from "./Login.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
 import { renew, type TokenError } from "./Renewal.ts"
+import { observed, type TokenEvent } from "./TokenEvent.ts"
+import * as Trouble from "./Trouble.ts"
+import * as Unsaved from "./Unsaved.ts"
 
 export type { TokenError } from "./Renewal.ts"
+export type { TokenEvent } from "./TokenEvent.ts"
 
 /** How a renewal ended: by an exchange of ours, or by finding one that somebody else made. */
 export interface Renewed {
@@ -31,16 +37,31 @@ export interface Renewed {
   readonly credential: Credential
 }
 
+/** Nothing was due. */
+export interface Fresh {
+  readonly outcome: "fresh"
+  readonly credential: Credential
+}
+
 /** A place to get a valid token from, as often as one likes. */
 export interface TokenSource {
-  /** A token that is not due: from memory, from the store, or renewed first. Callers share one renewal. */
+  /**
+   * A token before its hard point: from memory, from the store, or renewed first. Callers share one renewal. Past its soft
+   * point it is given at once all the same, and one renewal starts in the background, in the source's scope.
+   */
   readonly token: Effect.Effect<AccessToken, TokenError>
   /** A token that stays valid for at least `minValidity`, as far as the provider's lifetimes allow. */
   readonly tokenValidFor: (minValidity: Duration.Duration) => Effect.Effect<AccessToken, TokenError>
   /** Renews though nothing is due: after a 401, or on demand. Adopts what a sibling renewed since we last looked. */
   readonly renew: Effect.Effect<Renewed, TokenError>
+  /** Renews what is past its soft point, and nothing else: for who keeps a credential warm on a schedule of their own. */
+  readonly renewIfDue: Effect.Effect<Renewed | Fresh, TokenError>
   /** The token that follows one an API refused: of many callers with the same one, the first renews for all. */
   readonly renewedSince: (refused: AccessToken) => Effect.Effect<AccessToken, TokenError>
+  /** What happens to the credential from now on, as far as this source sees it. Slow readers miss the oldest. */
+  readonly events: Stream.Stream<TokenEvent>
+  /** The same for one who watches many: `observer` is called until the scope closes, costs no fiber, and must not wait. */
+  readonly observe: (observer: (event: TokenEvent) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
 /**
@@ -51,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
   flow: Flow<unknown>
 ): Effect.fn.Return<TokenSource, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const store = yield* CredentialStore
-  const scope = yield* Effect.scope
+  const scope = yield* closingInTime
   const client = yield* OAuthClient.make(flow.client)
   const revision = store.revisionOf(flow.key)
   const memory = Ref.makeUnsafe(Option.none<{ readonly credential: Credential; readonly revision: number }>())
@@ -61,10 +82,14 @@ export const make = Effect.fnUntraced(function* (
     const remembered = Option.filter(yield* Ref.get(memory), (found) => found.revision === current)
     return Option.map(remembered, ({ credential }) => credential)
   })
-  const flight = Semaphore.makeUnsafe(1)
-  const trouble = Ref.makeUnsafe<Trouble | undefined>(undefined)
+  // Everybody waits for the one that is under way, and all go on at once: a queue of ten thousand takes seconds to empty.
+  let flight: Deferred.Deferred<void> | undefined
+  const trouble = Ref.makeUnsafe<Trouble.Trouble | undefined>(undefined)
+  const unsaved = Unsaved.make()
   const loginRequired = (reason: LoginRequired["reason"]) =>
     new LoginRequired({ reason, issuer: flow.key.issuer, account: flow.key.account })
+
+  const { events, gained, lost, observe, warn } = observed(flow.key)
 
   const freshIn = (credential: Option.Option<Credential>, minValidity: Duration.Duration) =>
     Effect.map(Clock.currentTimeMillis, (now) =>
@@ -72,65 +97,49 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const exchange = Effect.fnUntraced(function* (slot: Slot, current: Option.Option<Credential>) {
-    if (!flow.attended) {
-      const obtained = yield* Login.obtain(flow, client)
-      return yield* Effect.uninterruptible(Login.keep(slot, obtained))
+    if (flow.attended) {
+      if (Option.isNone(current)) return yield* loginRequired("NoCredential")
+      const { generation, refused, spending } = current.value
+      if (refused === true)
+        return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
+      return yield* renew(slot, current.value, client)
     }
-    if (Option.isNone(current)) return yield* loginRequired("NoCredential")
-    const { generation, refused, spending } = current.value
-    if (refused === true) return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
-    return yield* renew(slot, current.value, client)
-  })
-
-  // What could not be saved is saved before anything else is asked of the provider.
-  const unsaved = Ref.makeUnsafe(Option.none<Unsaved>())
-  const remembering = (slot: Slot): Slot => {
-    let over = Option.none<Credential>()
-    const stands = (credential: Option.Option<Credential>) =>
-      Effect.sync(() => {
-        over = credential
-      })
-    return {
-      ...slot,
-      read: Effect.tap(slot.read, stands),
-      write: (credential) =>
-        Effect.suspend(() => Ref.set(unsaved, Option.some({ credential, over }))).pipe(
-          Effect.andThen(slot.write(credential)),
-          Effect.andThen(stands(Option.some(credential))),
-          Effect.andThen(Ref.set(unsaved, Option.none()))
-        )
+    const again = Effect.flatMap(Login.obtain(flow, client), (obtained) =>
+      Effect.uninterruptible(Login.keep(slot, obtained))
+    )
+    if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
+      return yield* again
     }
-  }
-  const settled = Effect.fnUntraced(function* (slot: Slot) {
-    const current = yield* slot.read
-    const pending = yield* Ref.get(unsaved)
-    if (Option.isNone(pending)) return current
-    // A logout or login since then is the newer word.
-    if (!follows(pending.value, current)) {
-      yield* Ref.set(unsaved, Option.none())
-      return current
-    }
-    yield* slot.write(pending.value.credential)
-    return Option.some(pending.value.credential)
+    // Whatever is said against its refresh token, a machine can sign in again (R4).
+    return yield* Effect.catchTag(renew(slot, current.value, client), ["LoginRequired", "ProviderRefused"], () => again)
   })
 
   /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */
   const alone = Effect.fnUntraced(function* <A>(attempt: Effect.Effect<A, TokenError>) {
     const before = yield* Ref.get(trouble)
-    return yield* flight.withPermit(
-      Effect.gen(function* () {
-        const last = yield* Ref.get(trouble)
-        return last !== undefined && last !== before ? yield* last.failure : yield* attempt
+    for (;;) {
+      const result = yield* Effect.uninterruptibleMask((restore) => {
+        if (flight !== undefined) return Effect.as(restore(Deferred.await(flight)), Option.none<A>())
+        const mine = Deferred.makeUnsafe<void>()
+        flight = mine
+        const landed = Effect.sync(() => {
+          flight = undefined
+          Deferred.doneUnsafe(mine, Exit.void)
+        })
+        return Effect.asSome(Effect.ensuring(restore(attempt), landed))
       })
-    )
+      if (Option.isSome(result)) return result.value
+      const last = yield* Ref.get(trouble)
+      if (last !== undefined && last !== before) return yield* last.failure
+    }
   })
 
   const note = Effect.fnUntraced(function* (failure: TokenError) {
-    yield* Ref.set(memory, Option.none()) // so that the store is looked at again
-    if ((yield* Ref.get(trouble))?.failure === failure) return
-    const asked = failure._tag === "ProviderUnavailable" ? failure.retryAfter : undefined
-    const wait = asked === undefined ? Duration.zero : Duration.min(asked, longestRest)
-    yield* Ref.set(trouble, { failure, until: later(yield* moment, Duration.toMillis(wait)) })
+    if (!Trouble.passes(failure)) yield* Ref.set(memory, Option.none()) // so that the store is looked at again
+    const last = yield* Ref.get(trouble)
+    if (last?.failure === failure) return
+    yield* Ref.set(trouble, yield* Trouble.after(failure, last))
+    yield* lost(failure)
   })
 
   /** To be called under the lease: nothing is written between the revision and what it stands for. */
@@ -139,14 +148,26 @@ export const make = Effect.fnUntraced(function* (
       Effect.as(Ref.set(memory, Option.some({ credential, revision })), credential)
     )
 
+  /** The slot under the lease. A mark that comes or goes changes no token: it goes on to be given from memory. */
+  const remembering = (slot: Slot): Slot => ({
+    ...slot,
+    write: (credential) =>
+      Effect.andThen(
+        slot.write(credential),
+        Effect.flatMap(Ref.get(memory), (known) =>
+          Option.isSome(known) && isSameToken(known.value.credential, credential) ? remembered(credential) : Effect.void
+        )
+      )
+  })
+
   /** Under the lease: what a sibling renewed is adopted, anything else exchanged; not while the provider wants its rest. */
   const underLease = (isGoodEnough: (found: Credential, now: number) => boolean, insist = false) =>
     store
       .modify(
         flow.key,
         Effect.fnUntraced(function* (place) {
-          const slot = remembering(place)
-          const current = yield* settled(slot)
+          const slot = unsaved.watch(remembering(place))
+          const current = yield* unsaved.settle(slot)
           const now = yield* Clock.currentTimeMillis
           if (Option.isSome(current) && isGoodEnough(current.value, now)) {
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
@@ -157,23 +178,43 @@ export const make = Effect.fnUntraced(function* (
         })
       )
       .pipe(
-        Effect.tap(() => Ref.set(trouble, undefined)),
+        Effect.tap(({ credential, outcome }) =>
+          Ref.set(trouble, undefined).pipe(
+            Effect.andThen(gained(outcome, credential)),
+            Effect.andThen(warn(credential))
+          )
+        ),
         Effect.tapError(note),
         // In a fiber of the source's own: a caller that gives up does not take the exchange with it.
         Effect.forkIn(scope, { startImmediately: true }),
         Effect.flatMap(Fiber.join)
       )
 
+  /** What the store has, without its lease: good enough to be remembered, or nothing. */
+  const stored = Effect.fnUntraced(function* (isGoodEnough: (found: Credential, now: number) => boolean) {
+    const known = yield* Ref.get(memory)
+    const seen = yield* revision
+    const found = yield* store.get(flow.key)
+    const now = yield* Clock.currentTimeMillis
+    if (Option.isNone(found) || !isGoodEnough(found.value, now)) return Option.none<Renewed | Fresh>()
+    const credential = found.value
+    yield* Ref.set(memory, Option.some({ credential, revision: seen }))
+    const last = yield* Ref.get(trouble)
+    if (Option.isNone(known) ? last === undefined : isSameToken(known.value.credential, credential)) {
+      return Option.some<Renewed | Fresh>({ outcome: "fresh", credential })
+    }
+    yield* Ref.set(trouble, undefined)
+    yield* Effect.andThen(gained("adopted", credential), warn(credential))
+    return Option.some<Renewed | Fresh>({ outcome: "adopted", credential })
+  })
+
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const meanwhile = yield* freshIn(yield* held, minValidity)
     if (Option.isSome(meanwhile)) return meanwhile.value
-    const seen = yield* revision
-    const found = yield* freshIn(yield* store.get(flow.key), minValidity)
-    if (Option.isSome(found)) {
-      yield* Ref.set(memory, Option.some({ credential: found.value, revision: seen }))
-      return found.value
-    }
-    const { credential } = yield* underLease((found, now) => RefreshPolicy.isFresh(found, now, minValidity))
+    const isGoodEnough = (found: Credential, now: number) => RefreshPolicy.isFresh(found, now, minValidity)
+    const found = yield* stored(isGoodEnough)
+    if (Option.isSome(found)) return found.value.credential
+    const { credential } = yield* underLease(isGoodEnough)
     if (RefreshPolicy.isServing(credential, yield* Clock.currentTimeMillis)) return credential
     // A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out.
     const detail = "expires_in: the token ends before it can be used"
@@ -182,25 +223,57 @@ export const make = Effect.fnUntraced(function* (
 
   /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
-    if (!isTrouble(failure) && failure.reason !== "NotRenewable") return yield* failure
-    const stored = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
+    if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
+    const found = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
     const now = yield* moment
-    if (Option.isNone(stored) || !RefreshPolicy.isServing(stored.value, now.wall, minValidity)) return yield* failure
+    if (Option.isNone(found) || !RefreshPolicy.isServing(found.value, now.wall, minValidity)) return yield* failure
     // While it serves there is no hurry: the provider is left alone for a moment.
-    const { expiresAt } = stored.value.token
+    const { expiresAt } = found.value.token
     const left = expiresAt === undefined ? 0 : DateTime.toEpochMillis(expiresAt) - now.wall
-    const until = later(now, Math.min(pauseWhileServing, left))
+    const until = later(now, Math.min(Trouble.pauseWhileServing, left))
     yield* Ref.update(trouble, (last) =>
       last?.failure !== failure || isBefore(now, last.until) ? last : { ...last, until }
     )
-    return stored.value
+    return found.value
+  })
+
+  const isNotDue = (found: Credential, now: number) => !RefreshPolicy.isDue(found, now)
+  const renewIfDue = alone(
+    Effect.gen(function* () {
+      const known = yield* held
+      if (Option.isSome(known) && isNotDue(known.value, yield* Clock.currentTimeMillis)) {
+        yield* warn(known.value)
+        return { outcome: "fresh", credential: known.value } as const
+      }
+      const found = yield* stored(isNotDue)
+      return Option.isSome(found) ? found.value : yield* underLease(isNotDue)
+    })
+  )
+
+  let isWarming = false
+  /** Past the soft point: one renewal in the background, and a longer rest after each one that failed. */
+  const warm = Effect.fnUntraced(function* (credential: Credential) {
+    if (isWarming || isNotDue(credential, yield* Clock.currentTimeMillis)) return
+    const last = yield* Ref.get(trouble)
+    if (last !== undefined && isBefore(yield* moment, last.softUntil)) return
+    isWarming = true
+    yield* Effect.ignoreCause(renewIfDue).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          isWarming = false
+        })
+      ),
+      Effect.forkIn(scope)
+    )
   })
 
   const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const known = yield* freshIn(yield* held, minValidity)
-    if (Option.isSome(known)) return known.value.token
-    const { token } = yield* Effect.catch(alone(fresh(minValidity)), (failure) => orServing(failure, minValidity))
-    return token
+    const credential = Option.isSome(known)
+      ? known.value
+      : yield* Effect.catch(alone(fresh(minValidity)), (failure) => orServing(failure, minValidity))
+    yield* warm(credential)
+    return credential.token
   })
 
   const orStored = (known: Option.Option<Credential>) =>
@@ -233,44 +306,32 @@ export const make = Effect.fnUntraced(function* (
     return isRefused ? (yield* after(seen, false)).credential.token : yield* tokenValidFor(Duration.zero)
   })
 
-  return { token: tokenValidFor(Duration.zero), tokenValidFor, renew: renewNow, renewedSince }
+  return {
+    token: tokenValidFor(Duration.zero),
+    tokenValidFor,
+    renew: renewNow,
+    renewIfDue,
+    renewedSince,
+    events,
+    observe
+  }
 })
 
-/** A store that cannot be written or somebody else's page in the network says no more about the token than an outage does. */
-const isTrouble = (failure: TokenError) => {
-  const { retry } = adviceOf(failure)
-  return retry === "retry" || retry === "wait" || failure._tag === "StoreFailed" || failure._tag === "AnswerRejected"
-}
+const isSameToken = (one: Credential, other: Credential) =>
+  one.generation === other.generation && other.refused !== true && Equal.equals(one.token.value, other.token.value)
 
-/** The last attempt that failed, and until when the provider is to be left alone. */
-interface Trouble {
-  readonly failure: TokenError
-  readonly until: Moment
-}
-
-// A Retry-After of days is a mistake at the other end.
-const longestRest = Duration.hours(1)
-const pauseWhileServing = 5000
-
-/** What could not be written, and what stood there. */
-interface Unsaved {
-  readonly credential: Credential
-  readonly over: Option.Option<Credential>
-}
-
-/** Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew. */
-const follows = ({ credential, over }: Unsaved, stored: Option.Option<Credential>) => {
-  if (Option.isNone(over) || Option.isNone(stored)) {
-    return Option.isNone(over) && Option.isNone(stored) && credential.generation === 1
-  }
-  const { generation, refused, spending, token } = stored.value
-  return (
-    credential.generation === generation + 1 &&
-    refused !== true &&
-    spending === over.value.spending &&
-    Equal.equals(token.value, over.value.token.value)
+/** A scope in the caller's. Closing it waits for a renewal that may not be cut off, but not for one that never ends. */
+const closingInTime = Effect.gen(function* () {
+  const scope = yield* Scope.make()
+  yield* Effect.addFinalizer((exit) =>
+    Effect.flatMap(Effect.forkDetach(Scope.close(scope, exit), { startImmediately: true }), (closing) =>
+      Effect.timeoutOption(Fiber.await(closing), longestClose)
+    )
   )
-}
+  return scope
+})
+
+const longestClose = Duration.seconds(30)
 
 /** A class for one's own token source: `class Api extends TokenSource.Service<Api>()("app/Api") {}`. */
 export interface ServiceClass<Self, Key extends string> extends Context.ServiceClass<Self, Key, TokenSource> {

@@ -20,7 +20,8 @@ const lasting = (lifetime: number, account = "default", issuedAt = 0) =>
 const endless = credential(1, {
   token: AccessToken.make({ value: Redacted.make("access"), type: "Bearer", scopes: [] })
 })
-const dueIn = (one: Credential) => (RefreshPolicy.dueAt(one)?.epochMilliseconds ?? 0) - one.issuedAt.epochMilliseconds
+const dueIn = (one: Credential) =>
+  (RefreshPolicy.hardPoint(one)?.epochMilliseconds ?? 0) - one.issuedAt.epochMilliseconds
 
 const Lifetime = Schema.Int.check(Schema.isBetween({ minimum: 1000, maximum: 400 * 24 * 60 * minute }))
 const Instant = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 4_000_000_000_000 }))
@@ -111,7 +112,7 @@ describe("RefreshPolicy", () => {
   })
 
   it("a token without a known end is never due", () => {
-    assert.isUndefined(RefreshPolicy.dueAt(endless))
+    assert.isUndefined(RefreshPolicy.hardPoint(endless))
     assert.isTrue(RefreshPolicy.isFresh(endless, 4_000_000_000_000, Duration.days(1)))
   })
 

@@ -93,7 +93,12 @@ export const run = async (program: Program): Promise<Result> => {
       if (by.lostLease || by.offset !== ask.offset) return
       const stored = store.placeOf(flows[whose].key).credential
       const minValidity = Duration.seconds(ask.how === "long" ? settings.accessLifetime / 2 : 0)
-      if (stored !== undefined && RefreshPolicy.isFresh(stored, world.now + by.offset, minValidity)) {
+      const now = world.now + by.offset
+      if (
+        stored !== undefined &&
+        RefreshPolicy.isFresh(stored, now, minValidity) &&
+        !RefreshPolicy.isDue(stored, now)
+      ) {
         witness.broken("one exchange for each expiry", `${by.name}, ${ask.how} for a ${whose}: a token was there`)
       }
     },

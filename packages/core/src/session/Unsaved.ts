@@ -1,0 +1,71 @@
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
+import type { StoreFailed } from "../AuthError.ts"
+import type { Credential } from "../Credential.ts"
+import type { Slot } from "../store/CredentialStore.ts"
+
+/** What could not be written: it is saved before anything else is asked of the provider. */
+export interface Unsaved {
+  /** The slot, which remembers what it fails to write. */
+  readonly watch: (slot: Slot) => Slot
+  /** What stands in the slot, once what could not be written is. */
+  readonly settle: (slot: Slot) => Effect.Effect<Option.Option<Credential>, StoreFailed>
+}
+
+export const make = (): Unsaved => {
+  let unsaved: Pending | undefined
+  return {
+    watch: (slot) => {
+      let over = Option.none<Credential>()
+      return {
+        ...slot,
+        read: Effect.tap(slot.read, (credential) =>
+          Effect.sync(() => {
+            over = credential
+          })
+        ),
+        write: (credential) =>
+          Effect.suspend(() => {
+            unsaved = { credential, over }
+            return Effect.map(slot.write(credential), () => {
+              over = Option.some(credential)
+              unsaved = undefined
+            })
+          })
+      }
+    },
+    settle: Effect.fnUntraced(function* (slot) {
+      const current = yield* slot.read
+      if (unsaved === undefined) return current
+      const pending = unsaved
+      // A logout or login since then is the newer word.
+      if (!follows(pending, current)) {
+        unsaved = undefined
+        return current
+      }
+      yield* slot.write(pending.credential)
+      return Option.some(pending.credential)
+    })
+  }
+}
+
+/** What could not be written, and what stood there. */
+interface Pending {
+  readonly credential: Credential
+  readonly over: Option.Option<Credential>
+}
+
+/** Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew. */
+const follows = ({ credential, over }: Pending, stored: Option.Option<Credential>) => {
+  if (Option.isNone(over) || Option.isNone(stored)) {
+    return Option.isNone(over) && Option.isNone(stored) && credential.generation === 1
+  }
+  const { generation, refused, spending, token } = stored.value
+  return (
+    credential.generation === generation + 1 &&
+    refused !== true &&
+    spending === over.value.spending &&
+    Equal.equals(token.value, over.value.token.value)
+  )
+}
