@@ -4,7 +4,16 @@
  */
 import type { Effect, Layer, Redacted, Scope } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
-import { AuthorizedHttpClient, ClientCredentials, DeviceCode, Login, Logout, OAuthClient, TokenSource } from "keyfob"
+import {
+  AuthorizedHttpClient,
+  BrowserCredentialStore,
+  ClientCredentials,
+  DeviceCode,
+  Login,
+  Logout,
+  OAuthClient,
+  TokenSource
+} from "keyfob"
 import type {
   AccessToken,
   AnswerRejected,
@@ -69,6 +78,16 @@ describe("types", () => {
     const wrong = () => Api.layer(person)
     expectTypeOf(wrong).toBeFunction()
     expectTypeOf(Api.layer).parameter(0).toEqualTypeOf<UnattendedFlow>()
+  })
+
+  it("tabs that share a store say that they know what it costs, and hand over locks", () => {
+    expectTypeOf(BrowserCredentialStore.layer).returns.toEqualTypeOf<
+      Layer.Layer<CredentialStore, ConfigurationInvalid>
+    >()
+    const { localStorage: storage, navigator } = globalThis
+    // @ts-expect-error -- the price is not named
+    const silent = () => BrowserCredentialStore.layer({ storage, locks: navigator.locks })
+    expectTypeOf(silent).toBeFunction()
   })
 
   it("a login needs the person its flow asks, and a machine's needs none", () => {

@@ -55,7 +55,8 @@ export const make = (settings: Settings): Record<string, unknown> => ({
   clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
   cookies: { keys: [crypto.randomUUID()] },
   claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },
-  clientBasedCORS: () => false,
+  // pages of its own origin; browsers send theirs with each POST, and the provider asks
+  clientBasedCORS: (_context: Context, origin: string) => origin === new URL(settings.audience).origin,
   findAccount: (_context: Context, sub: string) =>
     Object.hasOwn(settings.accounts, sub)
       ? { accountId: sub, claims: async () => ({ sub, ...settings.accounts[sub] }) }
