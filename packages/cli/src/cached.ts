@@ -13,13 +13,13 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import * as Configuration from "@keyfob/node/Configuration"
+import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
 import { readFileSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { type Globals, resolve } from "./globals.ts"
 import { answer } from "./output.ts"
 import * as providers from "./provider.ts"
 import { stored } from "./stored.ts"
-import * as store from "./store.ts"
 import { tokenJson, tokenText } from "./text/token.ts"
 import * as workspace from "./workspace.ts"
 
@@ -64,7 +64,11 @@ const printed = ({ context, output, provider: name }: Plain) => {
     const opened = yield* workspace.open(yield* resolve({ context, output }))
     const configured = yield* workspace.provider(opened, name)
     const provider = yield* providers.resolve(configured, { secret: undefined, named: true })
-    const found = yield* stored(provider, Duration.zero).pipe(Effect.provide(store.layer(opened, provider)))
+    // The others ask somebody, and take code that this one does without.
+    if ((provider.settings.store ?? "file") !== "file") return false
+    const found = yield* stored(provider, Duration.zero).pipe(
+      Effect.provide(FileCredentialStore.layer({ directory: opened.directories.credentials }))
+    )
     if (spoken || Option.isNone(found)) return false
     const { token } = found.value
     yield* answer(opened.globals, tokenJson(token), () => tokenText(token))

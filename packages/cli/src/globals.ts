@@ -16,6 +16,7 @@ export interface Globals {
   /** Whether colours are welcome on a terminal. */
   readonly color: boolean
   readonly clientSecret: Redacted.Redacted | undefined
+  readonly storePassphrase: Redacted.Redacted | undefined
 }
 
 const defaults: Globals = {
@@ -25,7 +26,8 @@ const defaults: Globals = {
   nonInteractive: false,
   caFile: undefined,
   color: true,
-  clientSecret: undefined
+  clientSecret: undefined,
+  storePassphrase: undefined
 }
 
 /** Defaults < environment < what the command line said. */

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
-import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
+import { stores, type OAuthSettings } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { UsageError } from "./failure.ts"
 
@@ -53,10 +53,7 @@ export const flags = {
     Flag.withDescription("An endpoint, NAME=URL, for a server without a discovery document; may be repeated"),
     Flag.optional
   ),
-  store: Flag.Literals("store", ["file", "keychain", "encrypted_file", "memory", "redis", "sql"]).pipe(
-    Flag.withDescription("Where to keep the credential"),
-    Flag.optional
-  )
+  store: Flag.Literals("store", stores).pipe(Flag.withDescription("Where to keep the credential"), Flag.optional)
 }
 
 export interface Given {

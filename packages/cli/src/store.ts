@@ -1,27 +1,57 @@
 /** Where a provider's credential is kept. */
+import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
-import { type ConfigurationInvalid, CredentialStore, printable } from "keyfob"
+import { type ConfigurationInvalid, CredentialStore, printable, type StoreFailed } from "keyfob"
 import { notSupported, type Provider } from "./provider.ts"
+import type { Name } from "./store/machine.ts"
 import type { Workspace } from "./workspace.ts"
 
 export const nameOf = ({ settings }: Pick<Provider, "settings">) => settings.store ?? "file"
 
 export const layer = (
-  { directories }: Workspace,
+  opened: Workspace,
   provider: Pick<Provider, "name" | "settings">
 ): Layer.Layer<CredentialStore, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> => {
   const name = nameOf(provider)
   switch (name) {
     case "file":
-      return FileCredentialStore.layer({ directory: directories.credentials })
+      return FileCredentialStore.layer({ directory: opened.directories.credentials })
     case "memory":
       return CredentialStore.layerMemory
     default:
+      if (isOfMachine(name)) return Layer.unwrap(Effect.map(machine, (it) => it.layer(name, opened)))
       return Layer.unwrap(
-        notSupported(`provider ${printable(provider.name)} keeps credentials in ${name}; this keyfob has file, memory`)
+        notSupported(
+          `provider ${printable(provider.name)} keeps credentials in ${name}; this keyfob has file, keychain, encrypted_file, auto, memory`
+        )
       )
   }
 }
+
+const isOfMachine = (name: string): name is Name => ["keychain", "encrypted_file", "auto"].includes(name)
+
+/** Loaded when it is needed: most never do. */
+const machine = Effect.promise(() => import("./store/machine.ts"))
+
+/** Fails where a new credential of the provider could not be kept; may ask the person to unlock the keychain. */
+export const ready = Effect.fnUntraced(function* (
+  opened: Workspace,
+  { settings }: Pick<Provider, "settings">
+): Effect.fn.Return<void, StoreFailed, FileSystem.FileSystem | Path.Path> {
+  const name = nameOf({ settings })
+  if (isOfMachine(name)) yield* (yield* machine).ready(name, opened)
+})
+
+/** The store that has the provider's credential, where it is one of several. Opens nothing. */
+export const holderOf = Effect.fnUntraced(function* (
+  opened: Workspace,
+  provider: Pick<Provider, "key" | "settings">
+): Effect.fn.Return<string, StoreFailed, FileSystem.FileSystem | Path.Path> {
+  const name = nameOf(provider)
+  if (name !== "auto") return name
+  const { holderOf } = yield* machine
+  return (yield* holderOf(opened, provider.key)) ?? name
+})

@@ -99,7 +99,9 @@ const signedIn = Effect.fnUntraced(function* (
   request: LoginRequest
 ) {
   const { globals } = opened
-  const describe = describer(provider)
+  const describe = Effect.fnUntraced(function* (credential: Credential, outcome: Outcome, now: number) {
+    return answerOf(provider, credential, outcome, now, yield* store.holderOf(opened, provider))
+  })
   return yield* Effect.gen(function* () {
     const { get } = yield* CredentialStore
     // A damaged credential is no reason not to sign in: the store keeps it aside.
@@ -111,7 +113,7 @@ const signedIn = Effect.fnUntraced(function* (
     const now = yield* Clock.currentTimeMillis
     if (!force && Option.isSome(stored) && serves(stored.value, now)) {
       yield* note(opened.globals, `already signed in to ${printable(provider.name)}; --force signs in again`)
-      return describe(stored.value, "already_signed_in", now)
+      return yield* describe(stored.value, "already_signed_in", now)
     }
     if (globals.nonInteractive && !isMachine(provider.settings)) {
       const { account, issuer } = provider.key
@@ -124,10 +126,12 @@ const signedIn = Effect.fnUntraced(function* (
         remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}${force ? " --force" : ""}`
       })
     }
+    // Nobody should sign in, and then hear that it cannot be kept.
+    yield* store.ready(opened, provider)
     const online = yield* Effect.promise(() => import("../online.ts"))
     const credential = yield* online.login(provider, globals, request)
     if (!isMachine(provider.settings)) yield* event(opened.globals, { event: "authorized" })
-    return describe(credential, "signed_in", yield* Clock.currentTimeMillis)
+    return yield* describe(credential, "signed_in", yield* Clock.currentTimeMillis)
   }).pipe(Effect.provide(store.layer(opened, provider)))
 })
 
@@ -137,23 +141,29 @@ const serves = (credential: Credential, now: number) => {
   return status === "authenticated" || (status === "refreshable" && credential.key.subject === "user")
 }
 
-const describer =
-  (provider: Provider) => (credential: Credential, outcome: "signed_in" | "already_signed_in", now: number) => {
-    const { account, refreshToken, token } = credential
-    const who = accountText(account)
-    const end = token.expiresAt === undefined ? "" : `, the token ends ${relative(token.expiresAt, now)}`
-    const refreshable = refreshToken !== undefined || credential.key.subject === "client"
-    return {
-      json: {
-        context: provider.context,
-        provider: provider.name,
-        outcome,
-        account: accountJson(account),
-        scopes: token.scopes,
-        expires_at: iso(token.expiresAt),
-        refreshable,
-        store: store.nameOf(provider)
-      },
-      text: `Signed in to ${printable(provider.name)}${who === "" ? "" : ` as ${who}`}${end}${refreshable ? " and is renewed by itself" : ""}.`
-    }
+type Outcome = "signed_in" | "already_signed_in"
+
+const answerOf = (
+  provider: Provider,
+  { account, key, refreshToken, token }: Credential,
+  outcome: Outcome,
+  now: number,
+  holder: string
+) => {
+  const who = accountText(account)
+  const end = token.expiresAt === undefined ? "" : `, the token ends ${relative(token.expiresAt, now)}`
+  const refreshable = refreshToken !== undefined || key.subject === "client"
+  return {
+    json: {
+      context: provider.context,
+      provider: provider.name,
+      outcome,
+      account: accountJson(account),
+      scopes: token.scopes,
+      expires_at: iso(token.expiresAt),
+      refreshable,
+      store: holder
+    },
+    text: `Signed in to ${printable(provider.name)}${who === "" ? "" : ` as ${who}`}${end}${refreshable ? " and is renewed by itself" : ""}.`
   }
+}

@@ -61,10 +61,11 @@ const standing = Effect.fnUntraced(
     now: number
   ): Effect.fn.Return<Row, AuthError | Failure, FileSystem.FileSystem | Path.Path> {
     const provider = yield* resolve(configured, { secret: undefined, named: false })
-    const { name, stored } = yield* Effect.gen(function* () {
-      const { get, name } = yield* CredentialStore
-      return { name, stored: Option.getOrUndefined(yield* get(provider.key)) }
-    }).pipe(Effect.provide(store.layer(opened, provider)))
+    const found = yield* CredentialStore.use(({ get }) => get(provider.key)).pipe(
+      Effect.provide(store.layer(opened, provider))
+    )
+    const stored = Option.getOrUndefined(found)
+    const holder = yield* store.holderOf(opened, provider)
     const { token } = stored ?? {}
     const status = stored === undefined ? "login_required" : RefreshPolicy.statusOf(stored, now)
     return {
@@ -72,7 +73,7 @@ const standing = Effect.fnUntraced(
         status,
         accountText(stored?.account),
         token === undefined ? "" : token.expiresAt === undefined ? "no end" : relative(token.expiresAt, now),
-        name
+        holder
       ],
       json: {
         ...headOf(opened, configured),
@@ -83,7 +84,7 @@ const standing = Effect.fnUntraced(
         refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.hardPoint(stored)),
         refresh_token_expires_at: iso(stored?.refreshExpiresAt),
         refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
-        store: name
+        store: holder
       }
     }
   },

@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -14,6 +15,8 @@ export { isOpen } from "./TomlFile.ts"
 export interface Configuration {
   readonly path: string
   readonly currentContext: string | undefined
+  /** `store_key_command`: a program and its arguments, which prints the passphrase of encrypted files. */
+  readonly storeKeyCommand: readonly [string, ...ReadonlyArray<string>] | undefined
   readonly contexts: ReadonlyMap<string, Context>
   /** Sentences for a person: unknown keys, a file with a secret that others can read. */
   readonly warnings: ReadonlyArray<string>
@@ -32,7 +35,7 @@ export interface Context {
 export const read = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Configuration, ConfigurationInvalid> {
   const file = yield* TomlFile.read(path)
   return file === undefined
-    ? { path, currentContext: undefined, contexts: new Map(), warnings: [] }
+    ? { path, currentContext: undefined, storeKeyCommand: undefined, contexts: new Map(), warnings: [] }
     : yield* decode(path, file)
 })
 
@@ -83,10 +86,14 @@ const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: 
     return { providers }
   })
 
-  warnOfUnknown([], root, ["current_context", "contexts"])
+  warnOfUnknown([], root, ["current_context", "store_key_command", "contexts"])
   const currentContext = root["current_context"]
   if (currentContext !== undefined && typeof currentContext !== "string") {
     return yield* invalid(`${place(["current_context"])}: expected string`)
+  }
+  const command = Schema.decodeUnknownOption(Schema.UndefinedOr(Command))(root["store_key_command"])
+  if (Option.isNone(command)) {
+    return yield* invalid(`${place(["store_key_command"])}: expected a program and its arguments, an array of strings`)
   }
   const contexts = new Map<string, Context>()
   for (const [name, context] of Object.entries(yield* tableAt(["contexts"], root["contexts"]))) {
@@ -95,8 +102,10 @@ const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: 
   if (TomlFile.isOpen(mode) && TomlFile.holdsSecret(root)) {
     warnings.push(`${path} holds a secret and others can read it (mode 0${mode.toString(8)}); run: chmod 600 ${path}`)
   }
-  return { path, currentContext, contexts, warnings }
+  return { path, currentContext, storeKeyCommand: command.value, contexts, warnings }
 })
+
+const Command = Schema.NonEmptyArray(Schema.NonEmptyString)
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
 const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

@@ -13,6 +13,9 @@ const keys = {
   redirectPort: "redirect_port"
 } as const
 
+/** Where a credential may be kept. `auto` is the best this machine has. */
+export const stores = ["file", "keychain", "encrypted_file", "auto", "memory", "redis", "sql"] as const
+
 /** The table of a provider of type `oauth`; what is not said is absent. */
 export const OAuthSettings = Schema.Struct({
   type: Schema.Literal("oauth"),
@@ -34,7 +37,7 @@ export const OAuthSettings = Schema.Struct({
   audience: Schema.optionalKey(Schema.NonEmptyString),
   resource: Schema.optionalKey(Names),
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
-  store: Schema.optionalKey(Schema.Literals(["file", "keychain", "encrypted_file", "memory", "redis", "sql"])),
+  store: Schema.optionalKey(Schema.Literals(stores)),
   /** 0 is any free port. */
   redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
   /** Extra request parameters. */

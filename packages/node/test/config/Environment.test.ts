@@ -10,7 +10,7 @@ const readFrom = (env: Record<string, string>) =>
 
 it.effect("reads every variable", () =>
   Effect.gen(function* () {
-    const { clientSecret, privateKey, ...rest } = yield* readFrom({
+    const { clientSecret, privateKey, storePassphrase, ...rest } = yield* readFrom({
       HOME: "/home/ada",
       KEYFOB_CONTEXT: "work",
       KEYFOB_CONFIG: "~/k.toml",
@@ -19,6 +19,7 @@ it.effect("reads every variable", () =>
       KEYFOB_CA_FILE: "~/ca.pem",
       SSL_CERT_FILE: "/etc/ssl/cert.pem",
       KEYFOB_CLIENT_SECRET: "s3cret",
+      KEYFOB_STORE_PASSPHRASE: "open sesame",
       KEYFOB_PRIVATE_KEY: "key"
     })
     assert.deepStrictEqual(rest, {
@@ -31,12 +32,22 @@ it.effect("reads every variable", () =>
     })
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
     assert.strictEqual(String(privateKey), "<redacted>")
+    assert.strictEqual(String(storePassphrase), "<redacted>")
   })
 )
 
 it.effect("empty counts as absent", () =>
   Effect.gen(function* () {
-    const names = ["CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE", "CLIENT_SECRET", "PRIVATE_KEY"]
+    const names = [
+      "CONTEXT",
+      "CONFIG",
+      "OUTPUT",
+      "NON_INTERACTIVE",
+      "CA_FILE",
+      "CLIENT_SECRET",
+      "STORE_PASSPHRASE",
+      "PRIVATE_KEY"
+    ]
     const { color: _, ...environment } = yield* readFrom({
       ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])),
       CI: ""

@@ -1,0 +1,156 @@
+/** Where the command keeps credentials: the keychain (a real Secret Service), encrypted files, the best there is. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs"
+import { extname, join } from "node:path"
+import * as secretService from "../../node/test/store/secretService.ts"
+import * as Keyfob from "./Keyfob.ts"
+import * as Misbehaving from "./Misbehaving.ts"
+
+const canary = "canary-access"
+const noBus = { DBUS_SESSION_BUS_ADDRESS: "unix:path=/nowhere/bus", KEYFOB_CLIENT_SECRET: "s" }
+const sesame = { ...noBus, KEYFOB_STORE_PASSPHRASE: "open sesame" }
+
+/** A home, and a provider that gives tokens to machines. */
+const make = Effect.gen(function* () {
+  const keyfob = yield* Keyfob.make
+  const server = yield* Misbehaving.make
+  yield* server.set("/token", { body: { access_token: canary, token_type: "Bearer", expires_in: 3600 } })
+  const login = (store: string, name = "m") => [
+    ...["login", name, "--issuer", server.issuer, "--client-id", "c", "--flow", "client_credentials"],
+    ...["--store", store]
+  ]
+  const extensions = Effect.map(keyfob.files, (names) =>
+    names
+      .filter((name) => name.startsWith("credentials"))
+      .map((name) => extname(name))
+      .sort()
+  )
+  const assertClosed = Effect.map(keyfob.files, (names) => {
+    for (const name of names) {
+      assert.notInclude(readFileSync(keyfob.file(name), "latin1"), canary)
+      assert.strictEqual(statSync(keyfob.file(name)).mode & 0o777, 0o600, name)
+    }
+  })
+  return { keyfob, login, extensions, assertClosed, asked: server.asked }
+})
+
+describe.concurrent("stores of one machine", () => {
+  it.live(
+    "encrypted_file: a passphrase of the environment opens it, another does not, and nothing stands in clear",
+    () =>
+      Effect.gen(function* () {
+        const { assertClosed, extensions, keyfob, login } = yield* make
+        const answer = yield* keyfob.json(login("encrypted_file"), { env: sesame })
+        assert.strictEqual(answer.store, "encrypted_file")
+        assert.deepStrictEqual(yield* extensions, [".sealed"])
+        yield* assertClosed
+        assert.strictEqual((yield* keyfob.done(["token"], { env: sesame })).stdout, `${canary}\n`)
+        const wrong = { ...sesame, KEYFOB_STORE_PASSPHRASE: "wrong" }
+        for (const args of [["token"], ["login", "m", "--force"], ["logout", "m"]]) {
+          const ran = yield* keyfob.run(args, { env: wrong })
+          Keyfob.failsWith(ran, 6, /cannot be unlocked, and was left as it is/)
+          assert.match(ran.stderr, /give the key or passphrase/)
+        }
+        const [row] = yield* keyfob.json(["status"], { env: wrong })
+        assert.deepInclude(row, { status: "error", store: "encrypted_file" })
+        assert.strictEqual((yield* keyfob.done(["token"], { env: sesame })).stdout, `${canary}\n`)
+        yield* keyfob.done(["logout", "m"], { env: sesame })
+        assert.deepStrictEqual(yield* extensions, [])
+        for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "sesame")
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "encrypted_file: a passphrase of store_key_command; without either, a key in the keychain",
+    () =>
+      Effect.gen(function* () {
+        const { assertClosed, keyfob, login, extensions } = yield* make
+        const secrets = yield* secretService.make
+        const env = { ...noBus, DBUS_SESSION_BUS_ADDRESS: secrets.address }
+        yield* keyfob.done(login("encrypted_file"), { env })
+        assert.deepStrictEqual(yield* extensions, ["", ".sealed"])
+        yield* assertClosed
+        assert.strictEqual((yield* keyfob.done(["token"], { env })).stdout, `${canary}\n`)
+        Keyfob.failsWith(yield* keyfob.run(["token"], { env: noBus }), 6, /does not answer: the keychain/)
+        yield* keyfob.done(["logout", "m"], { env })
+
+        const config = yield* keyfob.read("config.toml")
+        const command = `store_key_command = ["${process.execPath}", "-p", "'open sesame'"]`
+        yield* keyfob.write("config.toml", `${command}\n${config}`)
+        yield* keyfob.done(["login", "m"], { env: noBus })
+        assert.strictEqual((yield* keyfob.done(["token"], { env: noBus })).stdout, `${canary}\n`)
+        // The same passphrase, by another way.
+        yield* keyfob.write("config.toml", config)
+        assert.strictEqual((yield* keyfob.done(["token"], { env: sesame })).stdout, `${canary}\n`)
+        yield* keyfob.write("config.toml", `store_key_command = "pass"\n${config}`)
+        Keyfob.failsWith(yield* keyfob.run(["token"], { env: noBus }), 2, /store_key_command: expected a program/)
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "keychain: what is there is on no disk of ours; without the keychain nobody signs in for nothing",
+    () =>
+      Effect.gen(function* () {
+        const { assertClosed, extensions, keyfob, login, asked } = yield* make
+        Keyfob.failsWith(yield* keyfob.run(login("keychain"), { env: noBus }), 6, /does not answer: the keychain/)
+        assert.notInclude(asked, "/token")
+        const secrets = yield* secretService.make
+        const env = { ...noBus, DBUS_SESSION_BUS_ADDRESS: secrets.address }
+        const answer = yield* keyfob.json(login("keychain"), { env })
+        assert.strictEqual(answer.store, "keychain")
+        assert.deepStrictEqual(yield* extensions, [".keychain"])
+        yield* assertClosed
+        assert.strictEqual((yield* keyfob.done(["token"], { env })).stdout, `${canary}\n`)
+        Keyfob.failsWith(yield* keyfob.run(["token"], { env: noBus }), 6, /does not answer: the keychain/)
+        yield* secrets.lock
+        Keyfob.failsWith(yield* keyfob.run(["token"], { env }), 6, /cannot be unlocked/)
+        yield* secrets.unlock
+        yield* keyfob.done(["logout", "m"], { env })
+        assert.deepStrictEqual(yield* extensions, [])
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "auto: says where it went and why, and looks nowhere else afterwards",
+    () =>
+      Effect.gen(function* () {
+        const { extensions, keyfob, login } = yield* make
+        const secrets = yield* secretService.make
+        const env = { ...noBus, DBUS_SESSION_BUS_ADDRESS: secrets.address }
+        const low = yield* keyfob.json([...login("auto"), "--log-level", "info"], { env: noBus })
+        assert.strictEqual(low.store, "file")
+        const why = keyfob.ran.at(-1)?.stderr ?? ""
+        assert.match(why, /goes to the store file; .*does not answer: the keychain/)
+        yield* keyfob.done(["logout", "m"], { env: noBus })
+        const high = yield* keyfob.json(login("auto"), { env })
+        assert.strictEqual(high.store, "keychain")
+        const [row] = yield* keyfob.json(["status"], { env })
+        assert.deepInclude(row, { status: "authenticated", store: "keychain" })
+        Keyfob.failsWith(yield* keyfob.run(["token"], { env: noBus }), 6, /does not answer: the keychain/)
+        const other = yield* keyfob.run(login("auto", "n"), { env: noBus })
+        Keyfob.failsWith(other, 6, /does not answer: the keychain/)
+        assert.deepStrictEqual(yield* extensions, [".keychain"])
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "where the keychain's library is not installed, the error says how it comes there",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, login } = yield* make
+        const alone = join(keyfob.home, "alone")
+        mkdirSync(alone)
+        copyFileSync(Keyfob.bundle, join(alone, "keyfob.js"))
+        const through = ["sh", "-c", `node=$1; shift 2; exec "$node" '${alone}/keyfob.js' "$@"`, "sh"]
+        yield* keyfob.done(login("file"), { env: noBus, through })
+        const ran = yield* keyfob.run(login("keychain", "n"), { env: noBus, through })
+        Keyfob.failsWith(ran, 6, /npm install -g @napi-rs\/keyring/)
+      }).pipe(Effect.scoped),
+    240_000
+  )
+})
