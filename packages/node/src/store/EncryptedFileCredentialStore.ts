@@ -23,7 +23,7 @@ export const layer = <R = never>({
   Layer.effect(
     CredentialStore,
     Effect.gen(function* () {
-      const sealings = [yield* Encryption.make(directory, keys)] as const
+      const sealings = [yield* Encryption.make({ directory, keys })] as const
       return (yield* CredentialFiles.make({ name: "encrypted_file", directory, sealings })).store
     })
   )

@@ -114,10 +114,14 @@ const stretch = (passphrase: Redacted.Redacted, { N, p, r, salt }: Scrypt) =>
  * Encrypts with the first key, and opens what any of them encrypted. What none of them did is `Locked`; a failure of a
  * source is told only where no other key fits.
  */
-export const make = Effect.fnUntraced(function* <R>(
-  directory: string,
-  sources: readonly [KeySource<R>, ...ReadonlyArray<KeySource<R>>]
-) {
+export const make = Effect.fnUntraced(function* <R = never>({
+  directory,
+  keys
+}: {
+  readonly keys: readonly [KeySource<R>, ...ReadonlyArray<KeySource<R>>]
+  /** Where the files are, if in files: one salt serves all that stand there. */
+  readonly directory?: string
+}) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const context = yield* Effect.context<R>()
@@ -125,7 +129,7 @@ export const make = Effect.fnUntraced(function* <R>(
   const turn = Semaphore.makeUnsafe(1)
 
   /** A source with what it once gave, and what that became: a prompt or scrypt comes once in a process. */
-  const keyring = sources.map((source) => {
+  const keyring = keys.map((source) => {
     let known: EncryptionKey | undefined
     const ready = new Map<string, Derived>()
     const key = Effect.suspend(() =>
@@ -164,6 +168,7 @@ export const make = Effect.fnUntraced(function* <R>(
   /** The parameters of another file: with one salt for all, one run of scrypt opens them all. Never cheaper ones. */
   const neighbour = (N: number) =>
     Effect.gen(function* () {
+      if (directory === undefined) return undefined
       const name = (yield* fs.readDirectory(directory)).find((other) => other.endsWith(extension))
       if (name === undefined) return undefined
       const { kdf } = yield* Schema.decodeEffect(EnvelopeText)(yield* fs.readFileString(path.join(directory, name)))

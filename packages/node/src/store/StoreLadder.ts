@@ -49,7 +49,7 @@ export const layer = <R = never>({
         sealings: [
           yield* KeychainEntries.make(directory),
           // Without a key there may still be credentials that take one.
-          yield* Encryption.make(directory, keys ?? [EncryptionKey.none]),
+          yield* Encryption.make({ directory, keys: keys ?? [EncryptionKey.none] }),
           Sealing.plain
         ]
       })
