@@ -141,7 +141,7 @@ export const login = Effect.fnUntraced(function* (
   const redirectPort = provider.settings.redirectPort ?? 0
   const screen = Screen.make(globals, { browser, opens: opensBrowser, redirectPort })
   const flow = yield* flowOf(provider, { ...asked, browserAtHand: screen.browserAtHand })
-  return yield* Login.login(flow).pipe(Effect.provide(Layer.merge(http(globals), screen.layer)))
+  return yield* Login.login(flow, { personAsked: true }).pipe(Effect.provide(Layer.merge(http(globals), screen.layer)))
 })
 
 /** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */

@@ -31,6 +31,14 @@ const onCode = (act: (uri: string) => Effect.Effect<unknown, unknown>) => {
   }
 }
 
+/** What stands where tokens would. */
+const kept = (keyfob: Effect.Success<typeof Keyfob.make>) =>
+  Effect.flatMap(keyfob.files, (names) =>
+    Effect.forEach(names, (name) =>
+      Effect.map(keyfob.read(name), (text): unknown => JSON.parse(text).credential.token.value)
+    )
+  )
+
 describe.concurrent("R8, R14: a person signs in", () => {
   it.live(
     "with -o json: events on stderr, the account on stdout, and a second login does nothing",
@@ -118,7 +126,8 @@ describe.concurrent("R8, R14: a person signs in", () => {
         const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
         const ran = yield* keyfob.run(login(provider.issuer, "-o", "json"), { onLine: onCode(Person.deny) })
         assert.strictEqual(Keyfob.errorOf(ran, 4).reason, "Denied")
-        assert.deepStrictEqual(yield* keyfob.files, [])
+        assert.deepStrictEqual(yield* kept(keyfob), ['{"unanswered":0,"failures":1,"reason":"Denied"}'])
+        assert.deepStrictEqual(yield* keyfob.json(["status"]), [])
       }).pipe(Effect.scoped),
     60_000
   )
@@ -136,7 +145,7 @@ describe.concurrent("R8, R14: a person signs in", () => {
           ran.stderr,
           /keyfob: the login was not completed in time.*\n {8}Sign in again: keyfob login demo\n$/
         )
-        assert.deepStrictEqual(yield* keyfob.files, [])
+        assert.deepStrictEqual(yield* kept(keyfob), ['{"unanswered":1,"failures":1,"reason":"Expired"}'])
       }).pipe(Effect.scoped),
     60_000
   )

@@ -190,7 +190,7 @@ export class LoginRequired extends Schema.TaggedError<LoginRequired>("keyfob/Log
 
 /** A login that was under way ended without a credential. */
 export class LoginFailed extends Schema.TaggedError<LoginFailed>("keyfob/LoginFailed")("LoginFailed", {
-  reason: Schema.Literals(["Denied", "Expired", "NoRedirect"]),
+  reason: Schema.Literals(["Denied", "Expired", "NoRedirect", "Unanswered"]),
   issuer: Schema.String
 }) {
   override get message(): string {
@@ -553,6 +553,13 @@ export const table: Table = {
       "user",
       "no port of this machine could be opened for the provider's answer",
       "Choose another port, or sign in with a device code: keyfob login --flow device"
+    ),
+    Unanswered: advice(
+      3,
+      "log in",
+      "user",
+      "nobody answered the last logins, so nobody is asked again",
+      "Sign in yourself: keyfob login"
     )
   },
   StoreFailed: {

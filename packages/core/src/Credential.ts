@@ -14,7 +14,9 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   scopes: Schema.Array(Schema.String),
   audience: Schema.optionalKey(Schema.String),
   resource: Schema.Array(Schema.String),
-  params: Schema.Record(Schema.String, Schema.String)
+  params: Schema.Record(Schema.String, Schema.String),
+  /** What else is kept in the place of a credential: the record of an account's logins. A store need not know. */
+  use: Schema.optionalKey(Schema.Literal("logins"))
 }) {
   /** The key as one string: equal for equal keys, whatever the order of scopes, resources and parameters. */
   get canonical(): string {
@@ -26,7 +28,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       [...new Set(this.scopes)].sort(),
       this.audience ?? null,
       [...new Set(this.resource)].sort(),
-      Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1))
+      Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1)),
+      ...(this.use === undefined ? [] : [this.use])
     ])
   }
 }
@@ -55,6 +58,8 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   refreshExpiryFixedSince: Schema.optionalKey(Schema.DateTimeUtc),
   idToken: Schema.optionalKey(Secret),
   account: Schema.optionalKey(Account),
+  /** When the person signed in: renewals do not change it. */
+  signedInAt: Schema.optionalKey(Schema.DateTimeUtc),
   /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */
   spending: Schema.optionalKey(Schema.Int),
   /** The provider ended the session: only a login helps. */

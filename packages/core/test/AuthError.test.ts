@@ -71,7 +71,8 @@ describe("AuthError: the table", () => {
       "LoginRequired.NotRenewable",
       "LoginRequired.RefreshRefused",
       "LoginRequired.RefreshUnfinished",
-      "LoginFailed.Expired"
+      "LoginFailed.Expired",
+      "LoginFailed.Unanswered"
     ])
     assert.deepStrictEqual(codes.get(4), [
       "ProviderRefused.AccessDenied",

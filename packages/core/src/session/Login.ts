@@ -1,3 +1,4 @@
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -9,27 +10,44 @@ import type { Flow, GrantError, Obtained } from "../flow/Flow.ts"
 import type { Begun, PendingAuthorization } from "../protocol/AuthorizationRequest.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
+import { supervise } from "./LoginSupervisor.ts"
 import { commit, identify } from "./Renewal.ts"
 
 /** What a login can fail with. */
 export type LoginError = GrantError | LoginFailed | TokenRejected | StoreFailed
 
+export interface LoginOptions {
+  /**
+   * A person asked for this very login, by a command or a button. Without it the program did: then nobody is asked any
+   * more once three prompts in a row went unanswered (`LoginFailed` with `Unanswered`). Default: false.
+   */
+  readonly personAsked?: boolean
+}
+
 /**
  * Runs a flow now, verifies what it brought, and keeps it. Token sources on the same store find it when what they hold is
- * due or refused.
+ * due or refused. Of many callers for one account, in this process and others on the same store, one asks the person;
+ * the others wait, and have the same credential or the same failure.
  */
 export const login = Effect.fn("keyfob.login")(function* <R>(
-  flow: Flow<R>
+  flow: Flow<R>,
+  { personAsked = false }: LoginOptions = {}
 ): Effect.fn.Return<Credential, LoginError, Exclude<R, Scope.Scope> | HttpClient.HttpClient | CredentialStore> {
+  const attempt = yield* signIn(flow)
+  return yield* flow.attended ? supervise(flow.key, attempt, personAsked) : attempt
+})
+
+const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
   const store = yield* CredentialStore
   const client = yield* OAuthClient.make(flow.client)
-  // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
-  yield* store.modify(flow.key, () => Effect.void)
-  // The scope ends with the login and not before: how it ends is what the person's browser is told.
-  return yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client).pipe(
-    Effect.flatMap((obtained) => Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, obtained)))),
-    Effect.scoped
-  )
+  return Effect.gen(function* () {
+    // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
+    yield* store.modify(flow.key, () => Effect.void)
+    const obtained = yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client)
+    const signedIn = Credential.make({ ...obtained, signedInAt: yield* DateTime.now })
+    return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, signedIn)))
+    // The scope ends with the login and not before: how it ends is what the person's browser is told.
+  }).pipe(Effect.scoped)
 })
 
 /**
@@ -57,7 +75,13 @@ export const complete = Effect.fn("keyfob.login.complete")(function* (
   answer: string
 ): Effect.fn.Return<Credential, LoginError, HttpClient.HttpClient | CredentialStore> {
   const { client, key } = flow
-  return yield* login({ attended: true, key, client, obtain: (client) => flow.complete(client, pending, answer) })
+  // This person has answered: nobody else's login is theirs.
+  return yield* yield* signIn({
+    attended: true,
+    key,
+    client,
+    obtain: (client) => flow.complete(client, pending, answer)
+  })
 })
 
 /** A credential straight from its flow, its ID token verified; not kept yet. */

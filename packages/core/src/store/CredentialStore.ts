@@ -48,6 +48,8 @@ export class CredentialStore extends Context.Service<
     const revisions = new Map<string, number>()
     return CredentialStore.of({
       ...implementation,
+      // What is kept for another use is no credential.
+      list: Effect.map(implementation.list, (found) => found.filter(({ key }) => key.use === undefined)),
       modify: (key, use) => {
         const id = key.canonical
         // Also where a write fails: it may show all the same.

@@ -1,0 +1,158 @@
+/**
+ * One login at a time for an account, wherever its store is shared: one asks the person, who waits gets the same outcome.
+ * After three prompts in a row that nobody answered no further one is shown until a person asks for a login.
+ *
+ * Both hang on one more place in the store, under a key of the account's own for logins: its lease is the turn, and
+ * leaves the credential's free for renewals and logouts meanwhile; a small record in it, there only after a login that
+ * failed, counts across processes and restarts. No store has to know of it.
+ */
+import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { LoginFailed, printable, StoreFailed } from "../AuthError.ts"
+import { Credential, CredentialKey } from "../Credential.ts"
+import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
+import { AccessToken } from "../Token.ts"
+
+const mostUnanswered = 3
+
+/** What a person who was asked may have done instead of signing in. */
+const Outcome = Schema.Literals(["Denied", "Expired"])
+
+/** How the last logins ended, if not well. */
+const Attempts = Schema.Struct({
+  /** How many prompts in a row nobody answered: they expired, or whoever showed them was stopped. */
+  unanswered: Schema.Int,
+  /** How many logins have failed since the last one that did not: who waited sees by it that one failed meanwhile. */
+  failures: Schema.Int,
+  reason: Schema.optionalKey(Outcome)
+})
+type Attempts = typeof Attempts.Type
+const AttemptsText = Schema.fromJsonString(Attempts)
+
+/**
+ * Runs the attempt in its turn, or has the outcome of the one it waited for. An attempt that is interrupted, or whose
+ * process dies, is nobody's outcome: the next one asks.
+ *
+ * @param personAsked a person wants this login now: what nobody answered before counts no more
+ */
+export const supervise = Effect.fnUntraced(function* <E, R>(
+  key: CredentialKey,
+  attempt: Effect.Effect<Credential, E, R>,
+  personAsked: boolean
+): Effect.fn.Return<Credential, E | LoginFailed | StoreFailed, R | CredentialStore> {
+  const { get, modify } = yield* CredentialStore
+  const own = turnOf(key)
+  const stored = undamaged(get(key))
+  const since = signedInAt(yield* stored)
+  const { failures } = recordIn(yield* undamaged(get(own)))
+  const signedIn = Effect.map(
+    stored,
+    Option.filter((found) => found.signedInAt !== undefined && signedInAt(Option.some(found)) !== since)
+  )
+  const waiting = yield* Effect.forkChild(
+    Effect.delay(
+      Effect.logWarning(`another login of ${printable(key.account)} is under way; waiting for its outcome`),
+      "3 seconds"
+    )
+  )
+
+  /** Keeps in mind how an attempt ended. */
+  const note = Effect.fnUntraced(function* (slot: Slot, before: Attempts, exit: Exit.Exit<Credential, E>) {
+    const stored = yield* undamaged(slot.read)
+    // One that was stopped may have been through all the same.
+    if (Exit.isSuccess(exit) || Option.isSome(yield* signedIn)) {
+      return Option.isSome(stored) ? yield* slot.remove : undefined
+    }
+    // What failed before anybody was asked (no network) is for each to find out.
+    const outcome = Option.flatMap(Cause.findErrorOption(exit.cause), outcomeOf)
+    // Somebody who asked for it and stops it was there.
+    if (Option.isNone(outcome) && (personAsked || !Cause.hasInterruptsOnly(exit.cause))) return
+    const after = Option.match(outcome, {
+      onNone: () => ({ ...before, unanswered: before.unanswered + 1 }),
+      onSome: (reason) => ({
+        unanswered: before.unanswered + (reason === "Expired" ? 1 : 0),
+        failures: before.failures + 1,
+        reason
+      })
+    })
+    yield* slot.write(yield* asCredential(own, stored, after))
+  })
+
+  const inTurn = Effect.fnUntraced(function* (slot: Slot) {
+    yield* Fiber.interrupt(waiting)
+    const found = yield* signedIn
+    if (Option.isSome(found)) return found.value
+    const recorded = yield* undamaged(slot.read)
+    const record = recordIn(recorded)
+    const fail = (reason: LoginFailed["reason"]) => new LoginFailed({ reason, issuer: key.issuer })
+    if (record.failures !== failures && record.reason !== undefined) return yield* fail(record.reason)
+    if (!personAsked && record.unanswered >= mostUnanswered) return yield* fail("Unanswered")
+    const before = personAsked ? { ...record, unanswered: 0 } : record
+    if (before.unanswered !== record.unanswered) yield* slot.write(yield* asCredential(own, recorded, before))
+    return yield* Effect.onExit(attempt, (exit) => Effect.ignore(note(slot, before, exit)))
+  })
+
+  let entered = false
+  return yield* modify(own, (slot) =>
+    Effect.suspend(() => {
+      entered = true
+      return inTurn(slot)
+    })
+  ).pipe(
+    // A person takes longer than stores let anybody wait.
+    Effect.retry({ while: (error) => !entered && isBusy(error) }),
+    Effect.ensuring(Fiber.interrupt(waiting))
+  )
+})
+
+/** The place of an account's logins: whatever the scopes and audiences, it is one person who is asked. */
+const turnOf = ({ account, clientId, issuer }: CredentialKey) =>
+  CredentialKey.make({
+    issuer,
+    clientId,
+    account,
+    subject: "user",
+    scopes: [],
+    resource: [],
+    params: {},
+    use: "logins"
+  })
+
+/** The record as a store keeps it, after what it has. */
+const asCredential = Effect.fnUntraced(function* (
+  key: CredentialKey,
+  before: Option.Option<Credential>,
+  record: Attempts
+) {
+  const generation = Option.match(before, { onNone: () => 1, onSome: (found) => found.generation + 1 })
+  const text = Redacted.make(yield* Effect.orDie(Schema.encodeEffect(AttemptsText)(record)))
+  const token = AccessToken.make({ value: text, type: "keyfob/logins", scopes: [] })
+  return Credential.make({ key, generation, token, issuedAt: yield* DateTime.now })
+})
+
+const recordIn = (stored: Option.Option<Credential>): Attempts =>
+  Option.getOrElse(
+    Option.flatMap(stored, ({ token }) => Schema.decodeOption(AttemptsText)(Redacted.value(token.value))),
+    () => ({ unanswered: 0, failures: 0 })
+  )
+
+/** What cannot be read is no reason not to sign in. */
+const undamaged = (read: Slot["read"]): Slot["read"] =>
+  Effect.catchIf(
+    read,
+    ({ reason }) => reason === "Corrupt",
+    () => Effect.succeedNone
+  )
+
+const signedInAt = (stored: Option.Option<Credential>) => Option.getOrUndefined(stored)?.signedInAt?.epochMilliseconds
+
+const isOutcome = Schema.is(Outcome)
+const outcomeOf = (error: unknown) =>
+  Schema.is(LoginFailed)(error) && isOutcome(error.reason) ? Option.some(error.reason) : Option.none()
+const isBusy = (error: unknown) => Schema.is(StoreFailed)(error) && error.reason === "Busy"
