@@ -97,6 +97,7 @@ export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob
     "ConsentRequired",
     "AccountSelectionRequired",
     "UnmetAuthenticationRequirements",
+    "InvalidProof",
     "Other"
   ]),
   endpoint: Endpoint,
@@ -201,6 +202,42 @@ export class LoginFailed extends Schema.TaggedError<LoginFailed>("keyfob/LoginFa
   }
 }
 
+/**
+ * An API takes the token for what it is, and wants more than it shows: other scopes (RFC 6750 section 3.1), or a stronger
+ * or more recent sign-in (RFC 9470). What it wants is data for a login, to be looked at before a person is asked: no refresh
+ * can bring it.
+ */
+export class StepUpRequired extends Schema.TaggedError<StepUpRequired>("keyfob/StepUpRequired")("StepUpRequired", {
+  reason: Schema.Literals(["InsufficientScope", "InsufficientAuthentication"]),
+  /** Whose API it is. */
+  origin: Schema.String,
+  /** The scopes the request needs; none where it does not say. */
+  scopes: Schema.Array(Schema.String),
+  /** Authentication context classes that would do, best first (OpenID Connect Core section 3.1.2.1). */
+  acrValues: Schema.Array(Schema.String),
+  /** How long ago the person may have signed in at most. */
+  maxAge: Schema.optionalKey(Schema.Duration)
+}) {
+  /** The sign-in it wants, as options of `AuthorizationCode` (RFC 9470 section 4). */
+  get authentication(): { readonly acrValues?: ReadonlyArray<string>; readonly maxAge?: Duration.Duration } {
+    return {
+      ...(this.acrValues.length === 0 ? {} : { acrValues: this.acrValues }),
+      ...(this.maxAge === undefined ? {} : { maxAge: this.maxAge })
+    }
+  }
+  override get message(): string {
+    const wanted = [
+      ...this.scopes,
+      ...this.acrValues,
+      ...(this.maxAge === undefined ? [] : [`within ${Duration.format(this.maxAge)}`])
+    ]
+    return sentence(this, `${this.origin}${inBrackets(wanted.length === 0 ? undefined : wanted.join(", "))}`)
+  }
+  override get [Runtime.errorExitCode](): number {
+    return adviceOf(this).exitCode
+  }
+}
+
 /** The place where credentials are kept failed. `location` is a path or a name, never a content. */
 export class StoreFailed extends Schema.TaggedError<StoreFailed>("keyfob/StoreFailed")("StoreFailed", {
   /** `Unavailable`: the service that keeps it does not answer. `Locked`: it cannot be opened with the key at hand. */
@@ -235,6 +272,7 @@ export type AuthError =
   | TokenRejected
   | LoginRequired
   | LoginFailed
+  | StepUpRequired
   | StoreFailed
 
 /** What talking to a provider can fail with. */
@@ -430,6 +468,13 @@ export const table: Table = {
       "the person cannot sign in as strongly as was asked",
       "Sign in with the factors that are asked for, or ask for fewer"
     ),
+    InvalidProof: advice(
+      2,
+      "retry",
+      "user",
+      "the provider does not accept the proof of the token's key",
+      "Check this machine's clock, then try again"
+    ),
     Other: advice(
       4,
       "give up",
@@ -560,6 +605,22 @@ export const table: Table = {
       "user",
       "nobody answered the last logins, so nobody is asked again",
       "Sign in yourself: keyfob login"
+    )
+  },
+  StepUpRequired: {
+    InsufficientScope: advice(
+      3,
+      "log in",
+      "user",
+      "the API wants other scopes",
+      "Sign in again with the scopes it names"
+    ),
+    InsufficientAuthentication: advice(
+      3,
+      "log in",
+      "user",
+      "the API wants a stronger or more recent sign-in",
+      "Sign in again with what it names"
     )
   },
   StoreFailed: {

@@ -16,7 +16,9 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   resource: Schema.Array(Schema.String),
   params: Schema.Record(Schema.String, Schema.String),
   /** What else is kept in the place of a credential: the record of an account's logins. A store need not know. */
-  use: Schema.optionalKey(Schema.Literal("logins"))
+  use: Schema.optionalKey(Schema.Literal("logins")),
+  /** Whether its tokens are bound to a key of the client's (RFC 9449). */
+  dpop: Schema.optionalKey(Schema.Boolean)
 }) {
   /** The key as one string: equal for equal keys, whatever the order of scopes, resources and parameters. */
   get canonical(): string {
@@ -29,7 +31,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       this.audience ?? null,
       [...new Set(this.resource)].sort(),
       Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1)),
-      ...(this.use === undefined ? [] : [this.use])
+      ...(this.use === undefined ? [] : [this.use]),
+      ...(this.dpop === true ? ["dpop"] : [])
     ])
   }
 }

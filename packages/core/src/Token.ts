@@ -7,17 +7,35 @@ import * as Schema from "effect/Schema"
 /** A secret string: shown as `<redacted>` wherever it is printed, in clear only on the wire and in a store. */
 export const Secret = Schema.Redacted(Schema.NonEmptyString)
 
+const Coordinate = Schema.String.check(Schema.isPattern(/^[\w-]{43}$/))
+
+/** The private key that a token is bound to (RFC 9449), an ES256 JWK: whoever has both can use the token. */
+export const DpopKey = Schema.Redacted(
+  Schema.Struct({
+    kty: Schema.Literal("EC"),
+    crv: Schema.Literal("P-256"),
+    x: Coordinate,
+    y: Coordinate,
+    d: Coordinate
+  })
+)
+export type DpopKey = typeof DpopKey.Type
+
 /** An access token (RFC 6749 section 1.4) with what is needed to use it. */
 export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")({
   value: Secret,
-  /** The type as RFC 6750 spells it: `Bearer`. */
+  /** `Bearer` (RFC 6750), or `DPoP` (RFC 9449), which is of no use without proofs by its key. */
   type: Schema.String,
-  /** When it ends, where that is known. */
+  /** The key it is bound to, and with it a public client's refresh token. */
+  dpopKey: Schema.optionalKey(DpopKey),
+  /** When it ends, where that is known, by the clock of the machine that asked for it. */
   expiresAt: Schema.optionalKey(Schema.DateTimeUtc),
+  /** Milliseconds that machine found the provider's clock ahead of its own, where it could tell. */
+  clockOffset: Schema.optionalKey(Schema.Finite),
   /** The scopes that were granted. */
   scopes: Schema.Array(Schema.String)
 }) {
-  /** The value of an `Authorization` header (RFC 6750 section 2.1). */
+  /** The value of an `Authorization` header (RFC 6750 section 2.1, RFC 9449 section 7.1). */
   get authorization(): Redacted.Redacted {
     return Redacted.make(`${this.type} ${Redacted.value(this.value)}`)
   }

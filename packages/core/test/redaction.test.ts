@@ -6,7 +6,7 @@ import { inspect } from "node:util"
 import * as DeviceAuthorization from "../src/protocol/DeviceAuthorization.ts"
 import { revoke } from "../src/protocol/Revocation.ts"
 import { grant } from "../src/protocol/TokenEndpoint.ts"
-import { sign } from "./protocol/signing.ts"
+import { jwksOf, sign } from "./protocol/signing.ts"
 import {
   answer,
   hanging,
@@ -256,10 +256,9 @@ describe("R13 X-18 X-23 no secret comes to light", () => {
     Effect.gen(function* () {
       const client = yield* OAuthClient.make({ issuer, clientId: "app" })
       const idToken = yield* sign({ iss: issuer, canary: true })
-      const jwks = { keys: Effect.succeed({ keys: [] }), refetched: Effect.succeed({ keys: [] }) }
       const asked = Effect.andThen(
         Effect.tap(EndSession.url(client, { idTokenHint: idToken }), (url) => Effect.logInfo(url)),
-        Jwt.verifyIdToken(idToken, { jwks, issuer, audience: "app", accessToken: token.value })
+        Jwt.verifyIdToken(idToken, { jwks: jwksOf([]), issuer, audience: "app", accessToken: token.value })
       )
       const { exit, text } = yield* inTime(observed(asked))
       assert.isTrue(Exit.isFailure(exit))

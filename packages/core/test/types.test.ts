@@ -29,6 +29,7 @@ import type {
   LoginRequired,
   ProviderRefused,
   ProviderUnavailable,
+  StepUpRequired,
   StoreFailed,
   TokenRejected,
   UnattendedFlow,
@@ -110,11 +111,11 @@ describe("types", () => {
     expectTypeOf<NonNullable<Logout.LogoutResult["revocationError"]>>().toEqualTypeOf<Provider>()
   })
 
-  it("an authorized client adds the source's errors to the client's own", () => {
+  it("an authorized client adds the source's errors and the API's wishes to the client's own", () => {
     const made = AuthorizedHttpClient.make(Api, { origins: [] })
     expectTypeOf(made).toEqualTypeOf<
       Effect.Effect<
-        HttpClient.HttpClient.With<HttpClientError.HttpClientError | Renewal>,
+        HttpClient.HttpClient.With<HttpClientError.HttpClientError | Renewal | StepUpRequired>,
         ConfigurationInvalid,
         Api | HttpClient.HttpClient
       >
@@ -165,7 +166,7 @@ describe("types", () => {
     expectTypeOf<AccessToken["authorization"]>().toEqualTypeOf<Redacted.Redacted>()
   })
 
-  it("every error is one of eight", () => {
+  it("every error is one of nine", () => {
     expectTypeOf<AuthError["_tag"]>().toEqualTypeOf<
       | "ConfigurationInvalid"
       | "ProviderUnavailable"
@@ -174,6 +175,7 @@ describe("types", () => {
       | "TokenRejected"
       | "LoginRequired"
       | "LoginFailed"
+      | "StepUpRequired"
       | "StoreFailed"
     >()
   })

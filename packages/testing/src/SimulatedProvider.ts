@@ -184,10 +184,11 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     turn.withPermit(
       Effect.gen(function* () {
         const clock = yield* SettledClock.current
-        const work = Machine.step(state, request, yield* now)
+        const time = yield* now
+        const work = Machine.step(state, request, time)
         const [next, response] = yield* clock === undefined ? work : clock.hold(work)
         state = next
-        return response
+        return { ...response, headers: { date: new Date(time).toUTCString(), ...response.headers } }
       })
     )
 

@@ -70,7 +70,8 @@ export const partsOf = (subject: CredentialKey["subject"], options: FlowOptions)
     scopes: scopes ?? [],
     resource: resource ?? [],
     params: params ?? {},
-    ...(audience === undefined ? {} : { audience })
+    ...(audience === undefined ? {} : { audience }),
+    ...(client.dpop === true ? { dpop: true } : {})
   })
   return { key, client }
 }

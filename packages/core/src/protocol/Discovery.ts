@@ -26,7 +26,8 @@ export const ProviderMetadata = Schema.Struct({
   token_endpoint_auth_methods_supported: Strings,
   code_challenge_methods_supported: Strings,
   require_pushed_authorization_requests: Flag,
-  authorization_response_iss_parameter_supported: Flag
+  authorization_response_iss_parameter_supported: Flag,
+  dpop_signing_alg_values_supported: Strings
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 

@@ -43,15 +43,18 @@ const pauses = [Duration.millis(500), Duration.seconds(1), Duration.seconds(2)]
 /**
  * Sends a request to a provider and reads its answer: bounded in size and time, redirects refused, transient trouble
  * retried with backoff, jitter and `Retry-After` (RFC 9110 section 10.2.3).
+ *
+ * @param request as an effect it is made anew for each attempt: a proof in it is good for one
  */
-export const send = Effect.fnUntraced(function* (
+export const send = Effect.fnUntraced(function* <E = never>(
   http: HttpClient.HttpClient,
   endpoint: Endpoint,
-  request: HttpClientRequest.HttpClientRequest,
+  request: HttpClientRequest.HttpClientRequest | Effect.Effect<HttpClientRequest.HttpClientRequest, E>,
   repeat: Repeat
-): Effect.fn.Return<Answer, ProviderUnavailable | AnswerRejected> {
+): Effect.fn.Return<Answer, ProviderUnavailable | AnswerRejected | E> {
   for (let attempt = 0; ; attempt++) {
-    const result = yield* Effect.result(sendOnce(http, endpoint, request))
+    const made = Effect.isEffect(request) ? yield* request : request
+    const result = yield* Effect.result(sendOnce(http, endpoint, made))
     if (Result.isSuccess(result)) return result.success
     const failure = result.failure
     const pause = pauses[attempt]
@@ -174,7 +177,9 @@ const retryAfterOf = Effect.fnUntraced(function* (headers: Headers.Headers) {
   const parsed = header === undefined ? undefined : Result.getOrUndefined(Headers.parseRetryAfter(header))
   if (parsed === undefined) return undefined
   if (parsed._tag === "Duration") return parsed.duration
-  const now = yield* Clock.currentTimeMillis
+  // A date is by the provider's clock, and so is the answer's own.
+  const answered = Date.parse(headers["date"] ?? "")
+  const now = Number.isNaN(answered) ? yield* Clock.currentTimeMillis : answered
   return Duration.millis(Math.max(0, DateTime.toEpochMillis(parsed.dateTime) - now))
 })
 

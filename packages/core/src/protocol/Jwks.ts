@@ -9,13 +9,16 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { JSONWebKeySet } from "jose"
 import type { AnswerRejected, ProviderUnavailable } from "../AuthError.ts"
 import { malformed, objectOf, send } from "./HttpExchange.ts"
+import type { ProviderClock } from "./ProviderClock.ts"
 
-/** A provider's public signing keys (RFC 7517), kept for as long as their `Cache-Control` says. */
+/** What a provider's tokens are verified with: its public keys (RFC 7517), kept for as long as their `Cache-Control` says, and its clock. */
 export interface Jwks {
   /** The keys; fetched when there are none or they are too old. While the provider is away, old keys go on serving. */
   readonly keys: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
   /** The keys after a token named one that is not among them: fetched again, at most once in half a minute. */
   readonly refetched: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
+  /** What time it is where the tokens are dated. */
+  readonly clock: Pick<ProviderClock, "now">
 }
 
 // Symmetric keys are dropped: a public document cannot hold a secret, so an HMAC "verified" with it proves nothing.
@@ -26,7 +29,7 @@ const KeySet = Schema.Struct({
 const minute = 60_000
 const coolDown = minute / 2
 
-export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jwks> =>
+export const make = (http: HttpClient.HttpClient, uri: string, clock: Jwks["clock"]): Effect.Effect<Jwks> =>
   Effect.sync(() => {
     const flight = Semaphore.makeUnsafe(1)
     const held = Ref.makeUnsafe(Option.none<{ keys: JSONWebKeySet; freshUntil: number }>())
@@ -82,7 +85,7 @@ export const make = (http: HttpClient.HttpClient, uri: string): Effect.Effect<Jw
       return orElse(flight.withPermit(orElse(orOld(fetchKeys()))))
     }
 
-    return { keys: orFetched(atHand(true)), refetched: orFetched(atHand(false)) }
+    return { keys: orFetched(atHand(true)), refetched: orFetched(atHand(false)), clock }
   })
 
 /** Milliseconds to keep an answer (RFC 9111): its `max-age` within 1 minute to 1 day; 10 minutes where it says nothing. */

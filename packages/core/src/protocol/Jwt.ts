@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,7 +8,7 @@ import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, err
 import { type AnswerRejected, printable, type ProviderUnavailable, TokenRejected } from "../AuthError.ts"
 import type { Jwks } from "./Jwks.ts"
 
-/** How far the provider's clock and ours may differ. Default 30 seconds. */
+/** How far the provider's clock and ours may differ, beyond what is known of them. Default 30 seconds. */
 export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/ClockTolerance", {
   defaultValue: () => Duration.seconds(30)
 })
@@ -116,7 +115,7 @@ export const verifyIdToken = Effect.fnUntraced(function* (
   }
   if (expected.maxAge !== undefined) {
     if (typeof authTime !== "number") return yield* reject("MissingClaim", "auth_time")
-    const now = (yield* Clock.currentTimeMillis) / 1000
+    const now = (yield* expected.jwks.clock.now) / 1000
     const tolerance = Duration.toSeconds(yield* ClockTolerance)
     if (now > authTime + expected.maxAge + tolerance) return yield* reject("AuthenticationTime", instant(authTime))
   }
@@ -152,7 +151,7 @@ const verifyAs = Effect.fnUntraced(function* (
   const allowed = typeof expected.audience === "string" ? [expected.audience] : expected.audience
   if (!audiences.some((audience) => allowed.includes(audience)))
     return yield* reject("Audience", printable(audiences.join(", ")))
-  const now = (yield* Clock.currentTimeMillis) / 1000
+  const now = (yield* expected.jwks.clock.now) / 1000
   const tolerance = Duration.toSeconds(yield* ClockTolerance)
   if (now >= claims.exp + tolerance) return yield* reject("Expired", instant(claims.exp))
   if (claims.nbf !== undefined && now < claims.nbf - tolerance) return yield* reject("NotYetValid", instant(claims.nbf))

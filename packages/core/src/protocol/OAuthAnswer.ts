@@ -3,8 +3,8 @@ import * as Schema from "effect/Schema"
 import { type AnswerRejected, type Endpoint, ProviderRefused, ProviderUnavailable } from "../AuthError.ts"
 import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
 
-// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2, OpenID Connect
-// Core section 3.1.2.6, OpenID Connect Core Error Code unmet_authentication_requirements.
+// RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8707 section 2, RFC 9449 section
+// 12.2, OpenID Connect Core section 3.1.2.6, OpenID Connect Core Error Code unmet_authentication_requirements.
 const reasons = new Map<string, ProviderRefused["reason"]>([
   ["invalid_client", "InvalidClient"],
   ["unauthorized_client", "UnauthorizedClient"],
@@ -22,7 +22,9 @@ const reasons = new Map<string, ProviderRefused["reason"]>([
   ["account_selection_required", "AccountSelectionRequired"],
   ["unmet_authentication_requirements", "UnmetAuthenticationRequirements"],
   ["unsupported_response_type", "UnsupportedGrantType"],
-  ["unsupported_response_mode", "InvalidRequest"]
+  ["unsupported_response_mode", "InvalidRequest"],
+  ["invalid_dpop_proof", "InvalidProof"],
+  ["use_dpop_nonce", "InvalidProof"]
 ])
 
 // Errors that say "later", whatever status they come with (RFC 6749 section 4.1.2.1).

@@ -1,15 +1,18 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Semaphore from "effect/Semaphore"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type { AccessToken } from "../Token.ts"
+import type { AccessToken, DpopKey } from "../Token.ts"
 import { type AnswerRejected, ConfigurationInvalid, type Endpoint, type ProviderUnavailable } from "../AuthError.ts"
 import * as ClientAuthentication from "./ClientAuthentication.ts"
 import * as Discovery from "./Discovery.ts"
-import { type Answer, type Repeat, send } from "./HttpExchange.ts"
+import * as Dpop from "./Dpop.ts"
+import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
 import * as Jwks from "./Jwks.ts"
+import * as ProviderClock from "./ProviderClock.ts"
 
 /** A client as it is registered at a provider. */
 export interface ClientOptions {
@@ -18,6 +21,11 @@ export interface ClientOptions {
   readonly clientId: string
   /** Default: none, a public client. */
   readonly authentication?: ClientAuthentication.ClientAuthentication
+  /**
+   * Whether tokens are bound to a key (RFC 9449), so that who steals one cannot use it. A provider that answers with a
+   * token that is not bound is refused. Default: false.
+   */
+  readonly dpop?: boolean
 }
 
 /** A request's form: a list repeats the parameter, `undefined` leaves it out. */
@@ -30,14 +38,25 @@ export type MetadataError = ConfigurationInvalid | ProviderUnavailable | AnswerR
 export interface OAuthClient {
   readonly clientId: string
   readonly http: HttpClient.HttpClient
+  /** What time it is at the provider, as far as it has said so. */
+  readonly clock: ProviderClock.ProviderClock
   /** Read from the provider at the first use, then kept. */
   readonly metadata: Effect.Effect<Discovery.ProviderMetadata, MetadataError>
   /** The provider's signing keys. */
   readonly jwks: Effect.Effect<Jwks.Jwks, MetadataError>
   /** The URL of an endpoint; fails where the provider has none. */
   readonly endpoint: (name: EndpointName) => Effect.Effect<string, MetadataError>
-  /** Posts a form to an endpoint as this client. */
-  readonly post: (endpoint: EndpointName & Endpoint, form: Form, repeat: Repeat) => Effect.Effect<Answer, MetadataError>
+  /** The key that new tokens are bound to: made at the first use, then kept. Absent where none are. */
+  readonly dpopKey?: Effect.Effect<DpopKey, MetadataError>
+  /** Posts a form to an endpoint as this client; with a key, it is proven that we hold it (RFC 9449 section 5). */
+  readonly post: (
+    endpoint: EndpointName & Endpoint,
+    form: Form,
+    repeat: Repeat,
+    dpopKey?: DpopKey
+  ) => Effect.Effect<Answer, MetadataError>
+  /** A GET with an access token (RFC 6750 section 2.1), and the proof of its key where it has one (RFC 9449 section 7.1). */
+  readonly getWithToken: (endpoint: EndpointName & Endpoint, token: AccessToken) => Effect.Effect<Answer, MetadataError>
 }
 
 export type EndpointName =
@@ -53,13 +72,13 @@ export type EndpointName =
 export const make = Effect.fnUntraced(function* (
   options: ClientOptions
 ): Effect.fn.Return<OAuthClient, ConfigurationInvalid, HttpClient.HttpClient> {
-  const http = yield* HttpClient.HttpClient
   yield* Discovery.parseIssuer(options.issuer)
+  const { clock, http } = yield* ProviderClock.observing(yield* HttpClient.HttpClient, hostOf(options.issuer))
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
   const metadata = yield* once(Discovery.discover(http, options.issuer))
   const jwks = yield* once(
     Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
-      jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri)
+      jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri, clock)
     )
   )
   const endpoint: OAuthClient["endpoint"] = (name) =>
@@ -67,23 +86,64 @@ export const make = Effect.fnUntraced(function* (
       const url = document[`${name}_endpoint`]
       return url === undefined ? Effect.fail(lacks(document.issuer, `${name}_endpoint`)) : Effect.succeed(url)
     })
-  const post: OAuthClient["post"] = Effect.fnUntraced(function* (name, form, repeat) {
-    const url = yield* endpoint(name)
-    const proof = yield* ClientAuthentication.prove(authentication, options.clientId, yield* metadata)
-    const request = HttpClientRequest.post(url).pipe(
-      HttpClientRequest.setHeaders(proof.headers),
-      HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))
+  const prover = Dpop.makeProver()
+  /** Sends a request, with a proof where there is a key; a server that wants its nonce in it gets it, once. */
+  const exchange = Effect.fnUntraced(function* (
+    name: Endpoint,
+    request: Effect.Effect<HttpClientRequest.HttpClientRequest, MetadataError>,
+    repeat: Repeat,
+    proving?: Omit<Dpop.Proving, "clockOffset">
+  ) {
+    if (proving === undefined) return yield* send(http, name, request, repeat)
+    let url = ""
+    const proven = Effect.gen(function* () {
+      const unproven = yield* request
+      url = unproven.url
+      return yield* prover.prove(unproven, { ...proving, clockOffset: yield* clock.offset })
+    })
+    const attempt = Effect.tap(send(http, name, proven, repeat), ({ headers }) =>
+      Effect.sync(() => prover.heed(url, headers))
     )
-    return yield* send(http, name, request, repeat)
+    const answer = yield* attempt
+    return Dpop.wantsNonce(answer.headers, answer.json?.["error"]) ? yield* attempt : answer
   })
-  return { clientId: options.clientId, http, metadata, jwks, endpoint, post }
-})
-
-/** A GET with an access token (RFC 6750 section 2.1). */
-export const getWithToken = (client: OAuthClient, name: EndpointName & Endpoint, token: AccessToken) =>
-  Effect.flatMap(client.endpoint(name), (url) =>
-    send(client.http, name, HttpClientRequest.get(url).pipe(HttpClientRequest.bearerToken(token.value)), "idempotent")
+  const post: OAuthClient["post"] = (name, form, repeat, key) => {
+    const request = Effect.gen(function* () {
+      const url = yield* endpoint(name)
+      const proof = yield* ClientAuthentication.prove(authentication, options.clientId, yield* metadata)
+      return HttpClientRequest.post(url).pipe(
+        HttpClientRequest.setHeaders(proof.headers),
+        HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))
+      )
+    })
+    return exchange(name, request, repeat, key && { key })
+  }
+  const getWithToken: OAuthClient["getWithToken"] = (name, token) => {
+    const request = Effect.map(endpoint(name), (url) =>
+      HttpClientRequest.get(url).pipe(HttpClientRequest.setHeader("authorization", Redacted.value(token.authorization)))
+    )
+    const key = token.dpopKey
+    return exchange(name, request, "idempotent", key && { key, accessToken: token.value })
+  }
+  const dpopKey = yield* once(
+    Effect.flatMap(metadata, ({ dpop_signing_alg_values_supported: algorithms, issuer }) =>
+      algorithms === undefined || algorithms.includes(Dpop.algorithm)
+        ? Dpop.makeKey
+        : Effect.fail(lacks(issuer, `DPoP with ${Dpop.algorithm}`))
+    )
   )
+  return {
+    clientId: options.clientId,
+    http,
+    clock,
+    metadata,
+    jwks,
+    endpoint,
+    ...(options.dpop === true ? { dpopKey } : {}),
+    post,
+    getWithToken
+  }
+})
 
 const lacks = (issuer: string, member: string) =>
   new ConfigurationInvalid({ reason: "NotSupported", detail: `${issuer} has no ${member}` })

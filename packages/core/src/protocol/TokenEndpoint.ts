@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeJwt } from "jose"
 import { printable, type ProviderRefused } from "../AuthError.ts"
-import { AccessToken } from "../Token.ts"
+import { AccessToken, type DpopKey } from "../Token.ts"
 import type { Repeat } from "./HttpExchange.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
@@ -51,11 +51,9 @@ const hinted = (member: unknown) =>
 // null and "" stand for "none" at some servers.
 const OptionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
 
-const Success = Schema.Struct({
+const members = {
   // RFC 6749 appendix A.12. An HTTP client that is given any other repeats it in its error.
   access_token: Schema.String.check(Schema.isPattern(/^[\x20-\x7e]+$/)),
-  // A token of a type one does not understand must not be used (RFC 6749 section 7.1); the letter case is left open.
-  token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer)?$/i)))),
   expires_in: Schema.optionalKey(Schema.NullOr(Seconds)),
   refresh_in: Hint,
   refresh_token: OptionalText,
@@ -63,40 +61,58 @@ const Success = Schema.Struct({
   refresh_expires_in: Hint,
   id_token: OptionalText,
   scope: OptionalText
+}
+
+// A token of a type one does not understand must not be used (RFC 6749 section 7.1); the letter case is left open.
+const Success = Schema.Struct({
+  ...members,
+  token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer)?$/i))))
 })
+// Any other type says that it is not bound to the key, and who asked for that does not want less (RFC 9449 section 5).
+const BoundSuccess = Schema.Struct({ ...members, token_type: Schema.String.check(Schema.isPattern(/^dpop$/i)) })
 
 /**
  * Asks the token endpoint for a token (RFC 6749 section 3.2).
  *
- * @param scopes what was asked for: what the answer means when it names no scope (RFC 6749 section 5.1)
+ * @param options.scopes what was asked for: what the answer means when it names no scope (RFC 6749 section 5.1)
+ * @param options.dpopKey the key that the token must be bound to; default: the client's own, if its tokens are bound at all
  */
 export const grant = Effect.fn("keyfob.token")(function* (
   client: OAuthClient,
   form: Form & { readonly grant_type: string },
-  options: { readonly scopes: ReadonlyArray<string>; readonly repeat: Repeat }
+  options: {
+    readonly scopes: ReadonlyArray<string>
+    readonly repeat: Repeat
+    readonly dpopKey?: DpopKey | undefined
+  }
 ): Effect.fn.Return<Granted, MetadataError | ProviderRefused> {
   yield* Effect.annotateCurrentSpan({ "oauth.grant_type": form.grant_type })
   yield* client.metadata // so that its time does not count against the token's
+  const key = options.dpopKey ?? (client.dpopKey === undefined ? undefined : yield* client.dpopKey)
   const now = yield* Clock.currentTimeMillis
-  const answer = yield* client.post("token", form, options.repeat)
-  const success = yield* accept(answer, Success)
+  const answer = yield* client.post("token", form, options.repeat, key)
+  const success = yield* accept(answer, key === undefined ? Success : BoundSuccess)
   const issuedAt = DateTime.makeUnsafe(now)
+  const clockOffset = yield* client.clock.offset
   const expiresAt =
-    typeof success.expires_in === "number" ? now + success.expires_in * 1000 : jwtExpiry(success.access_token)
+    typeof success.expires_in === "number"
+      ? now + success.expires_in * 1000
+      : jwtExpiry(success.access_token, clockOffset)
   const refreshIn = hinted(success.refresh_in)
   const refreshTokenLife = hinted(success.refresh_token_expires_in) ?? hinted(success.refresh_expires_in)
   return {
     issuedAt,
     token: AccessToken.make({
       value: Redacted.make(success.access_token),
-      type: "Bearer", // as RFC 9110 section 11.4 spells the scheme
+      ...(key === undefined ? { type: "Bearer" } : { type: "DPoP", dpopKey: key }), // as the schemes are spelled
       scopes: success.scope
         ? success.scope
             .split(" ")
             .map(printable)
             .filter((scope) => scope !== "")
         : options.scopes,
-      ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
+      ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) }),
+      ...(clockOffset === undefined ? {} : { clockOffset })
     }),
     ...(success.refresh_token ? { refreshToken: Redacted.make(success.refresh_token) } : {}),
     ...(success.id_token ? { idToken: Redacted.make(success.id_token) } : {}),
@@ -105,11 +121,14 @@ export const grant = Effect.fn("keyfob.token")(function* (
   }
 })
 
-/** Where the answer names no lifetime, an access token that is a JWT names its own end. A hint, so nothing is verified. */
-const jwtExpiry = (token: string) => {
+/**
+ * Where the answer names no lifetime, an access token that is a JWT names its own end, by the provider's clock. A hint, so
+ * nothing is verified.
+ */
+const jwtExpiry = (token: string, clockOffset = 0) => {
   try {
     const { exp } = decodeJwt(token)
-    return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 : undefined
+    return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 - clockOffset : undefined
   } catch {
     return undefined
   }

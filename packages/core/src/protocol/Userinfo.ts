@@ -3,7 +3,7 @@ import * as Schema from "effect/Schema"
 import { AnswerRejected, type ProviderRefused } from "../AuthError.ts"
 import type { AccessToken } from "../Token.ts"
 import { accept } from "./OAuthAnswer.ts"
-import { getWithToken, type MetadataError, type OAuthClient } from "./OAuthClient.ts"
+import type { MetadataError, OAuthClient } from "./OAuthClient.ts"
 
 const Answer = Schema.StructWithRest(Schema.Struct({ sub: Schema.NonEmptyString }), [
   Schema.Record(Schema.String, Schema.Unknown)
@@ -22,7 +22,7 @@ export const request = Effect.fn("keyfob.userinfo")(function* (
   token: AccessToken,
   subject?: string
 ): Effect.fn.Return<Userinfo, MetadataError | ProviderRefused> {
-  const answer = yield* getWithToken(client, "userinfo", token)
+  const answer = yield* client.getWithToken("userinfo", token)
   const claims = yield* accept(answer, Answer)
   if (subject !== undefined && claims.sub !== subject) {
     return yield* new AnswerRejected({ reason: "SubjectMismatch", endpoint: "userinfo", host: answer.host })

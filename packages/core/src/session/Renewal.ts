@@ -51,7 +51,8 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     refresh_token: Redacted.value(refreshToken),
     resource: key.resource
   }
-  const exchange = yield* Effect.result(grant(client, form, { scopes: credential.token.scopes, repeat: "spending" }))
+  const { dpopKey, scopes } = credential.token
+  const exchange = yield* Effect.result(grant(client, form, { scopes, repeat: "spending", dpopKey }))
   if (Result.isFailure(exchange)) {
     const error = exchange.failure
     if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
@@ -91,10 +90,14 @@ export const make = Effect.fnUntraced(function* (
 
   const { events, gained, lost, observe, warn } = observed(flow.key)
 
-  const freshIn = (credential: Option.Option<Credential>, minValidity: Duration.Duration) =>
-    Effect.map(Clock.currentTimeMillis, (now) =>
-      Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity))
-    )
+  /** What a credential says of times is by the clock of the machine that asked for its token. */
+  const nowFor = ({ token }: Credential) => client.clock.nowOn(token)
+
+  const freshIn = Effect.fnUntraced(function* (credential: Option.Option<Credential>, minValidity: Duration.Duration) {
+    if (Option.isNone(credential)) return credential
+    const now = yield* nowFor(credential.value)
+    return Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity))
+  })
 
   const exchange = Effect.fnUntraced(function* (slot: Slot, current: Option.Option<Credential>) {
     if (flow.attended) {
@@ -168,8 +171,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.fnUntraced(function* (place) {
           const slot = unsaved.watch(remembering(place))
           const current = yield* unsaved.settle(slot)
-          const now = yield* Clock.currentTimeMillis
-          if (Option.isSome(current) && isGoodEnough(current.value, now)) {
+          if (Option.isSome(current) && isGoodEnough(current.value, yield* nowFor(current.value))) {
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
           const last = yield* Ref.get(trouble)
@@ -195,8 +197,9 @@ export const make = Effect.fnUntraced(function* (
     const known = yield* Ref.get(memory)
     const seen = yield* revision
     const found = yield* store.get(flow.key)
-    const now = yield* Clock.currentTimeMillis
-    if (Option.isNone(found) || !isGoodEnough(found.value, now)) return Option.none<Renewed | Fresh>()
+    if (Option.isNone(found) || !isGoodEnough(found.value, yield* nowFor(found.value))) {
+      return Option.none<Renewed | Fresh>()
+    }
     const credential = found.value
     yield* Ref.set(memory, Option.some({ credential, revision: seen }))
     const last = yield* Ref.get(trouble)
@@ -215,7 +218,7 @@ export const make = Effect.fnUntraced(function* (
     const found = yield* stored(isGoodEnough)
     if (Option.isSome(found)) return found.value.credential
     const { credential } = yield* underLease(isGoodEnough)
-    if (RefreshPolicy.isServing(credential, yield* Clock.currentTimeMillis)) return credential
+    if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return credential
     // A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out.
     const detail = "expires_in: the token ends before it can be used"
     return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
@@ -225,11 +228,13 @@ export const make = Effect.fnUntraced(function* (
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
     const found = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
-    const now = yield* moment
-    if (Option.isNone(found) || !RefreshPolicy.isServing(found.value, now.wall, minValidity)) return yield* failure
+    if (Option.isNone(found)) return yield* failure
+    const millis = yield* nowFor(found.value)
+    if (!RefreshPolicy.isServing(found.value, millis, minValidity)) return yield* failure
     // While it serves there is no hurry: the provider is left alone for a moment.
     const { expiresAt } = found.value.token
-    const left = expiresAt === undefined ? 0 : DateTime.toEpochMillis(expiresAt) - now.wall
+    const left = expiresAt === undefined ? 0 : DateTime.toEpochMillis(expiresAt) - millis
+    const now = yield* moment
     const until = later(now, Math.min(Trouble.pauseWhileServing, left))
     yield* Ref.update(trouble, (last) =>
       last?.failure !== failure || isBefore(now, last.until) ? last : { ...last, until }
@@ -241,7 +246,7 @@ export const make = Effect.fnUntraced(function* (
   const renewIfDue = alone(
     Effect.gen(function* () {
       const known = yield* held
-      if (Option.isSome(known) && isNotDue(known.value, yield* Clock.currentTimeMillis)) {
+      if (Option.isSome(known) && isNotDue(known.value, yield* nowFor(known.value))) {
         yield* warn(known.value)
         return { outcome: "fresh", credential: known.value } as const
       }
@@ -253,7 +258,7 @@ export const make = Effect.fnUntraced(function* (
   let isWarming = false
   /** Past the soft point: one renewal in the background, and a longer rest after each one that failed. */
   const warm = Effect.fnUntraced(function* (credential: Credential) {
-    if (isWarming || isNotDue(credential, yield* Clock.currentTimeMillis)) return
+    if (isWarming || isNotDue(credential, yield* nowFor(credential))) return
     const last = yield* Ref.get(trouble)
     if (last !== undefined && isBefore(yield* moment, last.softUntil)) return
     isWarming = true
@@ -286,9 +291,10 @@ export const make = Effect.fnUntraced(function* (
       credential.generation > generation && RefreshPolicy.isFresh(credential, now)
     return alone(
       Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        const meanwhile = Option.filter(yield* held, (credential) => isAfter(credential, now))
-        if (Option.isSome(meanwhile)) return { outcome: "adopted", credential: meanwhile.value } as const
+        const meanwhile = yield* held
+        if (Option.isSome(meanwhile) && isAfter(meanwhile.value, yield* nowFor(meanwhile.value))) {
+          return { outcome: "adopted", credential: meanwhile.value } as const
+        }
         return yield* underLease(isAfter, insist)
       })
     )

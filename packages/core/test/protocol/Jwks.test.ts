@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Redacted } from "effect"
+import { Clock, Effect, Fiber, Redacted } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { Jwt } from "keyfob"
@@ -29,7 +29,7 @@ const cached = (cacheControl: string) =>
 const jwksOf = Effect.fnUntraced(function* (...replies: ReadonlyArray<Reply>) {
   const { layer, requests } = scripted({ [url]: replies })
   const http = yield* Effect.provide(HttpClient.HttpClient, layer)
-  return { jwks: yield* Jwks.make(http, url), requests }
+  return { jwks: yield* Jwks.make(http, url, { now: Clock.currentTimeMillis }), requests }
 })
 
 describe("Jwks: kept", () => {

@@ -130,7 +130,7 @@ describe("OAuthClient", () => {
     Effect.gen(function* () {
       const token = AccessToken.make({ value: Redacted.make("at"), type: "Bearer", scopes: [] })
       const { result, to } = asClient({ [metadata.userinfo_endpoint]: json({}) }, (client) =>
-        OAuthClient.getWithToken(client, "userinfo", token)
+        client.getWithToken("userinfo", token)
       )
       yield* result
       const [request] = to(metadata.userinfo_endpoint)

@@ -1,5 +1,5 @@
 /** Keys, and tokens made with them by hand: a library that signs refuses to make the bad ones. */
-import { Effect, Redacted } from "effect"
+import { Clock, Effect, Redacted } from "effect"
 import { exportJWK, exportSPKI, generateKeyPair, type JWK, type JSONWebKeySet } from "jose"
 import type { Jwks } from "../../src/protocol/Jwks.ts"
 
@@ -56,5 +56,6 @@ export const sign = (claims: unknown, { header, key = keys.provider }: Options =
 /** A JWKS that holds these keys, and others once it is asked for again. */
 export const jwksOf = (known: ReadonlyArray<JWK>, later = known): Jwks => ({
   keys: Effect.succeed<JSONWebKeySet>({ keys: [...known] }),
-  refetched: Effect.succeed<JSONWebKeySet>({ keys: [...later] })
+  refetched: Effect.succeed<JSONWebKeySet>({ keys: [...later] }),
+  clock: { now: Clock.currentTimeMillis }
 })

@@ -33,6 +33,7 @@ import { clientOf, type Network } from "./Network.ts"
 import type { How, Whose } from "./Program.ts"
 import { overheard } from "./Overheard.ts"
 import type { SharedStore } from "./SharedStore.ts"
+import { readsOtherwise } from "./Witness.ts"
 import { type Owner, ownerOf } from "./World.ts"
 
 const issuer = "https://id.simulated.test"
@@ -64,7 +65,9 @@ interface Member {
   readonly source: TokenSource.TokenSource
   readonly api: HttpClient.HttpClient.With<HttpClientFailure>
 }
-type HttpClientFailure = Effect.Error<ReturnType<HttpClient.HttpClient["execute"]>> | TokenSource.TokenError
+type HttpClientFailure =
+  | Effect.Error<ReturnType<HttpClient.HttpClient["execute"]>>
+  | AuthorizedHttpClient.AuthorizationError
 
 export class Process {
   readonly owner: Owner
@@ -224,6 +227,7 @@ export class Process {
         const serves =
           stored?.token.expiresAt !== undefined &&
           stored.refused !== true &&
+          !readsOtherwise(owner, stored.token) &&
           now + minValidity < DateTime.toEpochMillis(stored.token.expiresAt)
         // One that came meanwhile may have come after it was looked for.
         const wasThere = stored !== undefined && witness.wasDurableBefore(Redacted.value(stored.token.value), ask.at)

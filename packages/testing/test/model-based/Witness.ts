@@ -33,12 +33,21 @@ export interface Exchange {
 
 interface Issued {
   readonly expiresAt: number | undefined
+  /** How far its writer found the provider's clock, which is right here, ahead of its own. */
+  readonly clockOffset: number | undefined
   /** When it was durable for the first time. */
   readonly at: number
 }
 
 const accessOf = (credential: Credential | undefined) =>
   credential === undefined ? undefined : Redacted.value(credential.token.value)
+
+/** How far two measures of one clock may be apart. */
+const asOneClock = 10_000
+
+/** Whether somebody may hold what is written there against another clock than his own: the writer's, which differs. */
+export const readsOtherwise = (by: Owner, { clockOffset }: { readonly clockOffset?: number | undefined }) =>
+  clockOffset !== undefined && Math.abs(clockOffset + by.offset) > asOneClock
 
 export class Witness {
   violation: Violation | undefined
@@ -128,7 +137,11 @@ export class Witness {
     const { generation, refreshToken, refused, token } = after
     const expiresAt = token.expiresAt === undefined ? undefined : DateTime.toEpochMillis(token.expiresAt)
     const access = Redacted.value(token.value)
-    this.durable.set(access, { expiresAt, at: this.durable.get(access)?.at ?? this.world.now })
+    this.durable.set(access, {
+      expiresAt,
+      clockOffset: token.clockOffset,
+      at: this.durable.get(access)?.at ?? this.world.now
+    })
     // What a refresh brought continues the session it came from, and no other.
     const { brought, spent: parent } = this.exchanges.find((exchange) => exchange.brought?.access === access) ?? {}
     if (brought !== undefined && access !== accessOf(before)) {
@@ -170,7 +183,11 @@ export class Witness {
     // There is none better where it is of this very ask's making and came late, and nobody knows of a clock that was set
     // meanwhile.
     const mayBeLate = ask === undefined || issued.at >= ask.at || by.offset !== ask.offset
-    if (issued.expiresAt !== undefined && now >= issued.expiresAt && !mayBeLate) {
+    // By a clock that is known to differ from the writer's, it ends when it truly does.
+    const trulyEnded =
+      issued.expiresAt !== undefined &&
+      (!readsOtherwise(by, issued) || this.world.now >= issued.expiresAt + (issued.clockOffset ?? 0) + asOneClock)
+    if (issued.expiresAt !== undefined && now >= issued.expiresAt && trulyEnded && !mayBeLate) {
       this.broken(
         "never a token known expired",
         `${what} of ${by.name} with a token that ended ${now - issued.expiresAt} ms ago`

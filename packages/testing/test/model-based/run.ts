@@ -9,7 +9,7 @@ import { overheard } from "./Overheard.ts"
 import { flows, Process } from "./Process.ts"
 import type { Program, Step, Trouble } from "./Program.ts"
 import { SharedStore } from "./SharedStore.ts"
-import { type Violation, Witness } from "./Witness.ts"
+import { readsOtherwise, type Violation, Witness } from "./Witness.ts"
 import { EndlessLoop, ownerOf, World } from "./World.ts"
 
 export interface Result {
@@ -96,6 +96,7 @@ export const run = async (program: Program): Promise<Result> => {
       const now = world.now + by.offset
       if (
         stored !== undefined &&
+        !readsOtherwise(by, stored.token) &&
         RefreshPolicy.isFresh(stored, now, minValidity) &&
         !RefreshPolicy.isDue(stored, now)
       ) {
