@@ -18,21 +18,20 @@ export const timeline = (stored: Credential | undefined, now: number, until: num
   }
   if (stored === undefined || RefreshPolicy.statusOf(stored, now) === "login_required") add(now, "login_required")
   else {
-    const due = millisOf(RefreshPolicy.hardPoint(stored))
+    const due = millisOf(RefreshPolicy.softPoint(stored))
     const end = millisOf(stored.token.expiresAt)
     const refreshEnd = millisOf(stored.refreshExpiresAt)
-    const isRenewable = stored.refreshToken !== undefined || stored.key.subject === "client"
+    const issuedAt = DateTime.toEpochMillis(stored.issuedAt)
+    const isRenewable = RefreshPolicy.isRenewable(stored)
+    // What ends whether it is used or not.
+    const last = !isRenewable ? end : stored.refreshExpiryFixedSince === undefined ? Infinity : refreshEnd
     add(end, "expiry")
     if (isRenewable) add(refreshEnd, "refresh_token_expiry")
-    const ends = isRenewable ? Math.max(end, refreshEnd) : end
-    if (!isRenewable || refreshEnd <= due) add(ends, "login_required")
-    else {
-      const issuedAt = DateTime.toEpochMillis(stored.issuedAt)
-      // A lifetime of nothing would get nowhere.
-      for (let at = Math.max(due, now); at <= until; at += Math.max(due - issuedAt, 1000)) {
-        add(at, "refresh")
-        add(at + end - issuedAt, "expiry")
-      }
+    add(last, "login_required")
+    // A lifetime of nothing would get nowhere.
+    for (let at = Math.max(due, now); isRenewable && at < last && at <= until; at += Math.max(due - issuedAt, 1000)) {
+      add(at, "refresh")
+      add(at + end - issuedAt, "expiry")
     }
   }
   return found.sort((a, b) => a.at.epochMilliseconds - b.at.epochMilliseconds)

@@ -37,7 +37,7 @@ export const keepalive = Command.make(
 /** Where nobody is signed in there is nothing to keep. */
 const isDue = (stored: Option.Option<Credential>, now: number) =>
   Option.exists(stored, (credential) => {
-    const at = RefreshPolicy.keepAliveAt(credential)
+    const at = RefreshPolicy.keepAlivePoint(credential)
     return credential.refused === true || (at !== undefined && now >= DateTime.toEpochMillis(at))
   })
 

@@ -25,8 +25,11 @@ export const refresh = Command.make(
     const outside = yield* secret.read(flags, opened.globals)
     const asked = yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
     const rows = yield* Effect.forEach(asked, (configured) =>
-      renewals.row(opened, configured, { secret: outside, named: asked.length === 1 }, (stored, now) =>
-        flags.force ? true : !Option.exists(stored, (credential) => RefreshPolicy.isFresh(credential, now))
+      renewals.row(
+        opened,
+        configured,
+        { secret: outside, named: asked.length === 1 },
+        (stored, now) => flags.force || !Option.exists(stored, (credential) => !RefreshPolicy.isDue(credential, now))
       )
     )
     const failure = rows.find((row) => row.failure !== undefined)?.failure

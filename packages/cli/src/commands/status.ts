@@ -81,7 +81,7 @@ const standing = Effect.fnUntraced(
         account: accountJson(stored?.account),
         scopes: token?.scopes,
         expires_at: iso(token?.expiresAt),
-        refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.hardPoint(stored)),
+        refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.softPoint(stored)),
         refresh_token_expires_at: iso(stored?.refreshExpiresAt),
         refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
         store: holder

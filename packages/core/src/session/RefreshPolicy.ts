@@ -103,18 +103,19 @@ export const statusOf = (credential: Credential, now: number): "authenticated" |
 
 /**
  * When a run that is there to keep a session alive should renew it: when its token is due, and so often that a refresh
- * token that ends unless it is used does not. Half of that one's life where it is known, else a day.
+ * token that ends unless it is used does not. Half of that one's life where it is known, else a day. One whose end is
+ * fixed is not helped by use.
  */
-export const keepAliveAt = (credential: Credential): DateTime.Utc | undefined => {
-  const due = hardPoint(credential)
-  if (credential.refreshToken === undefined) return due
-  const { issuedAt, refreshExpiresAt } = credential
+export const keepAlivePoint = (credential: Credential): DateTime.Utc | undefined => {
+  const soft = softPoint(credential)
+  const { issuedAt, refreshExpiresAt, refreshExpiryFixedSince, refreshToken } = credential
+  if (refreshToken === undefined || refreshExpiryFixedSince !== undefined) return soft
   const rest =
     refreshExpiresAt === undefined
       ? Duration.days(1)
       : Duration.max(Duration.times(DateTime.distance(issuedAt, refreshExpiresAt), 0.5), Duration.zero)
   const rested = DateTime.addDuration(issuedAt, rest)
-  return due === undefined ? rested : DateTime.min(due, rested)
+  return soft === undefined ? rested : DateTime.min(soft, rested)
 }
 
 const minute = 60_000

@@ -140,17 +140,21 @@ describe("RefreshPolicy", () => {
 
   it("a session is kept alive when its token is due, before half of its refresh token's life, once a day at least", () => {
     const day = 24 * 60 * minute
-    const at = (one: Credential) => RefreshPolicy.keepAliveAt(one)?.epochMilliseconds
+    const at = (one: Credential) => RefreshPolicy.keepAlivePoint(one)?.epochMilliseconds
+    const soft = (one: Credential) => RefreshPolicy.softPoint(one)?.epochMilliseconds
     const ending = (refreshLifetime: number, lifetime = 30 * day) =>
       Credential.make({ ...lasting(lifetime), refreshExpiresAt: DateTime.makeUnsafe(refreshLifetime) })
-    assert.strictEqual(at(lasting(60 * minute)), dueIn(lasting(60 * minute)))
+    assert.strictEqual(at(lasting(60 * minute)), soft(lasting(60 * minute)))
     assert.strictEqual(at(lasting(30 * day)), day)
     assert.strictEqual(at(endless), day)
     assert.strictEqual(at(ending(30 * minute)), 15 * minute)
     assert.strictEqual(at(ending(14 * day)), 7 * day)
-    assert.strictEqual(at(ending(14 * day, 60 * minute)), dueIn(lasting(60 * minute)))
+    assert.strictEqual(at(ending(14 * day, 60 * minute)), soft(lasting(60 * minute)))
+    // Use does not put off an end that is fixed.
+    const fixed = Credential.make({ ...ending(14 * day), refreshExpiryFixedSince: DateTime.makeUnsafe(0) })
+    assert.strictEqual(at(fixed), soft(fixed))
     // Without a refresh token there is nothing to keep alive but the token.
-    assert.strictEqual(at(withoutRefreshToken(lasting(30 * day))), dueIn(lasting(30 * day)))
+    assert.strictEqual(at(withoutRefreshToken(lasting(30 * day))), soft(withoutRefreshToken(lasting(30 * day))))
     assert.isUndefined(at(withoutRefreshToken(endless)))
   })
 })
