@@ -26,46 +26,43 @@ export const deliverer =
       const arrived = yield* Clock.currentTimeMillis
       const facts = factsOf(issuer, request)
       const { end } = journal.begin(request, facts, arrived)
-      const verdict = judge(facts, arrived)
+      const { does, lie } = judge(facts, arrived)
       let seen = false
-      const process = (said: Request = request) =>
-        step(said, () => {
-          seen = true
-        })
+      const process = step({ ...request, lie }, () => {
+        seen = true
+      })
       const whole = (response: Response) => {
         end(response.status, response)
         return { _tag: "Whole", response } as const
       }
       const deliver: ReturnType<Deliver> = Effect.gen(function* () {
-        switch (verdict._tag) {
+        switch (does._tag) {
           case "None":
-            return whole(yield* process())
-          case "Lie":
-            return whole(yield* process({ ...request, lie: verdict.lie }))
+            return whole(yield* process)
           case "Unreachable":
             end("unreachable")
             return { _tag: "Broken", how: "ECONNREFUSED" }
           case "Answer":
-            return whole(answerOf(verdict))
+            return whole(answerOf(does))
           case "Delay":
-            yield* Effect.sleep(verdict.by)
-            return whole(yield* process())
+            yield* Effect.sleep(does.by)
+            return whole(yield* process)
           case "Hang":
-            if (verdict.seen) yield* process()
+            if (does.seen) yield* process
             end("hang")
             return yield* Effect.never
           case "Reset":
-            if (verdict.seen) yield* process()
-            end(verdict.seen ? "reset after" : "reset before")
+            if (does.seen) yield* process
+            end(does.seen ? "reset after" : "reset before")
             return { _tag: "Broken", how: "ECONNRESET" }
           case "Half": {
-            const response = yield* process()
+            const response = yield* process
             end("half", response)
             return { _tag: "Half", response }
           }
           case "Twice": {
-            const first = yield* process()
-            yield* process()
+            const first = yield* process
+            yield* process
             return whole(first)
           }
         }

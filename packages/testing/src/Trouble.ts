@@ -1,6 +1,7 @@
 /** The trouble a provider is in: faults at work, which know what they have met. */
 import * as Duration from "effect/Duration"
 import { answer, type Fault, type Match, type Misbehaviour } from "./Fault.ts"
+import type { Lie } from "./model/Lie.ts"
 import type { Endpoint } from "./model/Machine.ts"
 
 /** A fault that was given to a provider: its instants are absolute, and it counts. */
@@ -28,22 +29,33 @@ export interface Facts {
 }
 
 /** What a request meets: nothing, no provider, or a misbehaviour. */
-export type Verdict = Misbehaviour | { readonly _tag: "None" } | { readonly _tag: "Unreachable" }
+type Met = Misbehaviour | { readonly _tag: "None" } | { readonly _tag: "Unreachable" }
 
-/** Holds a request against the trouble; what counts has counted it. The first fault that has something to say wins. */
+/** What becomes of a request, and what the answer to it says wrongly. */
+export interface Verdict {
+  readonly does: Exclude<Met, { readonly _tag: "Lie" }>
+  readonly lie: Lie
+}
+
+/**
+ * Holds a request against the trouble; what counts has counted it. The first fault that has something to say wins; lies go
+ * with it, and with each other where they are about different parts.
+ */
 export const judge = (trouble: Trouble, facts: Facts, now: number): readonly [Trouble, Verdict] => {
-  let verdict: Verdict = { _tag: "None" }
+  let does: Verdict["does"] = none
+  let lie: Lie = {}
   const after = trouble.map((armed): Armed => {
-    const [next, said] = meet(armed, facts, now)
-    if (verdict._tag === "None") verdict = said
+    const [next, met] = meet(armed, facts, now)
+    if (met._tag === "Lie") lie = { ...met.lie, ...lie }
+    else if (does._tag === "None") does = met
     return next
   })
-  return [after, verdict]
+  return [after, { does, lie }]
 }
 
 const none = { _tag: "None" } as const
 
-const meet = (armed: Armed, facts: Facts, now: number): readonly [Armed, Verdict] => {
+const meet = (armed: Armed, facts: Facts, now: number): readonly [Armed, Met] => {
   const { fault } = armed
   switch (fault._tag) {
     case "OnRequest": {

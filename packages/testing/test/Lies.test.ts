@@ -1,6 +1,6 @@
 /** A provider that says what is not so, on purpose: what a client has to notice. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { Base64Url } from "effect/encoding"
 import { TestClock } from "effect/testing"
 import type { HttpClient } from "effect/http"
@@ -106,6 +106,23 @@ describe("an authorization response", () => {
         for (const [name, value] of Object.entries(lie)) assert.strictEqual(all[name], value)
       }
       assert.deepInclude(told(yield* patiently(open({ response_mode: "form_post" }))), { state: "abc", iss: issuer })
+    })
+  )
+
+  lying(
+    "may be late and wrong in several ways: faults of different kinds go together",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const authorization = { endpoint: "authorization" } as const
+      yield* idp.faults(
+        Fault.onRequest(authorization, Fault.callback({ state: "wrong" })),
+        Fault.onRequest(authorization, Fault.delay("1 minute")),
+        Fault.onRequest({ endpoint: "token" }, Fault.idToken({ claims: { nonce: "wrong" } })),
+        Fault.onRequest({ endpoint: "token" }, Fault.altered({ scope: undefined }))
+      )
+      const { json } = yield* patiently(tokens())
+      assert.strictEqual(yield* Clock.currentTimeMillis, 60_000)
+      assert.deepStrictEqual([decodeJwt(String(json["id_token"]))["nonce"], json["scope"]], ["wrong", undefined])
     })
   )
 

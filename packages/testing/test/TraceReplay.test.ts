@@ -3,9 +3,10 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Base64Url } from "effect/encoding"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
-import { CompactSign, exportJWK, generateKeyPair } from "jose"
+import { CompactSign, decodeJwt, exportJWK, generateKeyPair } from "jose"
 import { ClientCredentials, CredentialStore, Login } from "keyfob"
-import { patiently, Trace } from "../src/index.ts"
+import { clients, Fault, patiently, SimulatedBrowser, SimulatedProvider, Trace } from "../src/index.ts"
+import { discover, post } from "./Caller.ts"
 
 const issuer = "https://id.example"
 const hour = 3600
@@ -162,6 +163,57 @@ for (const [trouble, [ends, answer]] of Object.entries(troubles)) {
       assert.deepStrictEqual(left, [])
       const shape = (one: Trace.Trace) => Trace.outline(one).map((line) => line.replace(/^\S+ +/, ""))
       assert.deepStrictEqual(shape(retrace), shape(trace))
+    })
+  )
+}
+
+/** Pushes a request, takes a code, and says what the ID token's nonce is. */
+const pushed = Effect.fnUntraced(function* (nonce: string, code: (request: string) => Effect.Effect<string>) {
+  const issuer = "https://id.simulated.test"
+  const at = yield* discover(issuer)
+  const verifier = "v".repeat(43)
+  const hash = yield* Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier)))
+  const client = { client_id: clients.cli.client_id, redirect_uri: "http://127.0.0.1/callback" }
+  const { json } = yield* post(at("pushed_authorization_request_endpoint"), {
+    ...client,
+    response_type: "code",
+    scope: "openid",
+    nonce,
+    code_challenge: Base64Url.encode(new Uint8Array(hash)),
+    code_challenge_method: "S256"
+  })
+  const query = new URLSearchParams({ client_id: client.client_id, request_uri: String(json["request_uri"]) })
+  const answer = yield* post(at("token_endpoint"), {
+    ...client,
+    grant_type: "authorization_code",
+    code: yield* code(`${at("authorization_endpoint")}?${query}`),
+    code_verifier: verifier
+  })
+  return decodeJwt(String(answer.json["id_token"]))["nonce"]
+})
+
+for (const lie of [undefined, "another"]) {
+  it.effect(`a nonce that is drawn anew ${lie === undefined ? "comes back" : "does not, where it did not"}`, () =>
+    Effect.gen(function* () {
+      const trace = yield* Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        if (lie !== undefined) {
+          yield* idp.faults(Fault.onRequest({ endpoint: "token" }, Fault.idToken({ claims: { nonce: lie } })))
+        }
+        const browser = (url: string) =>
+          SimulatedBrowser.visit(url).pipe(
+            Effect.map(({ searchParams }) => searchParams.get("code") ?? ""),
+            Effect.orDie,
+            Effect.provideService(HttpClient.HttpClient, idp.client)
+          )
+        assert.strictEqual(yield* pushed("first", browser), lie ?? "first")
+        return yield* (yield* Trace.Recorder).trace
+      }).pipe(Effect.provide(Trace.record().pipe(Layer.provideMerge(SimulatedProvider.layer()))))
+      const again = pushed("second", () => Effect.succeed("a code")).pipe(Effect.provide(Trace.replay(trace)))
+      const replayed = yield* again
+      if (lie === undefined) assert.strictEqual(replayed, "second")
+      else assert.notInclude(["second", "another"], replayed)
     })
   )
 }

@@ -9,7 +9,7 @@ export interface Request {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  /** What the answer to it shall say wrongly: a fault, not the client's doing. */
+  /** What the answer to it shall say wrongly: a fault's doing, not the client's. */
   readonly lie?: Lie
 }
 

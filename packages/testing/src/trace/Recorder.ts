@@ -11,17 +11,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from "jose"
 import { accessTokenHash } from "./accessTokenHash.ts"
-import {
-  isObject,
-  jsonOf,
-  longestBody,
-  type Options,
-  type RawBody,
-  type RawExchange,
-  type RawOutcome,
-  redact,
-  type Verdicts
-} from "./Redaction.ts"
+import { isObject, jsonOf, longestBody, type RawBody, type RawExchange, type RawOutcome, type Verdicts } from "./Raw.ts"
+import { type Options, redact } from "./Redaction.ts"
 import { standStill } from "./standStill.ts"
 import type { Jwt, Trace } from "./Trace.ts"
 

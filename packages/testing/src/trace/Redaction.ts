@@ -2,62 +2,37 @@
  * From what went over the wire to what may be shown. Nothing is searched for: what is known to say nothing about anybody
  * is kept (`words.ts`), and a number takes the place of everything else, wherever it stands.
  */
-import * as Result from "effect/Result"
-import * as Base64 from "effect/encoding/Base64"
-import * as Base64Url from "effect/encoding/Base64Url"
 import type { Json, JsonObject } from "effect/Schema"
-import type { Body, Exchange, Jwt, Outcome, Trace } from "./Trace.ts"
+import { type Known, knownIn } from "./Known.ts"
+import {
+  basicOf,
+  formOf,
+  isObject,
+  jsonOf,
+  jwtOf,
+  longestBody,
+  partsOf,
+  type RawBody,
+  type RawExchange,
+  type Verdicts
+} from "./Raw.ts"
+import type { Body, Exchange, Jwt, Trace } from "./Trace.ts"
 import * as words from "./words.ts"
-
-/** A request as it was sent and what came back, secrets and all. */
-export interface RawExchange {
-  /** Milliseconds since 1970. */
-  readonly at: number
-  readonly method: string
-  readonly url: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: RawBody
-  readonly outcome: RawOutcome
-}
-
-/** A text, or what is not looked at. */
-export type RawBody = string | { readonly length?: number }
-
-export type RawOutcome =
-  | {
-      readonly _tag: "Answered"
-      readonly after: number
-      readonly status: number
-      readonly headers: Readonly<Record<string, string>>
-      readonly body: RawBody
-    }
-  | Exclude<Outcome, { readonly _tag: "Answered" }>
 
 export interface Options {
   /** Whether hosts and paths of the providers are numbers as well. Loopback addresses never are. Default: false. */
   readonly hideHosts?: boolean
 }
 
-/** What was found out about the JWTs of a recording, which takes promises. */
-export interface Verdicts {
-  /** Whether each fits the keys that were published. */
-  readonly signatures: ReadonlyMap<string, Jwt["jwt"]["signature"]>
-  /** The hashes of all access tokens (OpenID Connect Core section 3.1.3.6). */
-  readonly accessTokenHashes: ReadonlySet<string>
-}
-
-/** Beyond this many characters a body is only its length. */
-export const longestBody = 2 ** 18
-
 /** Makes the trace. */
 export const redact = (raw: ReadonlyArray<RawExchange>, verdicts: Verdicts, options: Options = {}): Trace => {
   const start = raw[0]?.at ?? 0
-  const known = knownIn(raw)
+  const known = knownIn(raw, verdicts)
   const write = writer(start, known, verdicts, options)
   return {
     keyfobTrace: 1,
     exchanges: raw.map(({ at, body, headers, method, outcome, url }): Exchange => {
-      const form = isForm(headers) && typeof body === "string" ? [...new URLSearchParams(body)] : undefined
+      const form = formOf({ body, headers })
       const grant = form?.find(([name]) => name === "grant_type")?.[1]
       const location = url.replace(/[?#].*$/s, "")
       const endpoint = known.endpoints.get(location)
@@ -76,65 +51,6 @@ export const redact = (raw: ReadonlyArray<RawExchange>, verdicts: Verdicts, opti
       }
     })
   }
-}
-
-const isForm = (headers: Readonly<Record<string, string>>) =>
-  words.mediaType(headers["content-type"] ?? "") === "application/x-www-form-urlencoded"
-
-/** The JSON value of a text, `undefined` where it has none. */
-export const jsonOf = (text: string): Json | undefined => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-export const isObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-interface Known {
-  /** Origin and path → what the metadata calls it. */
-  readonly endpoints: ReadonlyMap<string, string>
-  /** Texts of URLs without query that are public: issuers, endpoints, metadata documents. */
-  readonly urls: ReadonlySet<string>
-  readonly hosts: ReadonlySet<string>
-  readonly scopes: ReadonlySet<string>
-}
-
-/** What the providers' own metadata names is public. */
-const knownIn = (raw: ReadonlyArray<RawExchange>): Known => {
-  const endpoints = new Map<string, string>()
-  const urls = new Set<string>()
-  const scopes = new Set<string>()
-  for (const { method, outcome, url } of raw) {
-    if (method !== "GET" || outcome._tag !== "Answered" || typeof outcome.body !== "string") continue
-    const document = jsonOf(outcome.body)
-    if (!words.wellKnown.test(url) || !isObject(document) || typeof document["issuer"] !== "string") continue
-    const issuer = url.replace(/\?.*$/s, "").replace(words.wellKnown, "")
-    for (const one of [url, issuer, issuer.replace(/\/$/, ""), `${issuer.replace(/\/$/, "")}/`]) urls.add(one)
-    for (const scope of listed(document["scopes_supported"])) scopes.add(scope)
-    for (const [name, text] of Object.entries(document)) {
-      const endpoint = Object.hasOwn(words.endpoints, name) ? words.endpoints[name] : undefined
-      if (endpoint === undefined || typeof text !== "string") continue
-      const location = text.replace(/[?#].*$/s, "")
-      urls.add(location)
-      endpoints.set(location, endpoint)
-    }
-  }
-  return { endpoints, urls, hosts: new Set([...urls].map((url) => partsOf(url)?.authority ?? "")), scopes }
-}
-
-const listed = (value: Json | undefined): ReadonlyArray<string> =>
-  Array.isArray(value) ? value.filter((one: Json) => typeof one === "string") : []
-
-/** Not `URL`, which mends what it reads: an issuer is compared character for character. */
-const partsOf = (text: string) => {
-  const [, scheme, userInfo, authority, path = "", query, fragment] =
-    /^(https?:\/\/)([^/?#]*@)?([^/?#@]+)([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/is.exec(text) ?? []
-  return scheme === undefined || authority === undefined
-    ? undefined
-    : { scheme, userInfo, authority, path, query, fragment }
 }
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
@@ -191,13 +107,14 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
         .join(" ")
     const read = jwt(text)
     if (read !== undefined) return read
-    const isPlain = words.plainIdentifiers.has(name) && /^[\u0021-\u007e]{1,200}$/.test(text)
-    return url(text, words.identifiers.has(name)) ?? (isPlain ? text : number(text))
+    if (words.plainIdentifiers.has(name) && known.identifiers.has(text)) return text
+    return url(text, name !== "client_id" && words.identifiers.has(name)) ?? number(text)
   }
 
   const jwt = (text: string): Jwt | undefined => {
-    const [header, claims] = /^[\w-]+\.[\w-]+\.[\w-]*$/.test(text) ? text.split(".", 2).map(decoded) : []
-    if (header === undefined || claims === undefined) return undefined
+    const read = jwtOf(text)
+    if (read === undefined) return undefined
+    const { claims, header } = read
     const { at_hash, ...rest } = object(claims, 0)
     const hash = claims["at_hash"]
     const fits = typeof hash === "string" && verdicts.accessTokenHashes.has(hash)
@@ -292,11 +209,10 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
     const [, scheme = "", rest = ""] = /^(\S+) +(.*)$/s.exec(text) ?? []
     if (!words.values.has(scheme)) return number(text)
     if (scheme.toLowerCase() !== "basic") return `${scheme} ${number(rest)}`
-    const pair = Result.getOrUndefined(Base64.decodeString(rest))
-    const [, client, secret = ""] = /^([^:]+):(.+)$/s.exec(pair ?? "") ?? []
+    const pair = basicOf(text)
     // Elsewhere than at a provider's endpoint the user name may be the secret (an API key).
-    if (client === undefined || !isEndpoint) return `${scheme} ${number(rest)}`
-    return `${scheme} ${plain(value("client_id", formDecoded(client)))}:${number(formDecoded(secret))}`
+    if (pair === undefined || !isEndpoint) return `${scheme} ${number(rest)}`
+    return `${scheme} ${plain(value("client_id", pair.client))}:${number(pair.secret)}`
   }
 
   /** A value as a part of a text. */
@@ -312,11 +228,3 @@ const publicParts = new Set(["", ".well-known", "openid-configuration", "oauth-a
 
 const letters = (count: number): string =>
   count < 1 ? "" : letters(Math.floor((count - 1) / 26)) + String.fromCharCode(97 + ((count - 1) % 26))
-
-const decoded = (part: string): JsonObject | undefined => {
-  const text = Result.getOrUndefined(Base64Url.decodeString(part))
-  const json = text === undefined ? undefined : jsonOf(text)
-  return isObject(json) ? json : undefined
-}
-
-const formDecoded = (text: string) => new URLSearchParams(`v=${text}`).get("v") ?? ""

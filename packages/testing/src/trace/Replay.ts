@@ -12,7 +12,7 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import { CompactSign, exportJWK, generateKeyPair, importJWK, type JWK } from "jose"
 import * as SettledClock from "../SettledClock.ts"
 import { accessTokenHash } from "./accessTokenHash.ts"
-import { isObject } from "./Redaction.ts"
+import { isObject } from "./Raw.ts"
 import { standStill } from "./standStill.ts"
 import { type Body, type Exchange, Jwt, outline, type Outcome, type Trace } from "./Trace.ts"
 import * as words from "./words.ts"
@@ -41,30 +41,31 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const keys = yield* Effect.promise(() => makeKeys(trace))
       const used = new Set<Exchange>()
       const once = Semaphore.makeUnsafe(1)
-      let bodies: ReadonlyMap<Exchange, string> | undefined
-      let start = 0
+      // Nonces of the trace, and what this client has drawn in their place.
+      const nonces = new Map<string, string>()
+      let start: number | undefined
 
       /** At the first request, since times in signed tokens count from there. */
-      const begin = once.withPermit(
-        Effect.gen(function* () {
-          if (bodies !== undefined) return bodies
-          start = yield* Clock.currentTimeMillis
-          bodies = yield* standStill(() => writeAll(trace, keys, start))
-          return bodies
-        })
+      const begin = Effect.suspend(() =>
+        start === undefined ? Effect.map(Clock.currentTimeMillis, (now) => (start = now)) : Effect.succeed(start)
       )
+
+      const write = writer(keys, nonces)
 
       const client = HttpClient.make((request, url) =>
         Effect.gen(function* () {
-          const written = yield* begin
+          const start = yield* begin
           const exchange = find(trace, used, request, url)
           if (exchange === undefined) return yield* Effect.die(noAnswer(trace, used, request, url))
           used.add(exchange)
+          for (const [recorded, drawn] of nonceOf(exchange, request)) nonces.set(recorded, drawn)
           const { outcome } = exchange
           if (outcome._tag === "Unanswered") return yield* Effect.never
           yield* Effect.sleep(outcome.after)
           if (outcome._tag === "Broken") return yield* broken(request, outcome.code)
-          return HttpClientResponse.fromWeb(request, answer(outcome, written.get(exchange) ?? "", start))
+          // One after the other: what is signed twice would not be the same.
+          const body = yield* once.withPermit(standStill(() => write(outcome.body, exchange.endpoint, start)))
+          return HttpClientResponse.fromWeb(request, answer(outcome, body, start))
         })
       )
       const left = Effect.sync(() =>
@@ -79,6 +80,13 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
 
 const formOf = ({ body }: HttpClientRequest.HttpClientRequest) =>
   new URLSearchParams(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "")
+
+/** What the client drew where the trace has the number of a nonce: in a pushed request (RFC 9126), else no client says it. */
+const nonceOf = ({ body }: Exchange, request: HttpClientRequest.HttpClientRequest) => {
+  const recorded = body._tag === "Form" ? body.fields.find(([name]) => name === "nonce")?.[1] : undefined
+  const drawn = formOf(request).get("nonce")
+  return typeof recorded === "string" && drawn !== null ? [[recorded, drawn] as const] : []
+}
 
 /** The first answer that nobody had yet, among those to the same question. */
 const find = (
@@ -193,9 +201,10 @@ const jwtsIn = (value: Schema.Json): ReadonlyArray<Jwt["jwt"]> => {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(jwtsIn) : []
 }
 
-/** The bodies of all answers as they go over the wire. */
-const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: number) => {
+/** Writes the bodies of answers as they go over the wire. */
+const writer = (keys: ReadonlyMap<string, Key>, nonces: ReadonlyMap<string, string>) => {
   const signed = new Map<string, string>()
+  let start = 0
 
   const sign = async ({ claims, header, signature, token }: Jwt["jwt"], accessToken: string | undefined) => {
     const before = signed.get(token)
@@ -221,6 +230,7 @@ const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: num
 
   const json = async (name: string, value: Schema.Json, accessToken?: string): Promise<Schema.Json> => {
     if (typeof value === "number" && words.instants.has(name)) return start / 1000 + value
+    if (typeof value === "string" && name === "nonce") return nonces.get(value) ?? value
     if (typeof value !== "object" || value === null) return value
     if (isJwt(value)) return sign(value.jwt, accessToken)
     if (!isObject(value)) return Promise.all(value.map((one: Schema.Json) => json(name, one)))
@@ -241,17 +251,10 @@ const writeAll = async (trace: Trace, keys: ReadonlyMap<string, Key>, start: num
     return { ...value, keys: all }
   }
 
-  const write = async (body: Body, endpoint: string): Promise<string> => {
+  return async (body: Body, endpoint: string, begun: number): Promise<string> => {
+    start = begun
     if (body._tag === "Opaque") return "x".repeat(body.length ?? 1)
     if (body._tag !== "Json") return ""
     return JSON.stringify(endpoint === "jwks" ? published(body.value) : await json("", body.value))
   }
-
-  const bodies = new Map<Exchange, string>()
-  for (const exchange of trace.exchanges) {
-    if (exchange.outcome._tag === "Answered") {
-      bodies.set(exchange, await write(exchange.outcome.body, exchange.endpoint))
-    }
-  }
-  return bodies
 }

@@ -9,11 +9,11 @@ export interface Ask {
   readonly whose: Whose
   readonly how: How
   readonly isLogin: boolean
-  /** The true time, the store's count of changes, of faults, and how the process's clock stood. */
+  /** The true time, the store's count of changes, of faults, and how often the process's clock had been set. */
   readonly at: number
   readonly tick: number
   readonly faults: number
-  readonly offset: number
+  readonly clockSets: number
 }
 
 /** The ask that a request belongs to. */

@@ -23,6 +23,8 @@ export interface Network {
   readonly rotates: boolean
   /** Law 3: an exchange for each expiry, not one more. */
   readonly checkNeed: (by: Owner, whose: Whose, ask: Ask | undefined) => void
+  /** Law 1: what a refresh token is about to be spent for is on disk. */
+  readonly checkMark: (by: Owner, spent: string) => void
   /** The lease a process holds on the person's credential. */
   readonly leaseOf: (by: Owner) => object | undefined
 }
@@ -82,6 +84,7 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       const isExchange = spent !== null || form.get("grant_type") === "client_credentials"
       if (isExchange) network.checkNeed(by, spent === null ? "machine" : "person", yield* CurrentAsk)
       yield* world.turn(by, `send ${url.pathname}`)
+      if (spent !== null) network.checkMark(by, spent)
       const exchange =
         spent === null ? undefined : witness.refreshSent(by, "person", spent, network.rotates, network.leaseOf(by))
       let answer: Answer | undefined

@@ -136,7 +136,7 @@ export class Process {
       // Who waits while another attempt fails shares its failure: what counts is when that one began.
       tick: Math.min(store.time(), ...[...this.running].map(({ ask }) => ask.tick)),
       faults: network.witness.readFaults,
-      offset: this.owner.offset
+      clockSets: this.owner.clockSets
     }
     const running: Running = { ask, fiber: this.run(Effect.provideService(effect, CurrentAsk, ask)) }
     this.running.add(running)
@@ -220,7 +220,7 @@ export class Process {
         witness.counts.transient++
         if (ask.how === "renew" || ask.how === "call") return
         // A store that cannot be read cannot be asked for the old token.
-        if (witness.readFaults > ask.faults || owner.offset !== ask.offset) return
+        if (witness.readFaults > ask.faults || owner.clockSets !== ask.clockSets) return
         const now = world.now + owner.offset
         const minValidity = ask.how === "long" ? this.shared.accessLifetime * 500 : 0
         const stored = place.credential

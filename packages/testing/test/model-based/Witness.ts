@@ -167,6 +167,15 @@ export class Witness {
     ) {
       this.broken("a transient failure never logs out", "a credential was marked as refused, and nobody refused it")
     }
+    if (refused === true && before.refused !== true && after.spending !== generation && spent !== undefined) {
+      const all = this.exchanges.filter((exchange) => exchange.spent === Redacted.value(spent))
+      // Without rotation a token is spent again and again: an answer that came settles what was lost before it.
+      const since = all.slice(all.findLastIndex(({ brought }) => brought !== undefined) + 1)
+      const isUnfinished = since.slice(0, -1).some(({ isHarmless, state }) => state !== "whole" && !isHarmless)
+      if (isUnfinished && !since.some(({ by }) => by.lostLease)) {
+        this.broken("an unfinished refresh is told as such", "the mark was gone though an answer had been lost")
+      }
+    }
     if (spent !== undefined && refreshToken === undefined && refused !== true) {
       this.broken("never a lost generation", "a refresh token was dropped")
     }
@@ -182,7 +191,7 @@ export class Witness {
     const now = this.world.now + by.offset
     // There is none better where it is of this very ask's making and came late, and nobody knows of a clock that was set
     // meanwhile.
-    const mayBeLate = ask === undefined || issued.at >= ask.at || by.offset !== ask.offset
+    const mayBeLate = ask === undefined || issued.at >= ask.at || by.clockSets !== ask.clockSets
     // By a clock that is known to differ from the writer's, it ends when it truly does.
     const trulyEnded =
       issued.expiresAt !== undefined &&

@@ -15,6 +15,8 @@ export interface Owner {
   paused: boolean
   /** How much its wall clock is off the true time. */
   offset: number
+  /** How often its wall clock was set: there and back leaves no offset. */
+  clockSets: number
   /** When it died or was stopped. */
   stoodStillAt: number
   /** It was stopped for so long that somebody took its lease, and may not know. */
@@ -42,6 +44,7 @@ export const ownerOf = (name: string, offset = 0): Owner => ({
   dead: false,
   paused: false,
   offset,
+  clockSets: 0,
   stoodStillAt: 0,
   lostLease: false,
   writeFaults: 0

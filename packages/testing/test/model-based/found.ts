@@ -1,4 +1,4 @@
-/** What the model found in Keyfob, shortened: each program broke a law until the mistake was mended. */
+/** What the model found, shortened: each program broke a law until the mistake was mended, Keyfob's or the model's own. */
 import type { Program } from "./Program.ts"
 
 export interface Found {
@@ -189,6 +189,31 @@ export const found: ReadonlyArray<Found> = [
         { do: "jump", process: 0, millis: -7200000 },
         { do: "flow", millis: 20000, seed: 687774 },
         { do: "recover", seed: 41091 }
+      ]
+    }
+  },
+  {
+    seed: "once/11870",
+    what: "the model's own: a clock that is set forward and back during an ask is as it was, and was another meanwhile",
+    program: {
+      settings: {
+        processes: 1,
+        accessLifetime: 3600,
+        idle: 10800,
+        absolute: 7776000,
+        grace: 0,
+        rotation: false,
+        retryAfter: 20
+      },
+      steps: [
+        { do: "recover", seed: 148511 },
+        { do: "shutdown", process: 0 },
+        { do: "ask", process: 0, whose: "machine", how: "token" },
+        { do: "go", operations: 1, seed: 456046 },
+        { do: "jump", process: 0, millis: 3600000 },
+        { do: "go", operations: 4, seed: 815170 },
+        { do: "jump", process: 0, millis: -3600000 },
+        { do: "go", operations: 6, seed: 944674 }
       ]
     }
   }

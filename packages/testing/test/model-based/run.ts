@@ -1,5 +1,5 @@
 /** Runs a program, step by step, until its end or the first broken law. */
-import { Clock, Context, DateTime, Duration, Effect, Exit, type Fiber, Layer, Scheduler, Scope } from "effect"
+import { Clock, Context, DateTime, Duration, Effect, Exit, type Fiber, Layer, Redacted, Scheduler, Scope } from "effect"
 import { HttpClient } from "effect/http"
 import { RefreshPolicy } from "keyfob"
 import { Fault, SimulatedProvider } from "../../src/provider.ts"
@@ -90,7 +90,7 @@ export const run = async (program: Program): Promise<Result> => {
     checkNeed: (by, whose, ask) => {
       // A login, a renewal on demand and a 401 are needs of their own; who lost its lease does not see the store as it is.
       if (ask === undefined || ask.isLogin || ask.how === "renew" || ask.how === "call") return
-      if (by.lostLease || by.offset !== ask.offset) return
+      if (by.lostLease || by.clockSets !== ask.clockSets) return
       const stored = store.placeOf(flows[whose].key).credential
       const minValidity = Duration.seconds(ask.how === "long" ? settings.accessLifetime / 2 : 0)
       const now = world.now + by.offset
@@ -101,6 +101,13 @@ export const run = async (program: Program): Promise<Result> => {
         !RefreshPolicy.isDue(stored, now)
       ) {
         witness.broken("one exchange for each expiry", `${by.name}, ${ask.how} for a ${whose}: a token was there`)
+      }
+    },
+    checkMark: (by, spent) => {
+      const stored = store.placeOf(flows.person.key).credential
+      if (by.lostLease || stored?.refreshToken === undefined || Redacted.value(stored.refreshToken) !== spent) return
+      if (stored.spending !== stored.generation) {
+        witness.broken("marked before it is spent", `${by.name} spends generation ${stored.generation}`)
       }
     },
     leaseOf: (by) => {
@@ -124,11 +131,18 @@ export const run = async (program: Program): Promise<Result> => {
     process.shutdown()
   }
   fork(provider.approve("alice"))
+  /** What is so as long as the provider stands: without rotation no refresh token comes (RFC 6749 section 6). */
+  const isSilent = Fault.onRequest(
+    { grant: "refresh_token", times: Infinity },
+    Fault.altered({ refresh_token: undefined })
+  )
+  const standing = settings.rotation ? Effect.void : provider.faults(isSilent)
+  fork(standing)
 
   /** Trouble ends, and everybody gets a token within one retry period. */
   const recover = (seed: number) => {
     const dice = Dice.seeded(`recover ${seed}`)
-    fork(provider.recover)
+    fork(Effect.andThen(provider.recover, standing))
     store.heal()
     for (const { owner } of [...processes, ...leaving]) owner.paused = false
     // What is under way gets to its end: a lease that nobody holds any more, a Retry-After (an hour at most counts).
@@ -208,9 +222,12 @@ export const run = async (program: Program): Promise<Result> => {
       }
       case "stall":
         return world.pass(step.millis)
-      case "jump":
-        at(step.process).owner.offset += step.millis
+      case "jump": {
+        const { owner } = at(step.process)
+        owner.offset += step.millis
+        owner.clockSets++
         return
+      }
       case "crash": {
         const process = at(step.process)
         process.crash()
