@@ -2,13 +2,14 @@
  * What the public signatures say, held by the compiler (`npm run typecheck`): an error or a requirement that grows by
  * accident breaks callers, and no test at run time sees it.
  */
-import type { Effect, Layer, Redacted, Scope } from "effect"
+import type { Effect, Layer, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
   AuthorizedHttpClient,
   BrowserCredentialStore,
   ClientCredentials,
   DeviceCode,
+  KeepWarm,
   Login,
   Logout,
   OAuthClient,
@@ -57,6 +58,10 @@ describe("types", () => {
     expectTypeOf<ReturnType<TokenSource.TokenSource["renewedSince"]>>().toEqualTypeOf<
       Effect.Effect<AccessToken, Renewal>
     >()
+    expectTypeOf<TokenSource.TokenSource["renewIfDue"]>().toEqualTypeOf<
+      Effect.Effect<TokenSource.Renewed | TokenSource.Fresh, Renewal>
+    >()
+    expectTypeOf<TokenSource.TokenSource["events"]>().toEqualTypeOf<Stream.Stream<TokenSource.TokenEvent>>()
     expectTypeOf<TokenSource.TokenSource["renew"]>().toEqualTypeOf<Effect.Effect<TokenSource.Renewed, Renewal>>()
     expectTypeOf(TokenSource.make(machine)).toEqualTypeOf<
       Effect.Effect<
@@ -72,6 +77,19 @@ describe("types", () => {
     type Stored = Layer.Layer<Api, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore>
     expectTypeOf(Api.layerStored(machine)).toEqualTypeOf<Stored>()
     expectTypeOf(Api.layerStored(person)).toEqualTypeOf<Stored>()
+  })
+
+  it("what is kept warm needs its sources, fails as they do, and never later", () => {
+    class Other extends TokenSource.Service<Other>()("test/Other") {}
+    expectTypeOf(KeepWarm.layer([Api, Other])).toEqualTypeOf<Layer.Layer<KeepWarm, never, Api | Other>>()
+    expectTypeOf(KeepWarm.layer([TokenSource.make(machine)])).toEqualTypeOf<
+      Layer.Layer<KeepWarm, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore>
+    >()
+    expectTypeOf(KeepWarm.events).toEqualTypeOf<Stream.Stream<TokenSource.TokenEvent, never, KeepWarm>>()
+    expectTypeOf<KeepWarm["Service"]["add"]>().returns.toEqualTypeOf<Effect.Effect<void, never, Scope.Scope>>()
+    expectTypeOf<TokenSource.TokenEvent["_tag"]>().toEqualTypeOf<
+      "Renewed" | "Adopted" | "Transient" | "LoginRequired" | "RefreshTokenEndsSoon"
+    >()
   })
 
   it("a person's flow cannot be the source of a process without a store", () => {

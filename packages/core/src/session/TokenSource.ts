@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
 import { AnswerRejected, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
-import type { Credential } from "../Credential.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
 import { isBefore, later, moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
@@ -44,6 +44,8 @@ export interface Fresh {
 
 /** A place to get a valid token from, as often as one likes. */
 export interface TokenSource {
+  /** Whose token it is, and what for. */
+  readonly key: CredentialKey
   /**
    * A token before its hard point: from memory, from the store, or renewed first. Callers share one renewal. Past its soft
    * point it is given at once all the same, and one renewal starts in the background, in the source's scope.
@@ -313,6 +315,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
+    key: flow.key,
     token: tokenValidFor(Duration.zero),
     tokenValidFor,
     renew: renewNow,

@@ -1,0 +1,227 @@
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { moment } from "../Moment.ts"
+import type { Credential } from "../Credential.ts"
+import * as DueQueue from "./DueQueue.ts"
+import * as RefreshPolicy from "./RefreshPolicy.ts"
+import type { TokenEvent } from "./TokenEvent.ts"
+import type { Fresh, Renewed, TokenError, TokenSource } from "./TokenSource.ts"
+
+/**
+ * Renews chosen credentials at their soft points, be they asked for or not, so that no caller ever waits: for a process
+ * that stays. All of them share one timer. Trouble is met with growing pauses and leaves a provider that is down alone;
+ * nothing here fails, whatever happens is told in `events`.
+ */
+export class KeepWarm extends Context.Service<
+  KeepWarm,
+  {
+    /** Keeps the source's credential warm until the scope closes. */
+    readonly add: (source: TokenSource) => Effect.Effect<void, never, Scope.Scope>
+    /** What happens from now on to all that are kept warm, whoever caused it. Slow readers miss the oldest. */
+    readonly events: Stream.Stream<TokenEvent>
+  }
+>()("keyfob/KeepWarm") {
+  /** Keeps these sources warm for as long as the layer lives: `KeepWarm.layer([Api, Files])`. */
+  static readonly layer = <const Sources extends ReadonlyArray<Effect.Effect<TokenSource, unknown, unknown>>>(
+    sources: Sources
+  ): Layer.Layer<KeepWarm, Effect.Error<Sources[number]>, Exclude<Effect.Services<Sources[number]>, Scope.Scope>> =>
+    Layer.effect(
+      KeepWarm,
+      Effect.gen(function* () {
+        const kept = yield* make
+        for (const source of sources) {
+          // A union of effects is one effect of unions.
+          yield* kept.add(
+            yield* source as Effect.Effect<TokenSource, Effect.Error<Sources[number]>, Effect.Services<Sources[number]>>
+          )
+        }
+        return kept
+      })
+    )
+
+  /** The events of the service in context. */
+  static readonly events: Stream.Stream<TokenEvent, never, KeepWarm> = Stream.unwrap(
+    KeepWarm.useSync(({ events }) => events)
+  )
+}
+
+interface Kept {
+  readonly source: TokenSource
+  readonly issuer: Issuer
+  /** Failures one after the other. */
+  failures: number
+  /** What it waits for is its soft point, not a second try. */
+  isAtSoftPoint: boolean
+  isGone: boolean
+}
+
+/** Providers are met one by one: one that is down holds nobody else up. */
+interface Issuer {
+  readonly queue: DueQueue.DueQueue<Kept>
+  /** Fibers that ask it just now. */
+  working: number
+  /** Failures of whatever credential, one after the other. From `tripsAt` on, one credential at a time asks. */
+  failures: number
+  restUntil: number
+}
+
+const make = Effect.gen(function* () {
+  const scope = yield* Effect.scope
+  const hub = yield* PubSub.sliding<TokenEvent>(256)
+  yield* Effect.addFinalizer(() => PubSub.shutdown(hub))
+  const issuers = new Map<string, Issuer>()
+  const wake = Latch.makeUnsafe(false)
+  let count = 0
+
+  // A wait is over when either clock says so: the wall clock can be set back, the steady one stands still while a machine
+  // sleeps. So time here is what has passed by the one that says more.
+  let seen = yield* moment
+  let passed = 0
+  const elapsed = Effect.map(moment, (now) => {
+    passed += Math.max(now.wall - seen.wall, now.steady - seen.steady, 0)
+    seen = now
+    return passed
+  })
+
+  const pauseAfter = (failures: number) =>
+    Effect.map(Random.next, (chance) => Math.min(firstPause * 2 ** (failures - 1), longestPause) * (0.5 + 0.5 * chance))
+
+  const attempt = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<Renewed | Fresh, TokenError> {
+    const result = yield* kept.source.renewIfDue
+    if (!kept.isAtSoftPoint || result.outcome !== "fresh") return result
+    // By the time that passed it is due, by the wall clock not nearly: that one was set back.
+    return softPoint(result.credential) - seen.wall > clockNoise ? yield* kept.source.renew : result
+  })
+
+  const serve = Effect.fnUntraced(function* (kept: Kept) {
+    const { issuer } = kept
+    const exit = yield* Effect.exit(attempt(kept))
+    const now = yield* elapsed
+    kept.isAtSoftPoint = false
+    if (Exit.isSuccess(exit)) {
+      const { credential, outcome } = exit.value
+      kept.failures = 0
+      if (outcome === "renewed") issuer.failures = 0
+      const soft = softPoint(credential)
+      const warning = millis(RefreshPolicy.warningPoint(credential))
+      const next = warning > seen.wall && warning < soft ? warning : soft
+      kept.isAtSoftPoint = next === soft && soft < Infinity
+      return issuer.queue.push(now + (next === Infinity ? longestWait : Math.max(next - seen.wall, shortestWait)), kept)
+    }
+    const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+    // What a defect says might hold anything.
+    if (error === undefined) yield* Effect.logError("a credential was not kept warm this time, by a defect")
+    kept.failures++
+    const { asked, isProvider } = blame(error)
+    issuer.queue.push(now + Math.max(asked, yield* pauseAfter(kept.failures)), kept)
+    if (!isProvider) return
+    issuer.failures++
+    const pause = issuer.failures < tripsAt ? 0 : yield* pauseAfter(issuer.failures - tripsAt + 1)
+    issuer.restUntil = Math.max(issuer.restUntil, now + asked, now + pause)
+  })
+
+  const dueAt = ({ queue, restUntil }: Issuer) => Math.max(queue.next(), restUntil)
+
+  const takeDue = (issuer: Issuer, now: number): Kept | undefined => {
+    while (dueAt(issuer) <= now) {
+      const kept = issuer.queue.pop()
+      if (kept?.isGone === false) return kept
+    }
+    return undefined
+  }
+
+  /** Serves one after the other, as long as there is one that is due. */
+  const work = Effect.fnUntraced(function* (issuer: Issuer, first: Kept) {
+    for (let kept: Kept | undefined = first; kept !== undefined; kept = takeDue(issuer, yield* elapsed)) {
+      yield* serve(kept)
+    }
+    issuer.working--
+    wake.openUnsafe()
+  })
+
+  /** Puts somebody to work on what is due; then how long nothing is. */
+  const round = Effect.gen(function* () {
+    const now = yield* elapsed
+    let wait = Infinity
+    for (const issuer of issuers.values()) {
+      const atOnce = issuer.failures < tripsAt ? 16 : 1
+      while (issuer.working < atOnce) {
+        const kept = takeDue(issuer, now)
+        if (kept === undefined) {
+          wait = Math.min(wait, dueAt(issuer) - now)
+          break
+        }
+        issuer.working++
+        yield* Effect.forkIn(work(issuer, kept), scope)
+      }
+    }
+    return wait
+  })
+
+  yield* Effect.gen(function* () {
+    for (;;) {
+      wake.closeUnsafe()
+      const wait = yield* round
+      // Not for longer than a minute, so that a machine that slept is noticed soon.
+      yield* Effect.timeoutOption(wake.await, Math.ceil(Math.min(wait, tick)))
+    }
+  }).pipe(Effect.forkScoped)
+
+  const resize = (by: number) =>
+    Effect.suspend(() => {
+      count += by
+      return Metric.update(gauge, count)
+    })
+
+  const add = Effect.fnUntraced(function* (source: TokenSource) {
+    const name = source.key.issuer
+    const issuer = issuers.get(name) ?? { queue: DueQueue.make<Kept>(), working: 0, failures: 0, restUntil: 0 }
+    issuers.set(name, issuer)
+    const kept: Kept = { source, issuer, failures: 0, isAtSoftPoint: false, isGone: false }
+    yield* source.observe((event) => PubSub.publishUnsafe(hub, event))
+    yield* Effect.acquireRelease(resize(1), () => {
+      kept.isGone = true
+      return resize(-1)
+    })
+    issuer.queue.push(0, kept)
+    wake.openUnsafe()
+  })
+
+  return KeepWarm.of({ add, events: Stream.fromPubSub(hub) })
+})
+
+const millis = (point: DateTime.Utc | undefined) => (point === undefined ? Infinity : DateTime.toEpochMillis(point))
+const softPoint = (credential: Credential) => millis(RefreshPolicy.softPoint(credential))
+
+/** Whether a failure is the provider's, and how long it asked to be left alone. */
+const blame = (error: TokenError | undefined) => {
+  if (error?._tag === "AnswerRejected") return { isProvider: true, asked: 0 }
+  if (error?._tag !== "ProviderUnavailable") return { isProvider: false, asked: 0 }
+  const asked = error.retryAfter === undefined ? 0 : Duration.toMillis(error.retryAfter)
+  return { isProvider: true, asked: Math.min(asked, longestWait) }
+}
+
+const gauge = Metric.gauge("keyfob_kept_warm", { description: "Credentials that are kept warm" })
+
+// In milliseconds.
+const tick = 60_000
+const firstPause = 5000
+const longestPause = 300_000
+const shortestWait = 1000
+const longestWait = 3_600_000
+/** How far two clocks drift apart without anybody setting one. */
+const clockNoise = 300_000
+/** Failures in a row that take a provider for down. */
+const tripsAt = 5
