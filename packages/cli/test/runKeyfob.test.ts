@@ -92,7 +92,7 @@ describe("the command in the test's own process", () => {
       const idp = yield* SimulatedProvider
       const keyfob = yield* runKeyfob.make
       yield* idp.approve("alice", { after: "10 seconds" })
-      const login = ["login", "work", "--issuer", idp.issuer, "--client-id", clients.cli.client_id]
+      const login = ["login", "work", "--issuer", idp.issuer, "--client-id", clients.cli.client_id, "--flow", "device"]
       assert.strictEqual((yield* keyfob([...login, "--scope", "openid"])).exitCode, 0)
       assert.include((yield* keyfob(["userinfo"])).stdout, '"sub": "alice"')
       const other = Effect.updateService(

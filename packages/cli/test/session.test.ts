@@ -12,7 +12,8 @@ const signedIn = Effect.gen(function* () {
   const { issuer } = provider
   const scope = "openid profile email offline_access"
   yield* keyfob.done(
-    ["login", "demo", "--issuer", issuer, "--client-id", clients.cli.id, "--scope", scope, "-o", "json"],
+    // oxfmt-ignore
+    ["login", "demo", "--issuer", issuer, "--client-id", clients.cli.id, "--scope", scope, "--flow", "device", "-o", "json"],
     {
       onLine: (line) => {
         const event = JSON.parse(line)
