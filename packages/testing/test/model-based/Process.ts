@@ -38,6 +38,7 @@ import { type Owner, ownerOf } from "./World.ts"
 
 const issuer = "https://id.simulated.test"
 
+// No `openid`: an ID token is signed and verified by promises, whose order is the machine's and not the program's.
 export const flows = {
   person: DeviceCode.make({ issuer, clientId: clients.cli.client_id, scopes: ["offline_access", "api:read"] }),
   machine: ClientCredentials.make({
