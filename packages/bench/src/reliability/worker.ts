@@ -8,7 +8,7 @@
  * says each generation.
  */
 import { NodeHttpClient } from "@effect/platform-node"
-import { Console, Effect, Redacted } from "effect"
+import { Console, Effect, Logger, Redacted } from "effect"
 import { toJson, TokenSource } from "keyfob"
 import { createInterface } from "node:readline"
 import { flowOf } from "./flow.ts"
@@ -28,7 +28,7 @@ const answer = TokenSource.make(flowOf(issuer)).pipe(
   Effect.catch((error) => Console.log(JSON.stringify(toJson(error)))),
   Effect.scoped,
   Effect.provide(stores[name](location)),
-  Effect.provide(NodeHttpClient.layerUndici)
+  Effect.provide([NodeHttpClient.layerUndici, Logger.layer([])]) // stdout holds answers alone
 )
 
 console.log("ready")
