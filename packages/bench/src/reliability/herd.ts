@@ -14,7 +14,8 @@ import { Effect, type Scope } from "effect"
 import { join } from "node:path"
 import * as alice from "./alice.ts"
 import { flowOf } from "./flow.ts"
-import { directory, keyfob, median, start, worker } from "./processes.ts"
+import { places } from "./places.ts"
+import { keyfob, median, start, worker } from "./processes.ts"
 import { isStoreName, type StoreName, stores } from "./stores.ts"
 
 export type Who = "keyfob" | StoreName
@@ -62,8 +63,12 @@ const commands = Effect.fnUntraced(function* (location: string, issuer: string, 
       everybody
     )
     return ends.map(({ began, code, ended, lines, stderr }): Answer => {
-      const said = code === 0 ? JSON.parse(lines.join("\n")).access_token : stderr
-      return { began, ended, said }
+      const json = code === 0 && lines.length > 0
+      return {
+        began,
+        ended,
+        said: json ? JSON.parse(lines.join("\n")).access_token : `exit ${code} with ${lines.length} lines: ${stderr}`
+      }
     })
   }).pipe(Effect.scoped)
 })
@@ -94,7 +99,7 @@ export const herd = Effect.fnUntraced(function* (
 ) {
   const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
   const { apiUrl, issuer } = provider
-  const location = yield* directory
+  const location = yield* places[who === "keyfob" ? "file" : who]
   const store = who === "keyfob" ? stores.file(join(location, "credentials")) : stores[who](location)
   const together: Effect.Effect<ReadonlyArray<Answer>, never, Scope.Scope> = who === "keyfob"
     ? yield* commands(location, issuer, options.processes)

@@ -3,11 +3,9 @@ import { Effect } from "effect"
 import { build } from "esbuild"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { text } from "node:stream/consumers"
 
 /** The built command, as it is published. */
 export const keyfob = join(import.meta.dirname, "../../../cli/dist/keyfob.js")
@@ -31,24 +29,47 @@ export interface Running {
   readonly kill: Effect.Effect<void>
 }
 
-/** Starts Node. Of this environment the process gets PATH alone. It does not outlive the scope. */
+// Where programs are and, on Linux, how the keychain is reached: a process gets no more of this environment.
+const surroundings = () => {
+  const { DBUS_SESSION_BUS_ADDRESS = "", PATH = "" } = process.env
+  return { DBUS_SESSION_BUS_ADDRESS, PATH }
+}
+
+/** Starts Node. The process does not outlive the scope. */
 export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
   Effect.acquireRelease(
     Effect.sync((): Running => {
       const began = performance.now()
-      const child = spawn(process.execPath, args, { env: { PATH: process.env["PATH"] ?? "", ...env } })
-      const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-      const stderr = text(child.stderr)
-      const next = () => lines.next().then(({ done, value }) => (done === true ? "" : value))
-      const end = once(child, "exit").then(async ([code]) => {
+      const child = spawn(process.execPath, args, { env: { ...surroundings(), ...env } })
+      const lines = Array.of<string>()
+      const waiting = Array.of<(line: string) => void>()
+      let [begun, closed, stderr] = ["", false, ""]
+      const deliver = () => {
+        while (waiting.length > 0 && lines.length > 0) waiting.shift()?.(lines.shift() ?? "")
+        if (closed) for (const resume of waiting.splice(0)) resume("")
+      }
+      child.stderr.on("data", (chunk) => (stderr += String(chunk)))
+      child.stdout.on("data", (chunk) => {
+        const [first = "", ...rest] = String(chunk).split("\n")
+        begun += first
+        for (const line of rest) {
+          lines.push(begun)
+          begun = line
+        }
+        deliver()
+      })
+      const end = once(child, "close").then(([code]): End => {
         const ended = performance.now()
-        const rest = Array.of<string>()
-        for (let line = await next(); line !== ""; line = await next()) rest.push(line)
-        return { began, ended, code, lines: rest, stderr: await stderr }
+        closed = true
+        deliver()
+        return { began, ended, code, lines, stderr }
       })
       child.stdin.on("error", () => {}) // it may be gone before it has read what it was told
       return {
-        line: Effect.promise(next),
+        line: Effect.callback((resume) => {
+          waiting.push((line) => resume(Effect.succeed(line)))
+          deliver()
+        }),
         say: (line) => Effect.sync(() => child.stdin.write(`${line}\n`)),
         end: Effect.promise(() => end),
         kill: Effect.sync(() => child.kill("SIGKILL"))
@@ -57,16 +78,25 @@ export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, 
     ({ end, kill }) => Effect.andThen(kill, end)
   )
 
+const directoryIn = (parent: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      mkdirSync(parent, { recursive: true })
+      return mkdtempSync(join(parent, "keyfob-reliability-"))
+    }),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+  )
+
 /** A directory that goes with the scope. */
-export const directory = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-reliability-"))),
-  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
-)
+export const directory = directoryIn(tmpdir())
+
+// Inside the repository, where @napi-rs/keyring can be found.
+const built = join(import.meta.dirname, "../../../../.ci/tmp")
 
 /** A program of this folder as one file, since it starts many times. Gives its path. */
 export const bundled = (program: string) =>
   Effect.tap(
-    Effect.map(directory, (folder) => join(folder, "worker.mjs")),
+    Effect.map(directoryIn(built), (folder) => join(folder, "worker.mjs")),
     (outfile) =>
       Effect.promise(() =>
         build({

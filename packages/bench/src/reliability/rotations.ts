@@ -10,7 +10,8 @@
  */
 import { Effect, Exit, Random } from "effect"
 import * as alice from "./alice.ts"
-import { directory, type Running, start, worker } from "./processes.ts"
+import { places } from "./places.ts"
+import { type Running, start, worker } from "./processes.ts"
 import { isProviderName, type ProviderName, providers } from "./providers.ts"
 import { isStoreName, type StoreName, stores } from "./stores.ts"
 
@@ -38,7 +39,7 @@ export const rotations = Effect.fnUntraced(function* (
   storeName: StoreName,
   wanted: number
 ) {
-  const location = yield* directory
+  const location = yield* places[storeName]
   return yield* Effect.provide(killing(providerName, storeName, location, wanted), stores[storeName](location))
 }, Effect.scoped)
 
