@@ -16,10 +16,8 @@ const make = Effect.gen(function* () {
   const keyfob = yield* Keyfob.make
   const server = yield* Misbehaving.make
   yield* server.set("/token", { body: { access_token: canary, token_type: "Bearer", expires_in: 3600 } })
-  const login = (store: string, name = "m") => [
-    ...["login", name, "--issuer", server.issuer, "--client-id", "c", "--flow", "client_credentials"],
-    ...["--store", store]
-  ]
+  const login = (store: string, name = "m") =>
+    `login ${name} --issuer ${server.issuer} --client-id c --flow client_credentials --store ${store}`.split(" ")
   const extensions = Effect.map(keyfob.files, (names) =>
     names
       .filter((name) => name.startsWith("credentials"))

@@ -133,6 +133,21 @@ export const suite = <E>(
       }).pipe(Effect.provide(layer))
     )
 
+    it.live("keeps long tokens whole, and what is shorter after them", () =>
+      Effect.gen(function* () {
+        const key = keyOf("long")
+        const short = credentialOf(key, 2)
+        // As long as the access tokens of some providers get, with every character that a token may have.
+        const value = Redacted.make("aZ09-._~+/=".repeat(2000))
+        const long = (generation: number) =>
+          Credential.make({ ...short, generation, token: AccessToken.make({ ...short.token, value }) })
+        for (const credential of [long(1), short, long(3)]) {
+          yield* write(credential)
+          assertHolds(yield* get(key), credential)
+        }
+      }).pipe(Effect.provide(layer))
+    )
+
     if (options.durable === true) {
       it.live("keeps credentials when the layer is built anew", () =>
         Effect.gen(function* () {

@@ -53,7 +53,9 @@ export const command = (
   return Effect.callback<string, StoreFailed>((resume) => {
     const child = execFile(program, args, { encoding: "utf8", maxBuffer: 64 * 1024 }, (error, stdout) =>
       resume(
-        error === null ? Effect.succeed(stdout) : Effect.fail(locked(location, `it failed with ${String(error.code)}`))
+        error === null
+          ? Effect.succeed(stdout)
+          : Effect.fail(locked(location, `it failed with ${String(error.code ?? error.signal)}`))
       )
     )
     child.stdin?.end()

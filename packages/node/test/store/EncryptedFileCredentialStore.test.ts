@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { type CredentialStore, StoreFailed } from "keyfob"
+import { CredentialStore, StoreFailed } from "keyfob"
 import { mkdtempSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -114,6 +114,29 @@ describe("a file that was changed opens for nobody, and is kept", () => {
       60_000
     )
   }
+
+  live(
+    "another spelling of the same bytes",
+    Effect.gen(function* () {
+      for (const account of ["a", "ab", "abc"]) {
+        const { file, fs, using } = yield* place
+        yield* using([random(1)], write(credentialOf(1, keyOf(account))))
+        const path = yield* file(".sealed")
+        const good = yield* fs.readFileString(path)
+        const get = CredentialStore.use((store) => store.get(keyOf(account)))
+        const { ciphertext } = JSON.parse(good)
+        const spellings = ["", ..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_="]
+          .flatMap((last) => [ciphertext.slice(0, -1) + last, ciphertext + last])
+          .filter((text) => text !== ciphertext && text.length > 1)
+        yield* using(
+          [random(1)],
+          Effect.forEach(spellings, (text) =>
+            Effect.andThen(fs.writeFileString(path, good.replace(ciphertext, text)), failsWith(get, "Corrupt"))
+          )
+        )
+      }
+    })
+  )
 
   live(
     "cut off anywhere",

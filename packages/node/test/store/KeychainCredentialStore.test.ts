@@ -7,14 +7,15 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { CredentialStore, StoreFailed } from "keyfob"
+import { AccessToken, Credential, CredentialStore, StoreFailed } from "keyfob"
 import { mkdtempSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as KeychainCredentialStore from "../../src/store/KeychainCredentialStore.ts"
-import { credentialOf, keyOf } from "./interceptedFileSystem.ts"
+import { canary, credentialOf, key, keyOf } from "./interceptedFileSystem.ts"
 import * as memoryKeychain from "./memoryKeychain.ts"
 import { failsWith, generation, list, make, quiet, remove, write } from "./storePlace.ts"
 
@@ -136,18 +137,46 @@ describe("an entry at a time", () => {
   )
 
   live(
-    "a reader that is overtaken by two writers finds the last one's",
+    "what a crash left of a longer credential goes with the next writes",
     Effect.gen(function* () {
       const { keychain, using } = yield* place(100)
       yield* using(write(credentialOf(1)))
-      let overtaken = false
+      const entries = keychain.entries.size
+      let crashed = false
       keychain.state.before = (call) => {
-        if (overtaken || !call.startsWith("get") || !call.endsWith("1")) return Effect.void
-        overtaken = true
-        return Effect.andThen(using(write(credentialOf(2))), using(write(credentialOf(3))))
+        crashed ||= call.endsWith(` b ${entries + 5}`)
+        return crashed ? Effect.die("the process ends") : Effect.void
       }
-      assert.deepStrictEqual(yield* using(generation), Option.some(3))
-      assert.isTrue(overtaken)
+      const { token, ...rest } = credentialOf(2)
+      const longToken = AccessToken.make({ ...token, value: Redacted.make("x".repeat(2000)) })
+      yield* Effect.exit(using(write(Credential.make({ ...rest, token: longToken }))))
+      assert.isAbove(keychain.entries.size, 2 * entries)
+      keychain.state.before = () => Effect.void
+      assert.deepStrictEqual(yield* using(generation), Option.some(1))
+      yield* using(write(credentialOf(3)))
+      assert.strictEqual(keychain.entries.size, entries)
+    })
+  )
+
+  live(
+    "a reader that two writers overtake, at each entry: the last one's, and no mixture",
+    Effect.gen(function* () {
+      for (let at = 0, parts = Infinity; at < parts; at++) {
+        const { keychain, using } = yield* place(100)
+        yield* using(write(credentialOf(1)))
+        parts = keychain.entries.size
+        let overtaken = false
+        keychain.state.before = (call) => {
+          if (overtaken || !call.startsWith("get") || !call.endsWith(` a ${at}`)) return Effect.void
+          overtaken = true
+          return Effect.andThen(using(write(credentialOf(2))), using(write(credentialOf(3))))
+        }
+        const found = Option.getOrThrow(yield* using(CredentialStore.use((store) => store.get(key))))
+        assert.isTrue(overtaken)
+        assert.strictEqual(found.generation, 3)
+        assert.strictEqual(Redacted.value(found.token.value), `${canary}-3`)
+        assert.strictEqual(found.refreshToken && Redacted.value(found.refreshToken), `${canary}-refresh-3`)
+      }
     })
   )
 })
