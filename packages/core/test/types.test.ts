@@ -2,7 +2,8 @@
  * What the public signatures say, held by the compiler (`npm run typecheck`): an error or a requirement that grows by
  * accident breaks callers, and no test at run time sees it.
  */
-import type { Effect, Layer, Redacted, Scope, Stream } from "effect"
+import { Effect } from "effect"
+import type { Layer, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
   AuthorizedHttpClient,
@@ -20,6 +21,7 @@ import type {
   AnswerRejected,
   AttendedFlow,
   AuthError,
+  Begun,
   ConfigurationInvalid,
   Credential,
   CredentialStore,
@@ -28,8 +30,10 @@ import type {
   Jwt,
   LoginFailed,
   LoginRequired,
+  PendingAuthorization,
   ProviderRefused,
   ProviderUnavailable,
+  RedirectReceiver,
   StepUpRequired,
   StoreFailed,
   TokenRejected,
@@ -120,6 +124,29 @@ describe("types", () => {
     const alone = Login.login(machine)
     expectTypeOf<Effect.Services<typeof alone>>().toEqualTypeOf<HttpClient.HttpClient | CredentialStore>()
     expectTypeOf<Login.LoginError>().toEqualTypeOf<Failure>()
+  })
+
+  it("a login by browser needs the person and a place to come back to; its halves need neither", () => {
+    const page = AuthorizationCode.make(options)
+    expectTypeOf(page).toExtend<AttendedFlow<UserPrompt | RedirectReceiver>>()
+    const auto = Auto.make({ ...options, browserAtHand: Effect.succeed(true) })
+    expectTypeOf(auto).toEqualTypeOf<AttendedFlow<UserPrompt | RedirectReceiver>>()
+    const asked = Login.login(page)
+    expectTypeOf<Effect.Services<typeof asked>>().toEqualTypeOf<
+      UserPrompt | RedirectReceiver | HttpClient.HttpClient | CredentialStore
+    >()
+    expectTypeOf(Login.begin(page, { redirectUri: "" })).toEqualTypeOf<
+      Effect.Effect<Begun, Provider, HttpClient.HttpClient>
+    >()
+    const completed = (pending: PendingAuthorization) => Login.complete(page, pending, "")
+    expectTypeOf<ReturnType<typeof completed>>().toEqualTypeOf<
+      Effect.Effect<Credential, Login.LoginError, HttpClient.HttpClient | CredentialStore>
+    >()
+    expectTypeOf<Begun["url"]>().toEqualTypeOf<Redacted.Redacted>()
+    expectTypeOf<PendingAuthorization["verifier"]>().toEqualTypeOf<Redacted.Redacted>()
+    // @ts-expect-error -- a device code has no halves
+    const wrong = () => Login.begin(person, { redirectUri: "" })
+    expectTypeOf(wrong).toBeFunction()
   })
 
   it("a logout fails for its store alone: what the provider says is part of the result", () => {
