@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Stream } from "effect"
+import { Duration, Effect, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
-import { AuthorizedHttpClient, TokenSource } from "keyfob"
+import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest } from "effect/http"
+import { decodeJwt } from "jose"
+import { AccessToken, AuthorizedHttpClient, type Credential, TokenSource } from "keyfob"
+import * as Dpop from "../../src/protocol/Dpop.ts"
 import { broken, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, observed, person, tokens, write } from "./given.ts"
 
@@ -237,6 +239,190 @@ describe("AuthorizedHttpClient", () => {
     })
   })
 
+  describe("what the API says to the token", () => {
+    const challenged = (challenge: string, code = 401) => status(code, { "www-authenticate": challenge })
+
+    it.effect.each([
+      'Basic realm="x"',
+      'Negotiate, Basic realm="Bearer error=invalid_token"',
+      'Bearer error="invalid_request"',
+      'DPoP error="use_dpop_nonce"'
+    ])("a 401 that no other token would change is the answer: %s", (challenge) => {
+      const { layer, renewals, tokensSent } = scene([challenged(challenge)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        assert.strictEqual((yield* (yield* authorized()).get(things)).status, 401)
+        assert.lengthOf(tokensSent(), 1)
+        assert.lengthOf(renewals(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect.each([
+      "Bearer",
+      'Bearer realm="x"',
+      'Basic realm="x", Bearer error="invalid_token"',
+      'Bearer error="token_expired"',
+      "<html>"
+    ])("R16 any other 401 renews the token: %s", (challenge) => {
+      const { layer, renewals } = scene([challenged(challenge), ok], [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        assert.strictEqual((yield* (yield* authorized()).get(things)).status, 200)
+        assert.lengthOf(renewals(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("C-03 a 403 renews where that is configured, once", () => {
+      const { layer, renewals, tokensSent } = scene(status(403), [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const client = yield* AuthorizedHttpClient.make(Api, { origins: [api], refreshOn: [401, 403] })
+        assert.strictEqual((yield* client.get(things)).status, 403)
+        assert.lengthOf(tokensSent(), 2)
+        assert.lengthOf(renewals(), 1)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect.each([401, 403])("a scope that is missing is a step-up, and no renewal: %d", (code) => {
+      const { layer, renewals, tokensSent } = scene([
+        challenged('Bearer error="insufficient_scope", scope="things:write things:read"', code)
+      ])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const client = yield* AuthorizedHttpClient.make(Api, { origins: [api], refreshOn: [401, 403] })
+        const error = yield* Effect.flip(client.get(things))
+        assert.deepInclude(error, {
+          _tag: "StepUpRequired",
+          reason: "InsufficientScope",
+          origin: api,
+          scopes: ["things:write", "things:read"],
+          acrValues: []
+        })
+        assert.lengthOf(tokensSent(), 1)
+        assert.lengthOf(renewals(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a stronger or more recent sign-in is a step-up with what to ask for, also after a renewal", () => {
+      const wants = challenged(
+        'Bearer error="insufficient_user_authentication", acr_values="gold silver", max_age="300"'
+      )
+      const { layer } = scene([status(401), wants], [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const error = yield* Effect.flip((yield* authorized()).get(things))
+        assert(error._tag === "StepUpRequired")
+        assert.strictEqual(error.reason, "InsufficientAuthentication")
+        assert.deepStrictEqual(error.authentication, { acrValues: ["gold", "silver"], maxAge: Duration.minutes(5) })
+        assert.include(error.message, "gold, silver, within 5m")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("what an API may have a person asked for is words, and no more of them than one reads", () => {
+      const scope = `good \u001b[31m ${"x".repeat(201)} ${"y ".repeat(100)}`
+      const { layer } = scene([challenged(`Bearer error="insufficient_scope", scope="${scope}", max_age="-1"`, 403)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const error = yield* Effect.flip((yield* authorized()).get(things))
+        assert(error._tag === "StepUpRequired")
+        assert.deepStrictEqual(error.scopes, ["good", ...Array<string>(49).fill("y")])
+        assert.isUndefined(error.maxAge)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("a token that is bound to a key (RFC 9449)", () => {
+    const withKey = (generation = 1) =>
+      Effect.map(Dpop.makeKey, (dpopKey): Credential => {
+        const token = AccessToken.make({ ...credential(generation).token, type: "DPoP", dpopKey })
+        return credential(generation, { token })
+      })
+    const proofs = (http: ReturnType<typeof scripted>, url = things) =>
+      http.to(url).map(({ headers }) => decodeJwt(headers["dpop"] ?? ""))
+    const wantsNonce = (nonce: string) =>
+      status(401, { "dpop-nonce": nonce, "www-authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"' })
+
+    it.effect("goes with a proof for this request, without its query; each has its own", () => {
+      const { http, layer, tokensSent } = scene([ok], [], { [`${things}?a=b`]: ok })
+      return Effect.gen(function* () {
+        yield* write(yield* withKey())
+        const client = yield* authorized()
+        yield* client.get(things)
+        yield* client.post(`${things}?a=b`)
+        assert.deepStrictEqual(tokensSent(), ["DPoP access-1"])
+        const [first, second] = [...proofs(http), ...proofs(http, `${things}?a=b`)]
+        assert.deepInclude(first, { htm: "GET", htu: things })
+        assert.deepInclude(second, { htm: "POST", htu: things })
+        assert.notStrictEqual(first?.jti, second?.jti)
+        assert.isString(first?.["ath"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a nonce the API wants is used at once and from then on, and is not the one renewal", () => {
+      const { http, layer, renewals } = scene(
+        [wantsNonce("n1"), status(401), ok, ok],
+        [tokens(2, { token_type: "DPoP" })]
+      )
+      return Effect.gen(function* () {
+        yield* write(yield* withKey())
+        const client = yield* authorized()
+        assert.strictEqual((yield* client.get(things)).status, 200)
+        assert.strictEqual((yield* client.get(things)).status, 200)
+        assert.lengthOf(renewals(), 1)
+        assert.deepStrictEqual(
+          proofs(http).map(({ nonce }) => nonce),
+          [undefined, "n1", "n1", "n1"]
+        )
+        const key = (request: { readonly headers: Readonly<Record<string, string>> } | undefined) =>
+          JSON.stringify(JSON.parse(atob((request?.headers["dpop"] ?? "").split(".")[0] ?? "")).jwk)
+        assert.strictEqual(key(renewals()[0]), key(http.to(things)[0]))
+        assert.strictEqual(key(http.to(things)[3]), key(http.to(things)[0]))
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("who wants one nonce after the other gets his 401 handed on: two requests, no renewal", () => {
+      const { layer, renewals, tokensSent } = scene([wantsNonce("n1"), wantsNonce("n2")])
+      return Effect.gen(function* () {
+        yield* write(yield* withKey())
+        assert.strictEqual((yield* (yield* authorized()).get(things)).status, 401)
+        assert.lengthOf(tokensSent(), 2)
+        assert.lengthOf(renewals(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a redirect elsewhere carries neither token nor proof, whoever follows it", () => {
+      const evil = "https://evil.example/"
+      const { http, layer } = scene([status(302, { location: evil })], [], { [evil]: ok })
+      return Effect.gen(function* () {
+        yield* write(yield* withKey())
+        const client = HttpClient.followRedirects(yield* authorized())
+        assert.strictEqual((yield* client.get(things)).status, 200)
+        const [foreign] = http.to(evil)
+        assert.isUndefined(foreign?.headers["authorization"])
+        assert.isUndefined(foreign?.headers["dpop"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("fetch follows no redirect with it", () => {
+      const seen: Array<RequestInit | undefined> = []
+      const fetch = (_: unknown, init?: RequestInit) => {
+        seen.push(init)
+        return Promise.resolve(Response.redirect("https://evil.example/", 302))
+      }
+      const { layer } = scene([])
+      return Effect.gen(function* () {
+        yield* write(yield* withKey())
+        const given = Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
+        const client = yield* Effect.provideService(authorized(), HttpClient.HttpClient, yield* given)
+        const asked = Effect.provideService(client.get(things), FetchHttpClient.RequestInit, { mode: "cors" })
+        assert.strictEqual((yield* Effect.provideService(asked, FetchHttpClient.Fetch, fetch)).status, 302)
+        assert.strictEqual(seen[0]?.redirect, "manual")
+        assert.strictEqual(seen[0]?.mode, "cors")
+        assert.lengthOf(seen, 1)
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
   describe("what is sent once more", () => {
     it.effect("is the same request: method, headers, body", () => {
       const { http, layer } = scene(accepting("Bearer access-2"), [tokens(2)])
@@ -278,6 +464,18 @@ describe("AuthorizedHttpClient", () => {
         assert.strictEqual((yield* client.post(things, { body: body() })).status, 401)
         assert.lengthOf(http.to(things), 1)
         assert.lengthOf(renewals(), 0)
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("a stream that its owner calls replayable is", () => {
+      const { http, layer, renewals } = scene(accepting("Bearer access-2"), [tokens(2)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        const client = yield* authorized()
+        const body = AuthorizedHttpClient.replayable(HttpBody.stream(Stream.succeed(bytes)))
+        assert.strictEqual((yield* client.post(things, { body })).status, 200)
+        assert.lengthOf(http.to(things), 2)
+        assert.lengthOf(renewals(), 1)
       }).pipe(Effect.provide(layer))
     })
 
