@@ -23,6 +23,8 @@ export interface Options {
   readonly deviceInterval?: Duration.Input
   /** Default: true, a refresh token is good for one refresh and its second use ends the grant. */
   readonly rotateRefreshTokens?: boolean
+  /** Whether DPoP proofs need a nonce of the provider's (RFC 9449 section 8). Default: false. */
+  readonly dpopNonces?: boolean
   /** Who can sign in, by subject. Default: alice and bob. */
   readonly accounts?: Readonly<Record<string, Claims>>
   /** Registered besides those of `Directory.ts`: client metadata as in RFC 7591. */
@@ -120,7 +122,8 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
           accessTokenTtl: seconds(options.accessTokenTtl ?? "1 hour"),
           refreshTokenTtl: seconds(options.refreshTokenTtl ?? "14 days"),
           deviceCodeTtl: seconds(options.deviceCodeTtl ?? "10 minutes"),
-          rotateRefreshTokens: options.rotateRefreshTokens ?? true
+          rotateRefreshTokens: options.rotateRefreshTokens ?? true,
+          dpopNonces: options.dpopNonces ?? false
         })
       ),
     catch: (cause) => new EmbeddedProviderError({ cause })

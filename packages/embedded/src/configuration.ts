@@ -15,6 +15,7 @@ export interface Settings {
   readonly refreshTokenTtl: number
   readonly deviceCodeTtl: number
   readonly rotateRefreshTokens: boolean
+  readonly dpopNonces: boolean
 }
 
 /** What the API behind the provider understands. */
@@ -66,6 +67,11 @@ export const make = (settings: Settings): Record<string, unknown> => ({
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    dPoP: {
+      enabled: true,
+      nonceSecret: crypto.getRandomValues(Buffer.alloc(32)),
+      requireNonce: () => settings.dpopNonces
+    },
     deviceFlow: {
       enabled: true,
       userCodeInputSource: pages.deviceCode,
