@@ -6,7 +6,9 @@ import { Effect } from "effect"
 import type { Layer, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
+  AuthorizationCode,
   AuthorizedHttpClient,
+  Auto,
   BrowserCredentialStore,
   ClientCredentials,
   DeviceCode,
