@@ -66,7 +66,7 @@ export const flowOptions = ({
   name,
   settings
 }: Pick<Provider, "context" | "name" | "settings">): FlowOptions => {
-  const { audience, clientId, issuer, params, resource, scopes } = settings
+  const { audience, clientId, dpop, issuer, params, resource, scopes } = settings
   return {
     issuer,
     clientId,
@@ -74,7 +74,8 @@ export const flowOptions = ({
     ...(scopes === undefined ? {} : { scopes }),
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),
-    ...(params === undefined ? {} : { params })
+    ...(params === undefined ? {} : { params }),
+    ...(dpop === undefined ? {} : { dpop })
   }
 }
 

@@ -31,6 +31,31 @@ const isLong = (secret: string) => secret.length >= 16
 
 describe.concurrent("R14: a session", () => {
   it.live(
+    "a token that is bound to a key (DPoP) is kept so, and no header is made of it",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { issuer } = yield* EmbeddedProvider.start({ dpopNonces: true })
+        const machine = [
+          "login",
+          "machine",
+          "--issuer",
+          issuer,
+          "--client-id",
+          clients.billing.id,
+          "--scope",
+          "api:read"
+        ]
+        yield* keyfob.done([...machine, "--flow", "client_credentials", "--dpop"], { env })
+        assert.include(yield* keyfob.json(["token", "machine"]), { token_type: "DPoP" })
+        yield* keyfob.done(["refresh", "machine", "--force"], { env })
+        assert.include(yield* keyfob.json(["token", "machine"]), { token_type: "DPoP" })
+        Keyfob.failsWith(yield* keyfob.run(["header", "machine"]), 2, /bound to a key \(DPoP\)/)
+      }),
+    60_000
+  )
+
+  it.live(
     "a fresh token, its status and its header talk to nobody",
     () =>
       Effect.gen(function* () {

@@ -87,7 +87,10 @@ export const make = Effect.fnUntraced(function* (
       return url === undefined ? Effect.fail(lacks(document.issuer, `${name}_endpoint`)) : Effect.succeed(url)
     })
   const prover = Dpop.makeProver()
-  /** Sends a request, with a proof where there is a key; a server that wants its nonce in it gets it, once. */
+  /**
+   * Sends a request, with a proof where there is a key. Once more, where the answer has taught what the proof lacked: the
+   * nonce that the server wants, or what time it is there.
+   */
   const exchange = Effect.fnUntraced(function* (
     name: Endpoint,
     request: Effect.Effect<HttpClientRequest.HttpClientRequest, MetadataError>,
@@ -104,8 +107,11 @@ export const make = Effect.fnUntraced(function* (
     const attempt = Effect.tap(send(http, name, proven, repeat), ({ headers }) =>
       Effect.sync(() => prover.heed(url, headers))
     )
+    const before = (yield* clock.offset) ?? 0
     const answer = yield* attempt
-    return Dpop.wantsNonce(answer.headers, answer.json?.["error"]) ? yield* attempt : answer
+    const error = answer.json?.["error"]
+    const wasMisdated = error === "invalid_dpop_proof" && ((yield* clock.offset) ?? 0) !== before
+    return wasMisdated || Dpop.wantsNonce(answer.headers, error) ? yield* attempt : answer
   })
   const post: OAuthClient["post"] = (name, form, repeat, key) => {
     const request = Effect.gen(function* () {

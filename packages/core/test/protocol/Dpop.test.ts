@@ -143,6 +143,23 @@ describe("Dpop", () => {
     })
   )
 
+  it.effect(
+    "a proof that is refused for its date, by a clock that was not known, is made again; for another reason not",
+    () =>
+      Effect.gen(function* () {
+        const refusing = (ahead: number): Reply =>
+          json({ error: "invalid_dpop_proof" }, { status: 400, headers: { date: new Date(ahead).toUTCString() } })
+        const { result, to } = asked([refusing(600_000), json(bound)])
+        yield* result
+        assert.lengthOf(to(metadata.token_endpoint), 2)
+        const other = asked([refusing(0)])
+        assert.strictEqual(named(yield* Effect.flip(other.result)), "ProviderRefused.InvalidProof")
+        assert.lengthOf(other.to(metadata.token_endpoint), 1)
+        const undated = asked([refused("invalid_dpop_proof")])
+        assert.strictEqual(named(yield* Effect.flip(undated.result)), "ProviderRefused.InvalidProof")
+      })
+  )
+
   it.effect("a proof is dated by the provider's clock", () =>
     Effect.gen(function* () {
       const ahead: Reply = (request) =>

@@ -38,6 +38,8 @@ export const OAuthSettings = Schema.Struct({
   resource: Schema.optionalKey(Names),
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
   store: Schema.optionalKey(Schema.Literals(stores)),
+  /** Whether tokens are bound to a key (RFC 9449). */
+  dpop: Schema.optionalKey(Schema.Boolean),
   /** 0 is any free port. */
   redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
   /** Extra request parameters. */
