@@ -118,7 +118,9 @@ const make = Effect.gen(function* () {
       const warning = millis(RefreshPolicy.warningPoint(credential))
       const next = warning > seen.wall && warning < soft ? warning : soft
       kept.isAtSoftPoint = next === soft && soft < Infinity
-      return issuer.queue.push(now + (next === Infinity ? longestWait : Math.max(next - seen.wall, shortestWait)), kept)
+      // Not due where it seemed to be: a sibling wrote it by another clock, and the source knows how far that is off.
+      const atLeast = outcome === "fresh" ? tick : shortestWait
+      return issuer.queue.push(now + (next === Infinity ? longestWait : Math.max(next - seen.wall, atLeast)), kept)
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     // What a defect says might hold anything.
