@@ -34,6 +34,7 @@ import {
   Userinfo,
   type UserPrompt
 } from "keyfob"
+import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
 import { flowOptions, notSupported, type Provider } from "./provider.ts"
 
@@ -119,7 +120,7 @@ const flowOf = Effect.fnUntraced(function* (
     case "device":
       return DeviceCode.make(options)
     case "client_credentials":
-      return ClientCredentials.make(options)
+      return ClientCredentials.make({ ...options, budget: budgetOf(provider) })
     case "jwt_bearer":
       return yield* notSupported("the jwt_bearer flow is not built yet; use --flow device or client_credentials")
   }

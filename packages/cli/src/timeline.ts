@@ -28,8 +28,9 @@ export const timeline = (stored: Credential | undefined, now: number, until: num
     add(end, "expiry")
     if (isRenewable) add(refreshEnd, "refresh_token_expiry")
     add(last, "login_required")
+    const stop = isRenewable ? Math.min(until, last - 1) : now - 1
     // A lifetime of nothing would get nowhere.
-    for (let at = Math.max(due, now); isRenewable && at < last && at <= until; at += Math.max(due - issuedAt, 1000)) {
+    for (let at = Math.max(due, now); at <= stop; at += Math.max(due - issuedAt, 1000)) {
       add(at, "refresh")
       add(at + end - issuedAt, "expiry")
     }

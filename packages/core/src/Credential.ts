@@ -15,8 +15,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   audience: Schema.optionalKey(Schema.String),
   resource: Schema.Array(Schema.String),
   params: Schema.Record(Schema.String, Schema.String),
-  /** What else is kept in the place of a credential: the record of an account's logins. A store need not know. */
-  use: Schema.optionalKey(Schema.Literal("logins")),
+  /** What else is kept in the place of a credential: a note of the library's own. A store need not know. */
+  use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
   /** Whether its tokens are bound to a key of the client's (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean)
 }) {

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import * as Command from "effect/cli/Command"
 import * as Configuration from "@keyfob/node/Configuration"
 import { Directories } from "@keyfob/node/Directories"
+import { budget } from "../doctor/budget.ts"
 import { configuration } from "../doctor/configuration.ts"
 import { credentials } from "../doctor/credentials.ts"
 import { environment } from "../doctor/environment.ts"
@@ -48,7 +49,11 @@ const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
   const providers = yield* Effect.result(workspace.providers(opened))
   const seen = Result.isFailure(providers)
     ? [problem("context", providers.failure)]
-    : (yield* Effect.forEach(providers.success, (one) => provider(one, globals), { concurrency: 8 })).flat()
+    : (yield* Effect.forEach(
+        providers.success,
+        (one) => Effect.zipWith(provider(one, globals), budget(opened, one), (a, b) => [...a, ...b]),
+        { concurrency: 8 }
+      )).flat()
   return [...configuration(read.success), ...around, ...seen]
 })
 

@@ -6,6 +6,7 @@ import type * as Path from "effect/Path"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { type AuthError, CredentialStore, printable, RefreshPolicy } from "keyfob"
+import { spentOf } from "../budget.ts"
 import { type Failure, reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
 import { resolve, withRemedy } from "../provider.ts"
@@ -61,9 +62,10 @@ const standing = Effect.fnUntraced(
     now: number
   ): Effect.fn.Return<Row, AuthError | Failure, FileSystem.FileSystem | Path.Path> {
     const provider = yield* resolve(configured, { secret: undefined, named: false })
-    const found = yield* CredentialStore.use(({ get }) => get(provider.key)).pipe(
-      Effect.provide(store.layer(opened, provider))
-    )
+    const { found, spent } = yield* Effect.gen(function* () {
+      const { get } = yield* CredentialStore
+      return { found: yield* get(provider.key), spent: yield* spentOf(provider) }
+    }).pipe(Effect.provide(store.layer(opened, provider)))
     const stored = Option.getOrUndefined(found)
     const holder = yield* store.holderOf(opened, provider)
     const { token } = stored ?? {}
@@ -84,7 +86,11 @@ const standing = Effect.fnUntraced(
         refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.softPoint(stored)),
         refresh_token_expires_at: iso(stored?.refreshExpiresAt),
         refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
-        store: holder
+        store: holder,
+        token_requests:
+          spent === undefined
+            ? undefined
+            : { used: spent.used, limit: spent.limit, since: iso(spent.since), until: iso(spent.until) }
       }
     }
   },

@@ -1,3 +1,4 @@
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -23,11 +24,19 @@ export interface FlowOptions extends ClientOptions {
 /** What talking to the provider for a token can fail with. */
 export type GrantError = MetadataError | ProviderRefused
 
+/** How many token requests a provider grants a client, where that has a price or an end. */
+export interface TokenBudget {
+  readonly limit: number
+  readonly per: Duration.Input
+}
+
 /** A flow that a machine runs on its own, as often as it needs to. */
 export interface UnattendedFlow {
   readonly attended: false
   readonly key: CredentialKey
   readonly client: ClientOptions
+  /** Its runs are counted against this. */
+  readonly budget?: TokenBudget
   readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError>
 }
 

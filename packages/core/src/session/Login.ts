@@ -11,6 +11,7 @@ import type { Begun, PendingAuthorization } from "../protocol/AuthorizationReque
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { supervise } from "./LoginSupervisor.ts"
+import * as TokenBudget from "./TokenBudget.ts"
 import { commit, identify } from "./Renewal.ts"
 
 /** What a login can fail with. */
@@ -43,6 +44,7 @@ const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
   return Effect.gen(function* () {
     // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
     yield* store.modify(flow.key, () => Effect.void)
+    if (!flow.attended) yield* TokenBudget.count(flow, store)
     const obtained = yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client)
     const signedIn = Credential.make({ ...obtained, signedInAt: yield* DateTime.now })
     return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, signedIn)))

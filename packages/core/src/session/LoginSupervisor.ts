@@ -7,17 +7,15 @@
  * failed, counts across processes and restarts. No store has to know of it.
  */
 import * as Cause from "effect/Cause"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { LoginFailed, printable, StoreFailed } from "../AuthError.ts"
-import { Credential, CredentialKey } from "../Credential.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
-import { AccessToken } from "../Token.ts"
+import * as StoreNote from "../store/StoreNote.ts"
 
 const mostUnanswered = 3
 
@@ -33,7 +31,7 @@ const Attempts = Schema.Struct({
   reason: Schema.optionalKey(Outcome)
 })
 type Attempts = typeof Attempts.Type
-const AttemptsText = Schema.fromJsonString(Attempts)
+const attempts = StoreNote.make("logins", Attempts, { unanswered: 0, failures: 0 })
 
 /**
  * Runs the attempt in its turn, or has the outcome of the one it waited for. An attempt that is interrupted, or whose
@@ -47,10 +45,11 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
   personAsked: boolean
 ): Effect.fn.Return<Credential, E | LoginFailed | StoreFailed, R | CredentialStore> {
   const { get, modify } = yield* CredentialStore
-  const own = turnOf(key)
-  const stored = undamaged(get(key))
+  // Whatever the scopes and audiences, it is one person who is asked.
+  const own = attempts.keyOf(key)
+  const stored = StoreNote.undamaged(get(key))
   const since = signedInAt(yield* stored)
-  const { failures } = recordIn(yield* undamaged(get(own)))
+  const { failures } = attempts.in(yield* StoreNote.undamaged(get(own)))
   const signedIn = Effect.map(
     stored,
     Option.filter((found) => found.signedInAt !== undefined && signedInAt(Option.some(found)) !== since)
@@ -64,7 +63,7 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
 
   /** Keeps in mind how an attempt ended. */
   const note = Effect.fnUntraced(function* (slot: Slot, before: Attempts, exit: Exit.Exit<Credential, E>) {
-    const stored = yield* undamaged(slot.read)
+    const stored = yield* StoreNote.undamaged(slot.read)
     // One that was stopped may have been through all the same.
     if (Exit.isSuccess(exit) || Option.isSome(yield* signedIn)) {
       return Option.isSome(stored) ? yield* slot.remove : undefined
@@ -81,20 +80,20 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
         reason
       })
     })
-    yield* slot.write(yield* asCredential(own, stored, after))
+    yield* attempts.write(slot, own, stored, after)
   })
 
   const inTurn = Effect.fnUntraced(function* (slot: Slot) {
     yield* Fiber.interrupt(waiting)
     const found = yield* signedIn
     if (Option.isSome(found)) return found.value
-    const recorded = yield* undamaged(slot.read)
-    const record = recordIn(recorded)
+    const recorded = yield* StoreNote.undamaged(slot.read)
+    const record = attempts.in(recorded)
     const fail = (reason: LoginFailed["reason"]) => new LoginFailed({ reason, issuer: key.issuer })
     if (record.failures !== failures && record.reason !== undefined) return yield* fail(record.reason)
     if (!personAsked && record.unanswered >= mostUnanswered) return yield* fail("Unanswered")
     const before = personAsked ? { ...record, unanswered: 0 } : record
-    if (before.unanswered !== record.unanswered) yield* slot.write(yield* asCredential(own, recorded, before))
+    if (before.unanswered !== record.unanswered) yield* attempts.write(slot, own, recorded, before)
     return yield* Effect.onExit(attempt, (exit) => Effect.ignore(note(slot, before, exit)))
   })
 
@@ -110,45 +109,6 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
     Effect.ensuring(Fiber.interrupt(waiting))
   )
 })
-
-/** The place of an account's logins: whatever the scopes and audiences, it is one person who is asked. */
-const turnOf = ({ account, clientId, issuer }: CredentialKey) =>
-  CredentialKey.make({
-    issuer,
-    clientId,
-    account,
-    subject: "user",
-    scopes: [],
-    resource: [],
-    params: {},
-    use: "logins"
-  })
-
-/** The record as a store keeps it, after what it has. */
-const asCredential = Effect.fnUntraced(function* (
-  key: CredentialKey,
-  before: Option.Option<Credential>,
-  record: Attempts
-) {
-  const generation = Option.match(before, { onNone: () => 1, onSome: (found) => found.generation + 1 })
-  const text = Redacted.make(yield* Effect.orDie(Schema.encodeEffect(AttemptsText)(record)))
-  const token = AccessToken.make({ value: text, type: "keyfob/logins", scopes: [] })
-  return Credential.make({ key, generation, token, issuedAt: yield* DateTime.now })
-})
-
-const recordIn = (stored: Option.Option<Credential>): Attempts =>
-  Option.getOrElse(
-    Option.flatMap(stored, ({ token }) => Schema.decodeOption(AttemptsText)(Redacted.value(token.value))),
-    () => ({ unanswered: 0, failures: 0 })
-  )
-
-/** What cannot be read is no reason not to sign in. */
-const undamaged = (read: Slot["read"]): Slot["read"] =>
-  Effect.catchIf(
-    read,
-    ({ reason }) => reason === "Corrupt",
-    () => Effect.succeedNone
-  )
 
 const signedInAt = (stored: Option.Option<Credential>) => Option.getOrUndefined(stored)?.signedInAt?.epochMilliseconds
 

@@ -24,6 +24,7 @@ import * as Login from "./Login.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
 import { renew, type TokenError } from "./Renewal.ts"
 import { observed, type TokenEvent } from "./TokenEvent.ts"
+import * as TokenBudget from "./TokenBudget.ts"
 import * as Trouble from "./Trouble.ts"
 import * as Unsaved from "./Unsaved.ts"
 
@@ -109,9 +110,8 @@ export const make = Effect.fnUntraced(function* (
         return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
       return yield* renew(slot, current.value, client)
     }
-    const again = Effect.flatMap(Login.obtain(flow, client), (obtained) =>
-      Effect.uninterruptible(Login.keep(slot, obtained))
-    )
+    const counted = Effect.andThen(TokenBudget.count(flow, store), Login.obtain(flow, client))
+    const again = Effect.flatMap(counted, (obtained) => Effect.uninterruptible(Login.keep(slot, obtained)))
     if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
       return yield* again
     }

@@ -10,7 +10,8 @@ const keys = {
   clientId: "client_id",
   clientAuth: "client_auth",
   clientSecret: "client_secret",
-  redirectPort: "redirect_port"
+  redirectPort: "redirect_port",
+  tokenBudget: "token_budget"
 } as const
 
 /** Where a credential may be kept. `auto` is the best this machine has. */
@@ -42,6 +43,13 @@ export const OAuthSettings = Schema.Struct({
   dpop: Schema.optionalKey(Schema.Boolean),
   /** 0 is any free port. */
   redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+  /** How many token requests the provider grants the client: `{ limit = 1000, per = "30d" }`. */
+  tokenBudget: Schema.optionalKey(
+    Schema.Struct({
+      limit: Schema.Int.check(Schema.isGreaterThan(0)),
+      per: Schema.String.check(Schema.isPattern(/^[1-9]\d{0,8}[smhd]$/, { expected: "a duration like 24h or 30d" }))
+    })
+  ),
   /** Extra request parameters. */
   params: Schema.optionalKey(Strings),
   /** Endpoints by their name in the metadata (RFC 8414), for a server without a discovery document. */
