@@ -56,7 +56,10 @@ const asleepOf = Effect.gen(function* () {
     )
   return yield* Effect.gen(function* () {
     yield* Layer.build(KeepWarm.layer(sources.map((source) => Effect.succeed(source))))
-    while (looks < many) yield* TestClock.adjust("1 second")
+    for (;;) {
+      yield* TestClock.adjust("1 second")
+      if (looks >= many) break
+    }
     yield* TestClock.adjust("1 minute")
     return asleep
   }).pipe(Effect.provideService(Clock.Clock, { ...inner, sleep }))

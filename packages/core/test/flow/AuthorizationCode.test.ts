@@ -435,10 +435,9 @@ describe("AuthorizationCode: a person in front of it", () => {
   /** A login under way: what was shown, a way to bring answers, and whether the place for them is open. */
   const begun = Effect.gen(function* () {
     const shown: Array<BrowserPrompt> = []
-    const place = {
+    const place: { open: boolean; bring: (text: string) => boolean; end?: Exit.Exit<unknown, unknown> } = {
       open: false,
-      bring: (_: string) => false as boolean,
-      end: undefined as Exit.Exit<unknown, unknown> | undefined
+      bring: () => false
     }
     const screen = Layer.merge(
       Layer.mock(UserPrompt, { browser: (prompt) => Effect.sync(() => void shown.push(prompt)) }),
