@@ -166,8 +166,9 @@ export class Process {
   }
 
   login(whose: Whose): Running {
-    // What a login can fail with is not about token life; what it writes is, and the store sees that.
-    return this.start(whose, "login", Login.login(flows[whose]), () => {})
+    // What a login can fail with is not about token life; what it writes is, and the store sees that. Somebody asked for
+    // it: a program's own is not repeated once nobody answered three times (seed head/124).
+    return this.start(whose, "login", Login.login(flows[whose], { personAsked: true }), () => {})
   }
 
   logout(whose: Whose, revoke: boolean): Running {
