@@ -26,6 +26,8 @@ const shared = {
   target: "node22",
   format: "esm",
   legalComments: "none",
+  // redis is its client and modules for what servers may have besides: this command needs the client alone.
+  alias: { redis: "@redis/client" },
   define: { KEYFOB_VERSION: JSON.stringify(version) },
   logLevel: "warning"
 } satisfies BuildOptions

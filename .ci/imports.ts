@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   core: ["effect", "jose"],
   node: ["keyfob", "effect", "@effect/platform-node", "@napi-rs/keyring", "lean-qr", "node:"],
   testing: ["keyfob", "effect", "jose", "@effect/vitest"],
-  cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "lean-qr", "node:"]
+  cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "@effect/sql-pg", "lean-qr", "node:"]
 }
 
 /** Floors of core, lowest first. The root files are the words; index.ts is the roof: it sees all, nobody imports it. */

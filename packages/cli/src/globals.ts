@@ -16,6 +16,7 @@ export interface Globals {
   /** Whether colours are welcome on a terminal. */
   readonly color: boolean
   readonly clientSecret: Redacted.Redacted | undefined
+  readonly storeUrl: Redacted.Redacted | undefined
   readonly storePassphrase: Redacted.Redacted | undefined
 }
 
@@ -27,6 +28,7 @@ const defaults: Globals = {
   caFile: undefined,
   color: true,
   clientSecret: undefined,
+  storeUrl: undefined,
   storePassphrase: undefined
 }
 

@@ -4,8 +4,8 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
-import { type ConfigurationInvalid, CredentialStore, printable, type StoreFailed } from "keyfob"
-import { notSupported, type Provider } from "./provider.ts"
+import { type ConfigurationInvalid, CredentialStore, type StoreFailed } from "keyfob"
+import type { Provider } from "./provider.ts"
 import type { Name } from "./store/machine.ts"
 import type { Workspace } from "./workspace.ts"
 
@@ -14,20 +14,18 @@ export const nameOf = ({ settings }: Pick<Provider, "settings">) => settings.sto
 export const layer = (
   opened: Workspace,
   provider: Pick<Provider, "name" | "settings">
-): Layer.Layer<CredentialStore, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> => {
+): Layer.Layer<CredentialStore, ConfigurationInvalid | StoreFailed, FileSystem.FileSystem | Path.Path> => {
   const name = nameOf(provider)
   switch (name) {
     case "file":
       return FileCredentialStore.layer({ directory: opened.directories.credentials })
     case "memory":
       return CredentialStore.layerMemory
+    case "redis":
+    case "sql":
+      return Layer.unwrap(Effect.map(shared, (it) => it.layer(name, opened, provider)))
     default:
-      if (isOfMachine(name)) return Layer.unwrap(Effect.map(machine, (it) => it.layer(name, opened)))
-      return Layer.unwrap(
-        notSupported(
-          `provider ${printable(provider.name)} keeps credentials in ${name}; this keyfob has file, keychain, encrypted_file, auto, memory`
-        )
-      )
+      return Layer.unwrap(Effect.map(machine, (it) => it.layer(name, opened)))
   }
 }
 
@@ -35,6 +33,7 @@ const isOfMachine = (name: string): name is Name => ["keychain", "encrypted_file
 
 /** Loaded when it is needed: most never do. */
 const machine = Effect.promise(() => import("./store/machine.ts"))
+const shared = Effect.promise(() => import("./store/shared.ts"))
 
 /** Fails where a new credential of the provider could not be kept; may ask the person to unlock the keychain. */
 export const ready = Effect.fnUntraced(function* (

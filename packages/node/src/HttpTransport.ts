@@ -102,8 +102,8 @@ const proxies: Effect.Effect<Route, ConfigurationInvalid> = Effect.gen(function*
 
 const isLoopback = (hostname: string) => /^(?:(?:.*\.)?localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
 
-/** The form alone is checked: what is in it is the first connection's business, since every start of a command comes here. */
-const readCertificates = Effect.fnUntraced(function* (file: string) {
+/** The text of a file of certificates (PEM). The form alone is checked: what is in it is the first connection's business, since every start of a command comes here. */
+export const readCertificates = Effect.fnUntraced(function* (file: string) {
   const text = yield* Effect.try({
     try: () => readFileSync(file, "utf8"),
     catch: (cause) => invalid(`the CA file ${file} cannot be read (${errno(cause)})`)

@@ -20,6 +20,8 @@ export interface Environment {
   readonly caFile: string | undefined
   /** `KEYFOB_CLIENT_SECRET` */
   readonly clientSecret: Redacted.Redacted | undefined
+  /** `KEYFOB_STORE_URL`: of a store that hosts share. */
+  readonly storeUrl: Redacted.Redacted | undefined
   /** `KEYFOB_STORE_PASSPHRASE`: opens encrypted files. */
   readonly storePassphrase: Redacted.Redacted | undefined
   /** `KEYFOB_PRIVATE_KEY`: the key itself, PEM or JWK. */
@@ -38,6 +40,7 @@ const Variables = Config.all({
   caFile: text("KEYFOB_CA_FILE"),
   sslCertFile: text("SSL_CERT_FILE"),
   clientSecret: secret("KEYFOB_CLIENT_SECRET"),
+  storeUrl: secret("KEYFOB_STORE_URL"),
   storePassphrase: secret("KEYFOB_STORE_PASSPHRASE"),
   privateKey: secret("KEYFOB_PRIVATE_KEY")
 })
@@ -90,6 +93,7 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
     color: yield* terminalColor,
     caFile: caFile === undefined ? undefined : yield* expandHome(caFile),
     clientSecret: set.clientSecret,
+    storeUrl: set.storeUrl,
     storePassphrase: set.storePassphrase,
     privateKey: set.privateKey
   }

@@ -12,6 +12,8 @@ const keys = {
   clientSecret: "client_secret",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
+  storeUrl: "store_url",
+  redirectPort: "redirect_port"
 } as const
 
 /** Where a credential may be kept. `auto` is the best this machine has. */
@@ -41,6 +43,8 @@ export const OAuthSettings = Schema.Struct({
   store: Schema.optionalKey(Schema.Literals(stores)),
   /** Whether tokens are bound to a key (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
+  /** Of a store that hosts share: `redis://…`, `rediss://…`, `postgres://…`; behind `Redacted` since a password may be in it. */
+  storeUrl: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString)),
   /** 0 is any free port. */
   redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
   /** How many token requests the provider grants the client: `{ limit = 1000, per = "30d" }`. */

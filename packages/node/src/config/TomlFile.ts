@@ -58,4 +58,11 @@ const secretKeys = ["client_secret", "password", "token", "refresh_token", "app_
 
 /** Whether a value in the table, at any depth, goes by the name of a secret. */
 export const holdsSecret = (table: Table): boolean =>
-  Object.entries(table).some(([key, value]) => (isTable(value) ? holdsSecret(value) : secretKeys.includes(key)))
+  Object.entries(table).some(([key, value]) =>
+    isTable(value) ? holdsSecret(value) : secretKeys.includes(key) || (key === "store_url" && hasPassword(value))
+  )
+
+const hasPassword = (value: unknown) => {
+  const url = URL.parse(String(value))
+  return url !== null && (url.password !== "" || url.searchParams.has("password"))
+}

@@ -10,7 +10,7 @@ const readFrom = (env: Record<string, string>) =>
 
 it.effect("reads every variable", () =>
   Effect.gen(function* () {
-    const { clientSecret, privateKey, storePassphrase, ...rest } = yield* readFrom({
+    const { clientSecret, privateKey, storePassphrase, storeUrl, ...rest } = yield* readFrom({
       HOME: "/home/ada",
       KEYFOB_CONTEXT: "work",
       KEYFOB_CONFIG: "~/k.toml",
@@ -20,6 +20,7 @@ it.effect("reads every variable", () =>
       SSL_CERT_FILE: "/etc/ssl/cert.pem",
       KEYFOB_CLIENT_SECRET: "s3cret",
       KEYFOB_STORE_PASSPHRASE: "open sesame",
+      KEYFOB_STORE_URL: "redis://127.0.0.1",
       KEYFOB_PRIVATE_KEY: "key"
     })
     assert.deepStrictEqual(rest, {
@@ -33,6 +34,7 @@ it.effect("reads every variable", () =>
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
     assert.strictEqual(String(privateKey), "<redacted>")
     assert.strictEqual(String(storePassphrase), "<redacted>")
+    assert.strictEqual(String(storeUrl), "<redacted>")
   })
 )
 
@@ -46,6 +48,7 @@ it.effect("empty counts as absent", () =>
       "CA_FILE",
       "CLIENT_SECRET",
       "STORE_PASSPHRASE",
+      "STORE_URL",
       "PRIVATE_KEY"
     ]
     const { color: _, ...environment } = yield* readFrom({

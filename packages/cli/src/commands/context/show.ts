@@ -2,6 +2,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import { printable } from "keyfob"
 import { answer, stringify } from "../../output.ts"
 import { here } from "../../here.ts"
@@ -42,6 +43,8 @@ const shown = ({ name, settings }: workspace.Configured): Readonly<Record<string
         resource: settings.resource,
         flow: settings.flow ?? "auto",
         store: settings.store ?? "file",
+        // The host alone: a password may be in the rest.
+        store_host: settings.storeUrl === undefined ? undefined : URL.parse(Redacted.value(settings.storeUrl))?.host,
         redirect_port: settings.redirectPort,
         params: settings.params,
         endpoints: settings.endpoints
