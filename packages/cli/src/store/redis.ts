@@ -8,7 +8,7 @@ import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as RedisCredentialStore from "@keyfob/node/RedisCredentialStore"
-import { CredentialStore, StoreFailed } from "keyfob"
+import { type CredentialStore, StoreFailed } from "keyfob"
 
 const unavailable = new StoreFailed({
   reason: "Unavailable",

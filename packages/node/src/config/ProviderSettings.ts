@@ -10,10 +10,9 @@ const keys = {
   clientId: "client_id",
   clientAuth: "client_auth",
   clientSecret: "client_secret",
+  storeUrl: "store_url",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
-  storeUrl: "store_url",
-  redirectPort: "redirect_port"
 } as const
 
 /** Where a credential may be kept. `auto` is the best this machine has. */
