@@ -44,7 +44,7 @@ const settable = Clock.clockWith((inner) => {
   return Effect.succeed({ clock, set: (by: number) => Effect.sync(() => void (offset += by)) })
 })
 
-describe("KeepWarm", () => {
+describe("KeepWarm", { timeout: 60_000 }, () => {
   it.effect("renews at the soft point though nobody asks, and for as long as the scope is open", () => {
     const { layer, sent } = scene((request) => tokens(sent().length)(request))
     return Effect.gen(function* () {

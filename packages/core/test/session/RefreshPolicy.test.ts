@@ -116,6 +116,47 @@ describe("RefreshPolicy", () => {
     assert.isTrue(RefreshPolicy.isFresh(endless, 4_000_000_000_000, Duration.days(1)))
   })
 
+  const softIn = (one: Credential) =>
+    (RefreshPolicy.softPoint(one)?.epochMilliseconds ?? 0) - one.issuedAt.epochMilliseconds
+
+  it.prop(
+    "B-04 the soft point lies in the last quarter of the life, never past the hard one, which it is under a minute",
+    { Lifetime, Name },
+    ({ Lifetime, Name }) => {
+      const one = lasting(Lifetime, Name)
+      assert.isAtMost(softIn(one), dueIn(one))
+      if (Lifetime < minute) assert.strictEqual(softIn(one), dueIn(one))
+      else assert.isAtLeast(softIn(one), Math.min(Math.floor(Lifetime * 0.75), dueIn(one)))
+      assert.isFalse(RefreshPolicy.isDue(one, softIn(one) - 1))
+      assert.isTrue(RefreshPolicy.isDue(one, softIn(one)))
+    }
+  )
+
+  it.prop("refresh_in is the soft point, or a little later, never past the hard one", { Lifetime, Name }, (given) => {
+    const hint = Math.floor(given.Lifetime / 2)
+    const refreshAt = DateTime.makeUnsafe(hint)
+    const one = Credential.make({ ...lasting(given.Lifetime, given.Name), refreshAt })
+    assert.isAtLeast(softIn(one), Math.min(hint, dueIn(one)))
+    assert.isAtMost(softIn(one), dueIn(one))
+  })
+
+  it("a hint of at once is not one exchange after the other", () => {
+    const refreshAt = DateTime.makeUnsafe(0)
+    assert.isAtLeast(softIn(Credential.make({ ...lasting(60 * minute), refreshAt })), minute)
+    assert.isAtLeast(softIn(Credential.make({ ...endless, refreshAt })), minute)
+  })
+
+  it("an absolute end of the refresh token hurries no renewal, and is warned of three days ahead at most", () => {
+    const day = 24 * 60 * minute
+    const absolute = Credential.make({
+      ...lasting(60 * minute, "default", 89 * day),
+      refreshExpiresAt: DateTime.makeUnsafe(90 * day),
+      refreshExpiryFixedSince: DateTime.makeUnsafe(0)
+    })
+    assert.isAtLeast(softIn(absolute), 45 * minute)
+    assert.strictEqual(RefreshPolicy.warningPoint(absolute)?.epochMilliseconds, 87 * day)
+  })
+
   it("what the provider ended is never fresh", () => {
     assert.isFalse(RefreshPolicy.isFresh(credential(1, { refused: true }), 0))
     assert.isFalse(RefreshPolicy.isFresh(Credential.make({ ...endless, refused: true }), 0))

@@ -68,20 +68,23 @@ describe("Renewal", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("A-06 A-18 the stored refresh token is the one that is sent, and the rotated one the next time", () => {
-    const { layer, sent } = scene(tokens(2), tokens(3))
-    return Effect.gen(function* () {
-      yield* due()
-      const { renew, text } = yield* source()
-      yield* text
-      yield* renew
-      assert.deepStrictEqual(
-        sent().map(({ form }) => form["refresh_token"]),
-        ["refresh-1", "refresh-2"]
-      )
-      assert.strictEqual((yield* kept())?.refresh, "refresh-3")
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect(
+    "B-22 A-06 A-18 the stored refresh token is the one that is sent, and the rotated one the next time",
+    () => {
+      const { layer, sent } = scene(tokens(2), tokens(3))
+      return Effect.gen(function* () {
+        yield* due()
+        const { renew, text } = yield* source()
+        yield* text
+        yield* renew
+        assert.deepStrictEqual(
+          sent().map(({ form }) => form["refresh_token"]),
+          ["refresh-1", "refresh-2"]
+        )
+        assert.strictEqual((yield* kept())?.refresh, "refresh-3")
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   it.effect.each([
     ["absent", { refresh_token: undefined }],
@@ -198,7 +201,7 @@ describe("Renewal", () => {
       ["access_denied", 403, "AccessDenied"],
       ["temporarily_odd", 400, "Other"]
     ] as const)(
-      "A-20 %s is typed and keeps the credential for when the configuration is right again",
+      "A-20 B-23 (a 401 wiped every token there) %s is typed and keeps the credential for when the configuration is right again",
       ([code, http, reason]) => {
         const { layer } = scene(refused(code, http), tokens(2))
         return Effect.gen(function* () {
@@ -278,7 +281,7 @@ describe("Renewal", () => {
   })
 
   it.effect(
-    "X-06 invalid_grant: RefreshRefused, kept as refused without its refresh token, not asked again by anybody",
+    "X-06 B-41 invalid_grant: RefreshRefused, kept as refused without its refresh token, not asked again by anybody",
     () => {
       const { layer, sent } = scene(refused("invalid_grant"))
       return Effect.gen(function* () {
@@ -456,7 +459,7 @@ describe("Renewal", () => {
       })
     )
 
-    it.effect("whose keys are out of reach: the rotation is not lost over it, the ID token of before stays", () =>
+    it.effect("X-21 whose keys are out of reach: the rotation is not lost over it, the ID token of before stays", () =>
       Effect.gen(function* () {
         const { kept, token } = yield* refresh({}, { jwks: status(503) })
         assert.strictEqual(yield* textOf(token), "access-2")
@@ -494,17 +497,20 @@ describe("Renewal", () => {
     )
   })
 
-  it.effect("a provider that cannot be discovered is not one that may have spent the token: no mark", () => {
-    const store = observed()
-    const { layer, sent } = staged(store, { [openIdLocation]: hanging, [metadata.token_endpoint]: [] })
-    return Effect.gen(function* () {
-      yield* due()
-      const { token } = yield* source()
-      const fiber = yield* Effect.forkChild(Effect.flip(token))
-      yield* Effect.repeat(TestClock.adjust("1 second"), { times: 90 })
-      assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProviderUnavailable", endpoint: "discovery" })
-      assert.lengthOf(sent(), 0)
-      assert.isNull((yield* kept())?.spending)
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect(
+    "X-20 a provider that cannot be discovered in time is not one that may have spent the token: no mark",
+    () => {
+      const store = observed()
+      const { layer, sent } = staged(store, { [openIdLocation]: hanging, [metadata.token_endpoint]: [] })
+      return Effect.gen(function* () {
+        yield* due()
+        const { token } = yield* source()
+        const fiber = yield* Effect.forkChild(Effect.flip(token))
+        yield* Effect.repeat(TestClock.adjust("1 second"), { times: 90 })
+        assert.deepInclude(yield* Fiber.join(fiber), { _tag: "ProviderUnavailable", endpoint: "discovery" })
+        assert.lengthOf(sent(), 0)
+        assert.isNull((yield* kept())?.spending)
+      }).pipe(Effect.provide(layer))
+    }
+  )
 })

@@ -79,7 +79,7 @@ describe("between the soft and the hard point", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("past the hard point a caller waits for the renewal that is under way", () =>
+  it.effect("X-09 past the hard point a caller waits for the renewal that is under way", () =>
     Effect.gen(function* () {
       const answering = yield* gate
       const { layer, sent } = scene([(request) => Effect.andThen(answering.pass, tokens(2)(request))])
@@ -253,7 +253,7 @@ describe("a machine's credential with a refresh token", () => {
   it.effect.each([
     ["dead", "invalid_grant"],
     ["not for this client", "unauthorized_client"]
-  ] as const)("R4 R7 that is %s: the flow runs again by itself, in the same call", ([, code]) => {
+  ] as const)("R4 R7 B-40 that is %s: the flow runs again by itself, in the same call", ([, code]) => {
     const { layer, sent } = scene([tokens(1), refused(code), tokens(2)])
     return Effect.gen(function* () {
       const { text } = yield* source(machine)
@@ -288,7 +288,7 @@ describe("R7 C-16 a machine's token is cached across processes until it is due",
   })
 })
 
-describe("R2 one refresh", () => {
+describe("R2 one refresh", { timeout: 60_000 }, () => {
   it.effect("for 10,000 fibers on an expired token", () => {
     const { layer, sent } = scene([tokens(2)])
     return Effect.gen(function* () {

@@ -274,7 +274,7 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
-    it.effect("R15 a login as somebody else is seen at once, though the token in memory is still good", () => {
+    it.effect("R15 B-38 a login as somebody else is seen at once, though the token in memory is still good", () => {
       const { layer, sent } = scene([])
       return Effect.gen(function* () {
         yield* write(credential())
@@ -645,16 +645,19 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
-    it.effect("B-33 an access token that ended days ago with a refresh token: renewed, no login", () => {
-      const { layer } = scene([tokens(2)])
-      return Effect.gen(function* () {
-        yield* write(credential())
-        yield* TestClock.setTime(14 * 24 * 3_600_000)
-        assert.strictEqual(yield* (yield* source()).text, "access-2")
-      }).pipe(Effect.provide(layer))
-    })
+    it.effect(
+      "B-33 B-32 (the refresh token was thrown away with it there) an access token that ended days ago: renewed, no login",
+      () => {
+        const { layer } = scene([tokens(2)])
+        return Effect.gen(function* () {
+          yield* write(credential())
+          yield* TestClock.setTime(14 * 24 * 3_600_000)
+          assert.strictEqual(yield* (yield* source()).text, "access-2")
+        }).pipe(Effect.provide(layer))
+      }
+    )
 
-    it.effect("a token that cannot be renewed is served to its end, then NotRenewable", () => {
+    it.effect("B-37 a token that cannot be renewed is served to its end, then NotRenewable", () => {
       const { layer } = scene([])
       return Effect.gen(function* () {
         yield* write(withoutRefreshToken(credential()))
