@@ -24,6 +24,7 @@ import {
   type Credential,
   type CredentialStore,
   DeviceCode,
+  EndSession,
   type Flow,
   Jwt,
   Login,
@@ -156,6 +157,19 @@ export const logout = Effect.fnUntraced(function* (
   const proof = yield* Effect.orElseSucceed(authentication(provider), () => ClientAuthentication.none)
   const flow = { ...DeviceCode.make({ issuer, clientId, authentication: proof }), key: credential.key }
   return yield* Logout.logout(flow, options).pipe(Effect.provide(http(globals)))
+})
+
+/** The page where a person ends their session at the provider itself. Without a hint of who they are: a screen shows it. */
+export const endSessionUrl = Effect.fnUntraced(function* (
+  provider: Provider,
+  globals: Globals
+): Effect.fn.Return<string, AuthError> {
+  const { clientId, issuer } = provider.settings
+  return yield* OAuthClient.make({ issuer, clientId }).pipe(
+    Effect.flatMap((client) => EndSession.url(client)),
+    Effect.map(Redacted.value),
+    Effect.provide(http(globals))
+  )
 })
 
 /** Uses the provider's token source. */

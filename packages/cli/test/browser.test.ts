@@ -97,6 +97,10 @@ describe("a person signs in in their browser", () => {
         yield* keyfob.done(["token", "demo"])
         const exchanges = (yield* provider.requests).filter(({ grantType }) => grantType === "authorization_code")
         assert.lengthOf(exchanges, 1)
+        const [row] = yield* keyfob.json(["logout", "demo", "--end-session"])
+        assert.deepInclude(row, { revoked: true, removed: true })
+        // No ID token in it: it stands on a screen.
+        assert.strictEqual(row.end_session_url, `${provider.issuer}/session/end?client_id=keyfob-cli`)
       }).pipe(Effect.scoped),
     90_000
   )

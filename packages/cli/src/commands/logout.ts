@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { type AuthError, type Credential, CredentialStore, type Logout, printable, type StoreFailed } from "keyfob"
@@ -27,6 +28,11 @@ export const logout = Command.make(
     revoke: Flag.Boolean("revoke").pipe(
       Flag.withDescription("Have the provider take the tokens back; --no-revoke does not"),
       Flag.withDefault(true)
+    ),
+    endSession: Flag.Boolean("end-session").pipe(
+      Flag.withoutNegation,
+      Flag.withDescription("Show the page that ends the session in the browser as well"),
+      Flag.withDefault(false)
     )
   },
   Effect.fnUntraced(function* (flags) {
@@ -36,7 +42,7 @@ export const logout = Command.make(
       ? yield* workspace.everyProvider(opened)
       : yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
     const rows = yield* Effect.forEach(asked, (configured) =>
-      signedOut(opened, configured, { secret: outside, named: asked.length === 1 }, flags.revoke).pipe(
+      signedOut(opened, configured, { secret: outside, named: asked.length === 1 }, flags).pipe(
         // One that fails keeps nobody signed in to the others.
         Effect.catch((error) => Effect.succeed(failed(configured, error)))
       )
@@ -57,6 +63,7 @@ interface Row {
   readonly provider: string
   readonly revoked: boolean
   readonly removed: boolean
+  readonly end_session_url?: string
   readonly failure?: Failure
 }
 
@@ -72,7 +79,7 @@ const signedOut = Effect.fnUntraced(
     opened: workspace.Workspace,
     configured: workspace.Configured,
     outside: Outside,
-    revoke: boolean
+    { endSession, revoke }: { readonly endSession: boolean; readonly revoke: boolean }
   ): Effect.fn.Return<Row, AuthError, FileSystem.FileSystem | Path.Path> {
     const { context, name } = configured
     const provider = yield* resolve(configured, outside)
@@ -106,7 +113,14 @@ const signedOut = Effect.fnUntraced(
       yield* Effect.logWarning(`${printable(name)} is forgotten here, but not revoked: ${why}`)
     }
     const revoked = outcomes.length > 0 && outcomes.every(({ revoked }) => revoked)
-    return { context, provider: name, revoked, removed: outcomes.some(({ removed }) => removed) }
+    const row = { context, provider: name, revoked, removed: outcomes.some(({ removed }) => removed) }
+    if (!endSession) return row
+    const online = yield* Effect.promise(() => import("../online.ts"))
+    const url = yield* Effect.result(online.endSessionUrl(provider, opened.globals))
+    // It is shown and not opened: nobody asked for a login (law 11).
+    if (Result.isSuccess(url)) return { ...row, end_session_url: url.success }
+    yield* Effect.logWarning(`${printable(name)} has no page to end the session at: ${url.failure.message}`)
+    return row
   },
   (effect, opened, configured) => withRemedy(opened, configured)(effect)
 )
@@ -119,7 +133,10 @@ const failed = ({ context, name }: workspace.Configured, failure: Failure): Row 
   failure
 })
 
-const sentenceOf = ({ failure, provider, removed, revoked }: Row) => {
+const sentenceOf = ({ end_session_url: url, ...row }: Row) =>
+  `${endOf(row)}${url === undefined ? "" : `\nTo end the session in your browser as well, open ${url}`}`
+
+const endOf = ({ failure, provider, removed, revoked }: Row) => {
   if (failure !== undefined) return `${printable(provider)} could not be signed out.`
   if (!removed) return `Nobody was signed in to ${printable(provider)}.`
   return `Signed out of ${printable(provider)}${revoked ? "; the provider took the tokens back" : ""}.`

@@ -112,7 +112,14 @@ describe("AuthorizationCode: the request", () => {
         audience: "https://api.example",
         resource: ["https://one.example", "https://two.example"],
         responseMode: "form_post",
-        params: { tenant: "blue", state: "mine", response_type: "token", code_challenge_method: "plain", nonce: "n" }
+        params: {
+          tenant: "blue",
+          state: "mine",
+          response_type: "token",
+          code_challenge_method: "plain",
+          nonce: "n",
+          request: "e30."
+        }
       })
       assert.deepInclude(query, {
         login_hint: "alice@example.com",
@@ -125,6 +132,7 @@ describe("AuthorizationCode: the request", () => {
         response_type: "code",
         code_challenge_method: "S256"
       })
+      assert.notProperty(query, "request", "it would replace all the others (RFC 9101)")
       assert.deepStrictEqual(all.getAll("resource"), ["https://one.example", "https://two.example"])
       for (const name of ["state", "nonce"]) assert.match(query[name] ?? "", /^[\w-]{43}$/)
     }).pipe(Effect.provide(scene()))
