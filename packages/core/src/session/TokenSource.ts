@@ -229,7 +229,8 @@ export const make = Effect.fnUntraced(function* (
   /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
-    const found = yield* Effect.orElseSucceed(store.get(flow.key), Option.none)
+    // A store that is down says nothing of the token that is remembered.
+    const found = yield* Effect.catch(store.get(flow.key), () => held)
     if (Option.isNone(found)) return yield* failure
     const millis = yield* nowFor(found.value)
     if (!RefreshPolicy.isServing(found.value, millis, minValidity)) return yield* failure
