@@ -49,12 +49,12 @@ const mostBelieved = Duration.toMillis("1 day")
 // A measure that is more uncertain says nothing.
 const mostUncertain = Duration.toMillis("5 seconds")
 
-/** The offset to count with: 0 where it may as well be none, or is beyond belief; nothing where it is too uncertain. */
+/** The offset to count with: 0 where it may as well be none; nothing where it is too uncertain, or beyond belief. */
 export const offsetAt = (known: Measure, now: Moment): number | undefined => {
   const uncertainty = uncertaintyAt(known, now)
-  if (uncertainty > mostUncertain) return undefined
   const size = Math.abs(known.offset)
-  return size > uncertainty && size <= mostBelieved ? Math.round(known.offset) : 0
+  if (uncertainty > mostUncertain || size > mostBelieved) return undefined
+  return size > uncertainty ? Math.round(known.offset) : 0
 }
 
 export interface ProviderClock {

@@ -61,7 +61,7 @@ describe("ProviderClock", () => {
       const of = (offset: number) => ProviderClock.offsetAt({ offset, uncertainty: 1000, at: at(0) }, at(0))
       assert.deepStrictEqual(
         [0, 999, 1000, 1001, -1001, minutes(1440), minutes(1440) + 1, -minutes(1440) - 1].map(of),
-        [0, 0, 0, 1001, -1001, minutes(1440), 0, 0]
+        [0, 0, 0, 1001, -1001, minutes(1440), undefined, undefined]
       )
     })
 

@@ -216,5 +216,36 @@ export const found: ReadonlyArray<Found> = [
         { do: "go", operations: 6, seed: 944674 }
       ]
     }
+  },
+  {
+    seed: "soft4/40",
+    what: "a clock beyond belief passed for one that is right, and a token was judged by the difference to another host's",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 86400,
+        idle: 259200,
+        absolute: 864000,
+        grace: 600,
+        rotation: true,
+        retryAfter: 20
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "flow", millis: 10000, seed: 0 },
+        { do: "jump", process: 2, millis: -172800000 },
+        { do: "login", process: 2, whose: "person" },
+        { do: "jump", process: 1, millis: 1000 },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "jump", process: 1, millis: -86400000 },
+        { do: "recover", seed: 955114 },
+        { do: "stall", millis: 86400000 },
+        { do: "trouble", what: "half", times: 5 },
+        { do: "jump", process: 1, millis: -3600000 },
+        { do: "flow", millis: 82080000, seed: 244646 },
+        { do: "ask", process: 1, whose: "person", how: "token" },
+        { do: "flow", millis: 82080000, seed: 696854 }
+      ]
+    }
   }
 ]
