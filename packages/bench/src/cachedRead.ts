@@ -1,0 +1,84 @@
+/**
+ * What it costs to ask for a token that is there and fresh, in one process and interleaved, as medians: beside a variable
+ * that is read, and beside the cache with an expiry that a program would write by hand.
+ *
+ *     node packages/bench/src/cachedRead.ts [ROUNDS]        after a build; default 30 rounds
+ */
+import { SimulatedProvider } from "@keyfob/testing/Provider"
+import { Effect, Layer, Redacted } from "effect"
+import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
+
+class Api extends TokenSource.Service<Api>()("bench/Api") {}
+
+const flow = ClientCredentials.make({
+  issuer: "https://id.simulated.test",
+  clientId: "billing-post",
+  authentication: ClientAuthentication.secretPost(Redacted.make("post s3cret&+%=/")),
+  scopes: ["api:read"]
+})
+
+const rounds = Number(process.argv[2] ?? 30)
+const calls = 20_000
+
+const program = Effect.gen(function* () {
+  const api = yield* Api
+  const fetched = yield* api.token
+  const kept = { token: fetched, expiresAt: Date.now() + 3_600_000 }
+  const byHand = async () => {
+    if (Date.now() < kept.expiresAt - 30_000) return kept.token
+    throw new Error("it would be fetched")
+  }
+
+  const variable = Effect.sync(() => {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if (kept.token === fetched) seen++
+    return seen
+  })
+  const asked = Effect.gen(function* () {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if ((yield* api.token).value === fetched.value) seen++
+    return seen
+  })
+  const succeeded = Effect.gen(function* () {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if ((yield* Effect.succeed(kept.token)) === fetched) seen++
+    return seen
+  })
+  const hand = Effect.promise(async () => {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if ((await byHand()) === fetched) seen++
+    return seen
+  })
+  const promised = Effect.promise(async () => {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if ((await Effect.runPromise(api.token)).value === fetched.value) seen++
+    return seen
+  })
+
+  const subjects = {
+    "a variable": variable,
+    "yield* of a value (Effect alone)": succeeded,
+    "await of a cache by hand": hand,
+    "yield* api.token": asked,
+    "await Effect.runPromise(api.token)": promised
+  }
+  const taken = Object.entries(subjects).map(([name, work]) => ({ name, work, times: Array.of<number>() }))
+  for (let round = -3; round < rounds; round++) {
+    for (const { name, times, work } of taken) {
+      const start = performance.now()
+      if ((yield* work) !== calls) return yield* Effect.die(new Error(`${name} did not find the token`))
+      if (round >= 0) times.push(((performance.now() - start) * 1e6) / calls)
+    }
+  }
+  const medians = taken.map(({ name, times }) => ({
+    name,
+    nanos: times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN
+  }))
+  const hands = medians.find(({ name }) => name.endsWith("by hand"))?.nanos ?? NaN
+  for (const { name, nanos } of medians) {
+    console.log(`${name.padEnd(36)} ${nanos.toFixed(0).padStart(7)} ns   ${(nanos / hands).toFixed(2)}`)
+  }
+  console.log(`${rounds} rounds of ${calls} calls, medians; the last column is against the cache by hand`)
+})
+
+await Effect.runPromise(Effect.provide(program, Api.layer(flow).pipe(Layer.provide(SimulatedProvider.layer()))))
