@@ -140,18 +140,19 @@ export const run = Effect.fnUntraced(function* ({ credentials, days }: Fleet): E
         const session = sessions[index]
         if (session === undefined) continue
         const before = count.exchanges + count.failures
-        const fiber = yield* Effect.forkChild(Effect.result(source.token), { startImmediately: true })
+        const asked = Effect.map(Effect.result(source.token), (result) => ({ result, at: now() }))
+        const fiber = yield* Effect.forkChild(asked, { startImmediately: true })
         for (let second = 0; fiber.pollUnsafe() === undefined && second < 60; second++) {
           yield* TestClock.adjust("1 second")
         }
         const exit = fiber.pollUnsafe()
-        const result = exit?._tag === "Success" ? exit.value : undefined
+        const { at, result } = exit?._tag === "Success" ? exit.value : { at: now(), result: undefined }
         const waited = count.exchanges + count.failures > before
         if (result?._tag === "Success" && !waited) count.warm++
         else count.cold++
         if (result?._tag === "Success") {
           const [, , generation] = Redacted.value(result.success.value).split("/").map(Number)
-          const isTaken = now() < session.endsAt && (generation ?? 0) >= session.generation - 1
+          const isTaken = at < session.endsAt && (generation ?? 0) >= session.generation - 1
           if (!isTaken) broken.push(`${index}: was given generation ${generation} of ${session.generation}`)
           if (waited && !justWoke && isFair()) broken.push(`${index}: a caller had to ask the provider`)
         } else if (result?._tag !== "Failure" || result.failure._tag !== "ProviderUnavailable") {
