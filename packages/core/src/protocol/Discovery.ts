@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
@@ -7,7 +8,15 @@ import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
 const Text = Schema.optionalKey(Schema.String)
-const Flag = Schema.optionalKey(Schema.Boolean)
+// Whatever else stands there is no yes: a document is not lost over it.
+const Flag = Schema.optionalKey(
+  Schema.Unknown.pipe(
+    Schema.decodeTo(
+      Schema.Boolean,
+      SchemaTransformation.transform({ decode: (flag) => flag === true || flag === "true", encode: (flag) => flag })
+    )
+  )
+)
 
 /**
  * What a provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2), in the wire's own names;

@@ -51,6 +51,26 @@ describe("Discovery: where", () => {
     })
   )
 
+  it.effect(
+    "a flag is on where it says true, in whatever type; what says anything else is off, and no reason to refuse",
+    () =>
+      Effect.gen(function* () {
+        for (const [stated, flag] of [
+          [true, true],
+          ["true", true],
+          [false, false],
+          ["no", false],
+          [1, false],
+          [[], false]
+        ]) {
+          const { found } = discover(issuer, {
+            [openIdLocation]: json({ ...metadata, require_pushed_authorization_requests: stated })
+          })
+          assert.strictEqual((yield* found).require_pushed_authorization_requests, flag)
+        }
+      })
+  )
+
   for (const [name, reply] of Object.entries({
     "is not there": status(404),
     "is a page (a single-page app answers everything)": answer("<html>", { headers: { "content-type": "text/html" } }),
