@@ -5,6 +5,7 @@ import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { withoutSecrets } from "./childEnvironment.ts"
 
 export interface Browser {
   /** Whether the person has a browser here: one that is named, or a desktop. Not over SSH, not in a container. */
@@ -131,10 +132,6 @@ const started = ([program, ...args]: Command): Effect.Effect<boolean> =>
     child.once("exit", (code) => resume(Effect.succeed(code === 0)))
     child.unref()
   }).pipe(Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.succeed(true) }))
-
-/** A browser has no business with what was meant for us. */
-const withoutSecrets = () =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KEYFOB_")))
 
 /** `SSH_CONNECTION` is the client's address and port, then this machine's as the client knows it. */
 const tunnelTo = (port: number, connection: string) => {

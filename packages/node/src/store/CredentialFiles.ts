@@ -193,7 +193,9 @@ export const make = Effect.fnUntraced(function* ({
         ? Effect.void
         : Effect.ignore(
             Effect.flatMap(fs.readFileString(file), (shown) =>
-              Effect.forEach(texts, (text) => (text === undefined || text === shown ? Effect.void : discard(text)))
+              Effect.forEach(texts, (text) =>
+                text === undefined || text === shown ? Effect.void : discard(text, lease.check)
+              )
             )
           )
 
@@ -205,7 +207,7 @@ export const make = Effect.fnUntraced(function* ({
       yield* fs
         .remove(place.file, { force: true })
         .pipe(Effect.andThen(durable.flushDirectory(directory)), asWriteFailed(place.file))
-      yield* sealing.discard?.(text) ?? Effect.void
+      yield* sealing.discard?.(text, lease.check) ?? Effect.void
     })
 
     return {
@@ -225,7 +227,7 @@ export const make = Effect.fnUntraced(function* ({
         const before = isDamaged ? undefined : found?.text
         yield* removeOldTemporaries(name)
         const text = yield* CredentialText.encode(credential)
-        const sealed = yield* sealing.seal(text, place, before)
+        const sealed = yield* sealing.seal(text, place, { before, check: lease.check })
         yield* durable
           .replace(place.file, sealed, isDamaged ? Effect.andThen(keepAside(place.file), lease.check) : lease.check)
           .pipe(asWriteFailed(place.file), Effect.ensuring(discardUnseen(sealing, place.file, [before, sealed])))
@@ -238,35 +240,47 @@ export const make = Effect.fnUntraced(function* ({
     }
   }
 
+  const modify = <A, E, R>(name: string, use: (slot: Slot) => Effect.Effect<A, E, R>) =>
+    leases.hold(path.join(directory, `${name}.lock`), prepareDirectory, (lease) => use(slotOf(name, lease)))
+
+  /** What there is, by the names of the files without their extensions. */
+  const stored = Effect.map(names, (all) => [
+    ...new Set(
+      all.flatMap((name) =>
+        sealings.flatMap(({ extension }) => (name.endsWith(extension) ? [name.slice(0, -extension.length)] : []))
+      )
+    )
+  ])
+
+  const leaveOut =
+    <A>(instead: A) =>
+    (error: StoreFailed) =>
+      Effect.as(Effect.logWarning(`left out: ${error.message}`), instead)
+
   const store = CredentialStore.make({
     name: storeName,
     get: (key) => read(nameOf(key)),
-    list: names.pipe(
-      Effect.map((all) => [
-        ...new Set(
-          all.flatMap((name) =>
-            sealings.flatMap(({ extension }) => (name.endsWith(extension) ? [name.slice(0, -extension.length)] : []))
-          )
-        )
-      ]),
-      Effect.flatMap(
-        Effect.forEach((name) =>
-          Effect.catchIf(read(name), isLeftOut, (error) =>
-            Effect.as(Effect.logWarning(`left out: ${error.message}`), Option.none())
-          )
-        )
-      ),
+    list: stored.pipe(
+      Effect.flatMap(Effect.forEach((name) => Effect.catchIf(read(name), isLeftOut, leaveOut(Option.none())))),
       Effect.map((found) => found.flatMap(Option.toArray))
     ),
-    modify: (key, use) =>
-      leases.hold(path.join(directory, `${nameOf(key)}.lock`), prepareDirectory, (lease) =>
-        use(slotOf(nameOf(key), lease))
-      )
+    modify: (key, use) => modify(nameOf(key), use)
   })
+
+  const rewriteOne = ({ read, write }: Slot) =>
+    read.pipe(
+      Effect.flatMap(Option.match({ onNone: () => Effect.succeed(0), onSome: (found) => Effect.as(write(found), 1) })),
+      Effect.catchIf(isCorrupt, leaveOut(0))
+    )
 
   return {
     store,
     choice,
+    /** Writes anew all that is there, notes too, each under its lease, but not what is damaged. Gives how many. */
+    rewrite: stored.pipe(
+      Effect.flatMap(Effect.forEach((name) => modify(name, rewriteOne))),
+      Effect.map((rewritten) => rewritten.reduce((sum, one) => sum + one, 0))
+    ),
     /** Who has the credential, without opening it. */
     holderOf: (key: CredentialKey) => Effect.map(find(nameOf(key)), (found) => found?.sealing.store)
   }

@@ -10,10 +10,11 @@ import { printable, type StoreFailed } from "keyfob"
 import { execFile } from "node:child_process"
 import { randomBytes, randomUUID } from "node:crypto"
 import * as DurableFile from "./DurableFile.ts"
-import { failuresOf } from "./FileFailure.ts"
+import { errnoOf, failuresOf } from "./FileFailure.ts"
+import * as FileLease from "./FileLease.ts"
 import { Keychain } from "./Keychain.ts"
 
-const { locked, readFailed, unavailable, writeFailed } = failuresOf("encrypted_file")
+const { locked, unavailable, writeFailed } = failuresOf("encrypted_file")
 
 export type EncryptionKey = Data.TaggedEnum<{
   readonly Random: { readonly bytes: Redacted.Redacted<Uint8Array> }
@@ -32,8 +33,8 @@ export const length = 32
 export const none: KeySource = Effect.fail(locked("encrypted files", "no passphrase or key command is configured"))
 
 /**
- * A passphrase. Each step of `cost` doubles time and memory of a guess, and of every process that opens the store: 17
- * takes 128 MiB.
+ * A passphrase. Each step of `cost`, from 10 to 20, doubles time and memory of a guess, and of every process that opens
+ * the store: 17 takes 128 MiB.
  */
 export const passphrase = (text: Redacted.Redacted, options: { readonly cost?: number } = {}): KeySource =>
   Redacted.value(text) === ""
@@ -88,30 +89,34 @@ export const keychain = ({
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const durable = yield* DurableFile.make
+    const { hold } = yield* FileLease.make("encrypted_file")
     const { get, remove, set } = yield* Keychain
     const file = path.join(directory, "encryption-key")
     const named = fs.readFileString(file).pipe(
       Effect.map((text) => text.trim()),
       Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(undefined)),
-      Effect.mapError(readFailed(file))
+      // Not `Unreadable`, which is said of one credential and hides no other.
+      Effect.mapError((error) => locked(file, errnoOf(error)))
     )
 
-    const make = Effect.gen(function* () {
+    const make = Effect.fnUntraced(function* ({ check }: FileLease.FileLease) {
       const name = `encryption-key-${randomUUID()}`
-      yield* set(name, Redacted.make(randomBytes(length).toString("base64url")))
-      return yield* durable.makeDirectory(directory).pipe(
-        // Who comes second finds the file there, and takes the other's key.
-        Effect.andThen(durable.create(file, name)),
-        Effect.andThen(durable.flushDirectory(directory)),
-        Effect.as(name),
-        Effect.onError(() => Effect.ignore(remove(name))),
-        Effect.catchReason("PlatformError", "AlreadyExists", () => named),
-        Effect.mapError((error) => (error._tag === "StoreFailed" ? error : writeFailed(file)(error)))
+      yield* set(name, Redacted.make(randomBytes(length).toString("base64url"))).pipe(
+        Effect.andThen(durable.replace(file, name, check)),
+        // A write may have failed and show all the same: then others use the key already.
+        Effect.onError(() =>
+          Effect.ignore(Effect.flatMap(named, (shown) => (shown === name ? Effect.void : remove(name))))
+        ),
+        Effect.catchTag("PlatformError", (error) => Effect.fail(writeFailed(file)(error)))
       )
+      return name
     })
+    const prepare = Effect.mapError(durable.makeDirectory(directory), writeFailed(directory))
+    const first = hold(`${file}.lock`, prepare, (lease) =>
+      Effect.flatMap(named, (name) => (name === undefined ? make(lease) : Effect.succeed(name)))
+    )
 
-    const name = (yield* named) ?? (yield* make)
-    const found = name === undefined ? Option.none() : yield* get(name)
+    const found = yield* get((yield* named) ?? (yield* first))
     const bytes = Buffer.from(Option.match(found, { onNone: () => "", onSome: Redacted.value }), "base64url")
     if (bytes.length !== length) return yield* locked(file, "the keychain has no such key")
     return Random({ bytes: Redacted.make(Uint8Array.from(bytes)) })

@@ -115,7 +115,8 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
       if ((yield* idOf(credential.key)) !== id)
         return yield* Effect.die(new Error("a slot holds the credential of its own key"))
       const damaged = yield* isDamaged(id)
-      const text = yield* sealing.seal(yield* CredentialText.encode(credential), sealedAt(id), undefined)
+      const writing = { before: undefined, check: Effect.void } // the write itself is refused where the lease is lost
+      const text = yield* sealing.seal(yield* CredentialText.encode(credential), sealedAt(id), writing)
       yield* asHolder(id, place.write(id, lease, { text, generation: credential.generation, damaged }))
       if (damaged) yield* Effect.logWarning(`${place.locationOf(id)} was damaged; it is kept beside the new one`)
     }, Effect.uninterruptible),

@@ -3,7 +3,7 @@
  *
  * ```
  * LOCK/      there, and not empty, while somebody holds the lease
- *   <nonce>  who does: {"host":…,"processes":…,"pid":…}; its modification time is the holder's heartbeat
+ *   <nonce>  who does: {"host":…,"boot":…,"processes":…,"pid":…}; its modification time is the holder's heartbeat
  * ```
  *
  * Taking it is one rename of a directory made ready beside it, which the system refuses over a directory that is not
@@ -62,9 +62,13 @@ export interface Held {
   readonly abandoned: boolean
 }
 
-/** Processes are only comparable inside one Linux process namespace; `processes` is empty where there are none. */
+/**
+ * Processes are only comparable on one running system, and in one Linux process namespace; both are empty where there is
+ * no Linux. Hosts may share a name, and the first namespace of every Linux has the same one.
+ */
 const Holder = Schema.Struct({
   host: Schema.String,
+  boot: Schema.optionalKey(Schema.String),
   processes: Schema.String,
   pid: Schema.Int.check(Schema.isGreaterThan(0))
 })
@@ -97,10 +101,14 @@ export const make = Effect.fnUntraced(function* (store: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const HolderText = Schema.fromJsonString(Holder)
-  const here = {
-    host: hostname(),
-    processes: yield* Effect.orElseSucceed(fs.readLink("/proc/self/ns/pid"), () => "")
-  }
+  /** Asked by who takes or finds a lease: reading a credential has no need of it. */
+  const here = yield* Effect.cached(
+    Effect.all({
+      host: Effect.sync(hostname),
+      boot: Effect.orElseSucceed(fs.readFileString("/proc/sys/kernel/random/boot_id"), () => ""),
+      processes: Effect.orElseSucceed(fs.readLink("/proc/self/ns/pid"), () => "")
+    })
+  )
 
   const heartbeatOf = (lock: string, nonce: string) =>
     Effect.map(fs.stat(path.join(lock, nonce)), ({ mtime }) => Option.match(mtime, { onNone: () => 0, onSome: Number }))
@@ -120,9 +128,12 @@ export const make = Effect.fnUntraced(function* (store: string) {
     )
 
   const holderIsGone = ({ text }: Sighting) =>
-    Option.exists(
-      Schema.decodeUnknownOption(HolderText)(text),
-      (holder) => holder.host === here.host && holder.processes === here.processes && isGone(holder.pid)
+    Effect.map(here, (here) =>
+      Option.exists(
+        Schema.decodeUnknownOption(HolderText)(text),
+        ({ boot = here.boot, host, pid, processes }) =>
+          host === here.host && boot === here.boot && processes === here.processes && isGone(pid)
+      )
     )
 
   /** Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along. */
@@ -135,12 +146,13 @@ export const make = Effect.fnUntraced(function* (store: string) {
     const { mtime } = yield* fs.stat(lock)
     const now = yield* Clock.currentTimeMillis
     const { heartbeat, text } = seen.value
+    const own = yield* here
     const since = Option.match(mtime, { onNone: () => heartbeat, onSome: Number })
     const holder = Option.match(Schema.decodeUnknownOption(HolderText)(text), {
       onNone: () => "an unknown process",
-      onSome: ({ host, pid }) => `process ${pid}${host === here.host ? "" : ` on ${host}`}`
+      onSome: ({ host, pid }) => `process ${pid}${host === own.host ? "" : ` on ${host}`}`
     })
-    const abandoned = holderIsGone(seen.value) || now - heartbeat > abandonedAfter
+    const abandoned = (yield* holderIsGone(seen.value)) || now - heartbeat > abandonedAfter
     return Option.some({ holder, since: DateTime.makeUnsafe(since), abandoned })
   }, whenMissing(Option.none<Held>()))
 
@@ -149,7 +161,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
 
   /** Whether the lease is ours now. */
   const take = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
-    Effect.suspend(() => {
+    Effect.flatMap(here, (here) => {
       const ready = DurableFile.temporaryOf(lock)
       return fs.makeDirectory(ready, { mode: 0o700 }).pipe(
         Effect.andThen(
@@ -207,7 +219,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
           unchanged = stoodStill ? unchanged + Math.min(now - last, longestLook) : 0
           watched = seen.value
           last = now
-          if (holderIsGone(watched) || unchanged > abandonedAfter) {
+          if ((yield* holderIsGone(watched)) || unchanged > abandonedAfter) {
             yield* Effect.logWarning(`taking over ${lock}: its holder is gone`)
             yield* end(lock, watched.nonce)
             continue

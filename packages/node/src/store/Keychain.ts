@@ -9,6 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import { printable, type StoreFailed } from "keyfob"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createRequire } from "node:module"
+import { withoutSecrets } from "../childEnvironment.ts"
 import { failuresOf } from "./FileFailure.ts"
 import { type Answer, program, type Question } from "./keychainProcess.ts"
 
@@ -77,7 +78,10 @@ const make = Effect.fnUntraced(function* ({
   const start = Effect.try({
     try: () => {
       const library = createRequire(import.meta.url).resolve("@napi-rs/keyring")
+      // What this process was started with (a debugger, a loader) is not for that one.
+      const { NODE_OPTIONS: _, ...env } = withoutSecrets()
       const child = spawn(process.execPath, ["--eval", `(${String(program)})()`, library], {
+        env,
         stdio: ["ignore", "ignore", "ignore", "ipc"]
       })
       const forget = () => {

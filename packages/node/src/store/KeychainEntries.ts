@@ -8,7 +8,7 @@
  * A write goes to the side the file does not name, in as many parts as the keychain's limit asks for; then the file
  * names it, and what it named before is removed. Each part begins with `written`, the write it belongs to. So a reader
  * finds the old credential or the new one, wherever a writer or a crash has come to; what a crash left, the next write
- * replaces. Since every write changes the file, what was read once need not be read again: the keychain is asked, and
+ * replaces. Before each step the writer looks whether it still has the lease: the side is another's otherwise. Since every write changes the file, what was read once need not be read again: the keychain is asked, and
  * the person may be, once in a process.
  */
 import * as Effect from "effect/Effect"
@@ -20,7 +20,7 @@ import { createHash, randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { failuresOf } from "./FileFailure.ts"
 import { Keychain } from "./Keychain.ts"
-import type { Place, Sealing } from "./Sealing.ts"
+import type { Place, Sealing, Writing } from "./Sealing.ts"
 
 const { corrupt } = failuresOf("keychain")
 
@@ -61,12 +61,12 @@ export const make = Effect.fnUntraced(function* (directory: string) {
     Effect.sync(() => void known.set(name, { sealed, text: Redacted.make(text) }))
 
   /** Removes parts from `index` on, as long as there are any. */
-  const removeFrom = (side: Pick<Pointer, "entry" | "side">, index: number) =>
+  const removeFrom = (side: Pick<Pointer, "entry" | "side">, index: number, check: Writing["check"]) =>
     Effect.gen(function* () {
-      for (let next = index; yield* remove(partName(side, next)); next++);
+      for (let next = index; yield* Effect.andThen(check, remove(partName(side, next))); next++);
     })
 
-  const seal = Effect.fnUntraced(function* (text: string, place: Place, before: string | undefined) {
+  const seal = Effect.fnUntraced(function* (text: string, place: Place, { before, check }: Writing) {
     const previous = before === undefined ? undefined : Option.getOrUndefined(decode(before))
     const side = {
       entry: previous?.entry ?? `${place.name}-${here}`,
@@ -74,9 +74,11 @@ export const make = Effect.fnUntraced(function* (directory: string) {
     } as const
     const written = randomUUID()
     const parts = cut(ascii(text), longest - written.length - 1)
-    yield* Effect.forEach(parts, (part, index) => set(partName(side, index), Redacted.make(`${written} ${part}`))).pipe(
-      Effect.andThen(removeFrom(side, parts.length)),
-      Effect.onError(() => Effect.ignore(removeFrom(side, 0)))
+    yield* Effect.forEach(parts, (part, index) =>
+      Effect.andThen(check, set(partName(side, index), Redacted.make(`${written} ${part}`)))
+    ).pipe(
+      Effect.andThen(removeFrom(side, parts.length, check)),
+      Effect.onError(() => Effect.ignore(removeFrom(side, 0, check)))
     )
     const sealed = JSON.stringify({ version: 1, ...side, parts: parts.length, written } satisfies Pointer)
     yield* remember(place, sealed, text)
@@ -101,11 +103,11 @@ export const make = Effect.fnUntraced(function* (directory: string) {
     return text
   })
 
-  const discard = (sealed: string) =>
+  const discard = (sealed: string, check: Writing["check"]) =>
     Option.match(decode(sealed), {
       onNone: () => Effect.void,
       onSome: (pointer) =>
-        Effect.catch(removeFrom(pointer, 0), ({ message }) =>
+        Effect.catch(removeFrom(pointer, 0, check), ({ message }) =>
           Effect.logWarning(`${pointer.entry} is used no more, and could not be removed from the keychain; ${message}`)
         )
     })

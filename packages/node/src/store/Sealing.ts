@@ -10,6 +10,14 @@ export interface Place {
   readonly name: string
 }
 
+/** The write that a sealing is part of. */
+export interface Writing {
+  /** What stood in the file until now, and still does where the write fails. */
+  readonly before: string | undefined
+  /** Fails where the lease is lost. To be asked before each step that others would see. */
+  readonly check: Effect.Effect<void, StoreFailed>
+}
+
 export interface Sealing {
   /** What `status` calls it: `file`, `encrypted_file`, `keychain`. */
   readonly store: string
@@ -17,12 +25,12 @@ export interface Sealing {
   readonly extension: string
   /** Fails where no credential can be put here now. Asked only where there is a choice. */
   readonly ready: Effect.Effect<void, StoreFailed>
-  /** What stands in the file from now on; `before` stood there until now, and still does where the write fails. */
-  readonly seal: (text: string, place: Place, before: string | undefined) => Effect.Effect<string, StoreFailed>
+  /** What stands in the file from now on. */
+  readonly seal: (text: string, place: Place, writing: Writing) => Effect.Effect<string, StoreFailed>
   /** `Corrupt` is for what is damaged and may be moved aside; what another key or time can open is `Locked` or `Unavailable`. */
   readonly open: (sealed: string, place: Place) => Effect.Effect<string, StoreFailed>
   /** The file has other content now, or is gone: what `sealed` stood for can go. */
-  readonly discard?: (sealed: string) => Effect.Effect<void>
+  readonly discard?: (sealed: string, check: Writing["check"]) => Effect.Effect<void>
 }
 
 /** The text as it is. */

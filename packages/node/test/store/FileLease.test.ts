@@ -13,7 +13,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { CredentialStore } from "keyfob"
-import { readlink } from "node:fs/promises"
+import { readFile, readlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as path from "node:path"
 import { inspect } from "node:util"
@@ -44,14 +44,17 @@ const place = Effect.gen(function* () {
   return { fs, directory, using, generation, lock, names: fs.readDirectory(directory), take, holderFile, beat }
 })
 
-const held = (holder: Partial<{ host: string; processes: string; pid: number }>) =>
+const held = (holder: Partial<{ host: string; boot: string; processes: string; pid: number }>) =>
   JSON.stringify({ host: "elsewhere", processes: "", pid: 1, ...holder })
 
+const processes = await readlink("/proc/self/ns/pid").catch(() => "")
 /** A process of this machine that is gone. */
-const gone = Effect.map(
-  Effect.promise(() => readlink("/proc/self/ns/pid").catch(() => "")),
-  (processes) => held({ host: hostname(), processes, pid: 2 ** 30 })
-)
+const gone = held({
+  host: hostname(),
+  boot: await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => ""),
+  processes,
+  pid: 2 ** 30
+})
 
 /**
  * Lets virtual time pass until the fiber ends, never while a file is at work: a busy machine must not make the wait look
@@ -80,6 +83,7 @@ const write = (generation: number) => (store: CredentialStore["Service"]) =>
 for (const [whose, text] of Object.entries({
   "another machine's": held({}),
   "another process namespace's": held({ host: hostname(), processes: "pid:[1]", pid: 2 ** 30 }),
+  "another machine's of the same name": held({ host: hostname(), boot: "another", processes, pid: 2 ** 30 }),
   "an unreadable one's": "",
   "a nonsensical one's": held({ host: hostname(), pid: -1 })
 })) {
@@ -180,7 +184,7 @@ test(
   "who comes late to a takeover does not hit the next holder",
   Effect.gen(function* () {
     const { beat, fs, generation, holderFile, lock, names, take, using } = yield* place
-    yield* take(yield* gone)
+    yield* take(gone)
     const next = path.join(lock, "next")
     // Somebody else is faster: by the time of our unlink there is a living holder.
     let overtaken = false
@@ -256,7 +260,7 @@ test(
   "many who judge one lock abandoned: one at a time gets it",
   Effect.gen(function* () {
     const { directory, generation, names, take } = yield* place
-    yield* take(yield* gone)
+    yield* take(gone)
     let inside = 0
     const one = CredentialStore.use((store) =>
       store.modify(key, (slot) =>

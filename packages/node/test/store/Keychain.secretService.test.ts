@@ -10,12 +10,16 @@ import type * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import type { CredentialStore, StoreFailed } from "keyfob"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync } from "node:fs"
-import { rm } from "node:fs/promises"
+import { readFile, rm } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Keychain } from "../../src/store/Keychain.ts"
+import { program, type Question } from "../../src/store/keychainProcess.ts"
 import * as KeychainCredentialStore from "../../src/store/KeychainCredentialStore.ts"
 import { credentialOf } from "./interceptedFileSystem.ts"
 import * as secretService from "./secretService.ts"
@@ -142,6 +146,55 @@ live(
       }),
       short
     )
+  })
+)
+
+live(
+  "a process whose asker is gone ends, also while the service hangs",
+  Effect.gen(function* () {
+    const secrets = yield* secretService.make
+    yield* secrets.hang
+    const library = createRequire(import.meta.url).resolve("@napi-rs/keyring")
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, ["--eval", `(${String(program)})()`, library], {
+          env: secrets.env,
+          stdio: ["ignore", "ignore", "ignore", "ipc"]
+        })
+      ),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const ended = once(child, "exit")
+    child.send({ operation: "get", service: "keyfob", name: "any" } satisfies Question)
+    yield* Effect.sleep("2 seconds")
+    child.disconnect()
+    yield* Effect.promise(() => ended)
+  })
+)
+
+live(
+  "the keychain's process is told nothing that was meant for Keyfob",
+  Effect.gen(function* () {
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Object.assign(process.env, { KEYFOB_CLIENT_SECRET: "canary", NODE_OPTIONS: "--no-such-option" })
+      ),
+      () =>
+        Effect.sync(() => {
+          delete process.env["KEYFOB_CLIENT_SECRET"]
+          delete process.env["NODE_OPTIONS"]
+        })
+    )
+    yield* Effect.gen(function* () {
+      yield* Keychain.probe
+      const children = yield* Effect.promise(() => readFile(`/proc/self/task/${process.pid}/children`, "utf8"))
+      const environments = yield* Effect.forEach(children.trim().split(" "), (pid) =>
+        Effect.promise(() => readFile(`/proc/${pid}/environ`, "utf8"))
+      )
+      const own = environments.filter((text) => text.includes(`${bus}=${process.env[bus]}`))
+      assert.isNotEmpty(own)
+      for (const text of own) assert.notInclude(text, "canary")
+    }).pipe(Effect.provide(Keychain.layer()))
   })
 )
 

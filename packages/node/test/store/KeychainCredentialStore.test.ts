@@ -15,7 +15,7 @@ import { rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as KeychainCredentialStore from "../../src/store/KeychainCredentialStore.ts"
-import { canary, credentialOf, key, keyOf } from "./interceptedFileSystem.ts"
+import { canary, credentialOf, key, keyOf, layerFileSystem } from "./interceptedFileSystem.ts"
 import * as memoryKeychain from "./memoryKeychain.ts"
 import { failsWith, generation, list, make, quiet, remove, write } from "./storePlace.ts"
 
@@ -179,6 +179,38 @@ describe("an entry at a time", () => {
       }
     })
   )
+})
+
+describe("a writer that was stopped until another had its lease neither spoils nor removes what that one wrote", () => {
+  for (const where of ["before its first entry", "after its last entry"] as const) {
+    live(
+      where,
+      Effect.gen(function* () {
+        const { directory, fs, keychain, names, path, using } = yield* place(100)
+        yield* using(write(credentialOf(1)))
+        let stopped = false
+        const stop = Effect.gen(function* () {
+          if (stopped) return
+          stopped = true
+          const lock = (yield* names).find((name) => name.endsWith(".lock")) ?? ""
+          yield* fs.remove(path.join(directory, lock), { recursive: true })
+          yield* using(write(credentialOf(2)))
+        }).pipe(Effect.orDie)
+        const files = layerFileSystem((method, path) =>
+          where === "before its first entry" && method === "readDirectory" && path === directory ? stop : Effect.void
+        )
+        if (where === "after its last entry") {
+          keychain.state.before = (call) => (call.startsWith("remove") ? stop : Effect.void)
+        }
+        const store = KeychainCredentialStore.layer({ directory }).pipe(
+          Layer.provide([keychain.layer, Layer.merge(quiet, files)])
+        )
+        yield* Effect.provide(failsWith(write(credentialOf(9)), "Busy"), store)
+        assert.isTrue(stopped)
+        assert.deepStrictEqual(yield* using(generation), Option.some(2))
+      })
+    )
+  }
 })
 
 describe("what is not as it should be", () => {
