@@ -8,10 +8,10 @@ export interface Moment {
 }
 
 export const moment: Effect.Effect<Moment> = Clock.clockWith((clock) =>
-  Effect.sync(() => ({
+  Effect.succeed({
     wall: clock.currentTimeMillisUnsafe(),
     steady: Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-  }))
+  })
 )
 
 export const later = ({ steady, wall }: Moment, millis: number): Moment => ({

@@ -6,7 +6,6 @@
  * renewals and refusals. It signs those tokens and could as well have written other times into them; nothing else depends
  * on this: not signatures, not lifetimes (`expires_in` is counted from the request on this machine's clock), not waits.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
@@ -80,9 +79,7 @@ export const observing = (http: HttpClient.HttpClient, host: string) =>
       warned = true
       yield* Effect.logWarning(warning(measured.offset, host))
     })
-    const offset = Effect.map(moment, (now) => (known === undefined ? undefined : offsetAt(known, now)))
-    const plus = (correction: Effect.Effect<number>) =>
-      Effect.zipWith(Clock.currentTimeMillis, correction, (a, b) => a + b)
+    const offsetNow = (now: Moment) => (known === undefined ? undefined : offsetAt(known, now))
     return {
       http: HttpClient.transform(http, (answer, request) =>
         Effect.gen(function* () {
@@ -94,15 +91,14 @@ export const observing = (http: HttpClient.HttpClient, host: string) =>
         })
       ),
       clock: {
-        offset,
-        now: plus(Effect.map(offset, (offset = 0) => offset)),
+        offset: Effect.map(moment, offsetNow),
+        now: Effect.map(moment, (now) => now.wall + (offsetNow(now) ?? 0)),
         nowOn: ({ clockOffset }) =>
-          plus(
-            Effect.map(offset, (own) => {
-              const apart = own === undefined || clockOffset === undefined ? 0 : own - clockOffset
-              return Math.abs(apart) > 2 * mostUncertain ? apart : 0
-            })
-          )
+          Effect.map(moment, (now) => {
+            const own = offsetNow(now)
+            const apart = own === undefined || clockOffset === undefined ? 0 : own - clockOffset
+            return Math.abs(apart) > 2 * mostUncertain ? now.wall + apart : now.wall
+          })
       }
     }
   })

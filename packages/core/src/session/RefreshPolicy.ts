@@ -1,19 +1,14 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Hash from "effect/Hash"
-import type { Credential, CredentialKey } from "../Credential.ts"
+import type { Credential } from "../Credential.ts"
 
 /**
  * From when on callers wait for the next token: a tenth of the lifetime before its end, at most a minute, and up to a fifth
  * of that earlier, decided by the key: the same credential always has the same point, a thousand credentials do not share
  * one. A token without a known end has none.
  */
-export const hardPoint = (credential: Credential): DateTime.Utc | undefined => {
-  const { expiresAt } = credential.token
-  if (expiresAt === undefined) return undefined
-  const margin = Math.min(Math.max(lifetimeOf(credential), 0) * 0.1, minute)
-  return at(DateTime.toEpochMillis(expiresAt) - margin * (1 + 0.2 * spreadOf(credential.key)))
-}
+export const hardPoint = (credential: Credential): DateTime.Utc | undefined => pointsOf(credential).hard
 
 /**
  * From when on the token is renewed in the background, while it still serves:
@@ -24,26 +19,7 @@ export const hardPoint = (credential: Credential): DateTime.Utc | undefined => {
  * Never past the hard point, which it is for tokens of less than a minute and for those that cannot be renewed. Callers of
  * a token without a known end never wait, but it may have a soft point.
  */
-export const softPoint = (credential: Credential): DateTime.Utc | undefined => {
-  const hard = hardPoint(credential)
-  const lifetime = lifetimeOf(credential)
-  if (!isRenewable(credential) || lifetime < minute) return hard
-  const issued = DateTime.toEpochMillis(credential.issuedAt)
-  const last = hard === undefined ? Infinity : DateTime.toEpochMillis(hard)
-  const spread = spreadOf(credential.key)
-  const points = [last, issued + lifetime * (0.8 - 0.05 * spread)]
-  if (credential.refreshAt !== undefined) {
-    // A hint of "at once" would be one exchange after the other.
-    const hint = Math.max(DateTime.toEpochMillis(credential.refreshAt), issued + minute)
-    points[1] = hint + (hint < last && last < Infinity ? (last - hint) * 0.1 * spread : 0)
-  }
-  if (credential.refreshExpiresAt !== undefined && credential.refreshExpiryFixedSince === undefined) {
-    const left = DateTime.toEpochMillis(credential.refreshExpiresAt) - issued
-    if (left > minute) points.push(issued + left * 0.8)
-  }
-  const soft = Math.min(...points)
-  return soft === Infinity ? undefined : at(soft)
-}
+export const softPoint = (credential: Credential): DateTime.Utc | undefined => pointsOf(credential).soft
 
 /**
  * From when on to warn that the refresh token ends: a fifth of its life before, at most three days. The life counts from
@@ -125,14 +101,46 @@ const at = (millis: number) => DateTime.makeUnsafe(Math.floor(millis))
 const lifetimeOf = ({ issuedAt, token }: Credential) =>
   token.expiresAt === undefined ? Infinity : DateTime.toEpochMillis(token.expiresAt) - DateTime.toEpochMillis(issuedAt)
 
-// Looked up at each call for a token.
-const spreads = new WeakMap<CredentialKey, number>()
+interface Points {
+  readonly hard: DateTime.Utc | undefined
+  readonly soft: DateTime.Utc | undefined
+}
 
-/** Where a key stands among all keys: from 0 to 1. */
-const spreadOf = (key: CredentialKey) => {
-  const known = spreads.get(key)
+// They are looked at with each call for a token, and worked out once.
+const points = new WeakMap<Credential, Points>()
+
+const pointsOf = (credential: Credential): Points => {
+  const known = points.get(credential)
   if (known !== undefined) return known
-  const spread = (Hash.string(key.canonical) >>> 0) / 2 ** 32
-  spreads.set(key, spread)
-  return spread
+  const spread = (Hash.string(credential.key.canonical) >>> 0) / 2 ** 32 // where its key stands among all keys
+  const hard = hardOf(credential, spread)
+  const found = { hard, soft: softOf(credential, spread, hard) }
+  points.set(credential, found)
+  return found
+}
+
+const hardOf = (credential: Credential, spread: number) => {
+  const { expiresAt } = credential.token
+  if (expiresAt === undefined) return undefined
+  const margin = Math.min(Math.max(lifetimeOf(credential), 0) * 0.1, minute)
+  return at(DateTime.toEpochMillis(expiresAt) - margin * (1 + 0.2 * spread))
+}
+
+const softOf = (credential: Credential, spread: number, hard: DateTime.Utc | undefined) => {
+  const lifetime = lifetimeOf(credential)
+  if (!isRenewable(credential) || lifetime < minute) return hard
+  const issued = DateTime.toEpochMillis(credential.issuedAt)
+  const last = hard === undefined ? Infinity : DateTime.toEpochMillis(hard)
+  const candidates = [last, issued + lifetime * (0.8 - 0.05 * spread)]
+  if (credential.refreshAt !== undefined) {
+    // A hint of "at once" would be one exchange after the other.
+    const hint = Math.max(DateTime.toEpochMillis(credential.refreshAt), issued + minute)
+    candidates[1] = hint + (hint < last && last < Infinity ? (last - hint) * 0.1 * spread : 0)
+  }
+  if (credential.refreshExpiresAt !== undefined && credential.refreshExpiryFixedSince === undefined) {
+    const left = DateTime.toEpochMillis(credential.refreshExpiresAt) - issued
+    if (left > minute) candidates.push(issued + left * 0.8)
+  }
+  const soft = Math.min(...candidates)
+  return soft === Infinity ? undefined : at(soft)
 }

@@ -79,11 +79,11 @@ export const make = Effect.fnUntraced(function* (
   const revision = store.revisionOf(flow.key)
   const memory = Ref.makeUnsafe(Option.none<{ readonly credential: Credential; readonly revision: number }>())
   /** What is remembered, unless the store was written since: by a login as somebody else, say, or a logout (R15). */
-  const held = Effect.gen(function* () {
-    const current = yield* revision
-    const remembered = Option.filter(yield* Ref.get(memory), (found) => found.revision === current)
-    return Option.map(remembered, ({ credential }) => credential)
-  })
+  const held = Effect.zipWith(revision, Ref.get(memory), (current, remembered) =>
+    Option.isSome(remembered) && remembered.value.revision === current
+      ? Option.some(remembered.value.credential)
+      : Option.none()
+  )
   // Everybody waits for the one that is under way, and all go on at once: a queue of ten thousand takes seconds to empty.
   let flight: Deferred.Deferred<void> | undefined
   const trouble = Ref.makeUnsafe<Trouble.Trouble | undefined>(undefined)
@@ -260,8 +260,8 @@ export const make = Effect.fnUntraced(function* (
 
   let isWarming = false
   /** Past the soft point: one renewal in the background, and a longer rest after each one that failed. */
-  const warm = Effect.fnUntraced(function* (credential: Credential) {
-    if (isWarming || isNotDue(credential, yield* nowFor(credential))) return
+  const warm = Effect.fnUntraced(function* () {
+    if (isWarming) return
     const last = yield* Ref.get(trouble)
     if (last !== undefined && isBefore(yield* moment, last.softUntil)) return
     isWarming = true
@@ -275,14 +275,28 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const tokenValidFor = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
-    const known = yield* freshIn(yield* held, minValidity)
-    const credential = Option.isSome(known)
-      ? known.value
-      : yield* Effect.catch(alone(fresh(minValidity)), (failure) => orServing(failure, minValidity))
-    yield* warm(credential)
+  const given = Effect.fnUntraced(function* (credential: Credential) {
+    if (RefreshPolicy.isDue(credential, yield* nowFor(credential))) yield* warm()
     return credential.token
   })
+
+  const waitedFor = (minValidity: Duration.Duration) =>
+    alone(fresh(minValidity)).pipe(
+      Effect.catch((failure) => orServing(failure, minValidity)),
+      Effect.flatMap(given)
+    )
+
+  // What is asked for all day, in as few steps as it can be.
+  const tokenValidFor = (minValidity: Duration.Duration): Effect.Effect<AccessToken, TokenError> =>
+    Effect.flatMap(held, (known) =>
+      Option.isNone(known)
+        ? waitedFor(minValidity)
+        : Effect.flatMap(nowFor(known.value), (now) => {
+            if (!RefreshPolicy.isFresh(known.value, now, minValidity)) return waitedFor(minValidity)
+            const { token } = known.value
+            return RefreshPolicy.isDue(known.value, now) ? Effect.as(warm(), token) : Effect.succeed(token)
+          })
+    )
 
   const orStored = (known: Option.Option<Credential>) =>
     Option.isSome(known) ? Effect.succeed(known) : store.get(flow.key)
