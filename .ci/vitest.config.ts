@@ -33,6 +33,8 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", ".ci/test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     allowOnly: !ci,
+    // A limit for what hangs, not for what is slow: real processes share two cores with each other.
+    testTimeout: 30_000,
     // .ci/run asks for the counts in a file.
     reporters: ["default", ...(process.env["KEYFOB_TEST_REPORT"] ? ["json"] : []), ...(ci ? [noSkips] : [])],
     outputFile: process.env["KEYFOB_TEST_REPORT"] ?? ""

@@ -116,9 +116,8 @@ describe.concurrent("R14: the command line", () => {
       Effect.gen(function* () {
         const { run } = yield* configured
         Keyfob.failsWith(yield* run(["token", "arnica", "--context", "lab"]), 2, /type aqt; this keyfob knows oauth/)
-        const login = ["login", "api", "--flow", "browser", "--no-save"]
-        Keyfob.failsWith(yield* run(login), 2, /browser flow is not built yet/)
-        Keyfob.failsWith(yield* run([...login, "--store", "keychain"]), 2, /keychain; this keyfob has file, memory/)
+        const login = ["login", "api", "--flow", "jwt_bearer", "--no-save"]
+        Keyfob.failsWith(yield* run(login), 2, /jwt_bearer flow is not built yet/)
         Keyfob.failsWith(
           yield* run(["login", "api", "--endpoint", "token_endpoint=https://a.example/t"]),
           2,
