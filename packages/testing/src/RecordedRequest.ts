@@ -108,16 +108,13 @@ export const fits = (request: RecordedRequest, expected: Expected): boolean =>
 // Object.entries forgets which names there are; `Expected` has no others.
 const entriesOf = (expected: Expected) => Object.entries(expected) as ReadonlyArray<[keyof Expected, object]>
 
-/** The requests were not the expected ones. Its message shows both, side by side. */
+/** The requests were not the expected ones. Its message shows both, one below the other, and so does a test's diff. */
 export class UnexpectedRequests extends Schema.TaggedError<UnexpectedRequests>()("UnexpectedRequests", {
+  // A member and no getter: vitest makes texts of an error's `expected` and `actual` before it reads its message.
+  message: Schema.String,
   expected: Schema.Array(Schema.String),
   actual: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    const list = (lines: ReadonlyArray<string>) => lines.map((line, index) => `  ${index + 1}. ${line}`).join("\n")
-    return `expected ${this.expected.length} requests:\n${list(this.expected)}\nthere were ${this.actual.length}:\n${list(this.actual)}`
-  }
-}
+}) {}
 
 /** The records among those that fit `among` are exactly the expected ones, in their order. */
 export const expect = (
@@ -126,15 +123,49 @@ export const expect = (
   among: Expected
 ): Effect.Effect<void, UnexpectedRequests> => {
   const actual = records.filter((record) => fits(record, among))
-  const same =
-    actual.length === expected.length &&
-    actual.every((request, index) => {
-      const one = expected[index]
-      return one !== undefined && fits(request, one)
+  const fitsAt = (one: Expected, index: number) => {
+    const request = actual[index]
+    return request !== undefined && fits(request, one)
+  }
+  if (actual.length === expected.length && expected.every(fitsAt)) return Effect.void
+  const compared = new Set(expected.flatMap(({ params, ...members }) => Object.keys({ ...members, ...params })))
+  const there = actual.map((request) => print(request) + detailsOf(request, compared))
+  // What fits is written as what was there, so that only the difference differs.
+  const wanted = expected.map((one, index) =>
+    fitsAt(one, index) ? (there[index] ?? "") : printExpected(one, compared)
+  )
+  return Effect.fail(
+    UnexpectedRequests.make({
+      message: `expected ${requests(wanted)}\nthere ${there.length === 1 ? "was" : "were"} ${requests(there)}`,
+      expected: wanted,
+      actual: there
     })
-  return same
-    ? Effect.void
-    : Effect.fail(
-        UnexpectedRequests.make({ expected: expected.map((one) => JSON.stringify(one)), actual: actual.map(print) })
-      )
+  )
 }
+
+const requests = (lines: ReadonlyArray<string>) => {
+  const count = lines.length === 1 ? "1 request" : `${lines.length || "no"} requests`
+  return [`${count}${lines.length === 0 ? "" : ":"}`, ...lines.map((line, index) => `  ${index + 1}. ${line}`)].join(
+    "\n"
+  )
+}
+
+/** What is expected, as {@link print} writes what was; what may be anything is left out. */
+const printExpected = (expected: Expected, compared: ReadonlySet<string>): string => {
+  const { at, endpoint, error, grant, method, outcome, path } = expected
+  const what = [method, endpoint ?? path, grant].filter((part) => part !== undefined)
+  const end = [outcome, error].filter((part) => part !== undefined)
+  return [
+    at === undefined ? "" : `${DateTime.formatIso(at)}  `,
+    what.length === 0 ? "any request" : what.join(" "),
+    end.length === 0 ? "" : ` → ${end.join(" ")}`,
+    detailsOf(expected, compared)
+  ].join("")
+}
+
+/** What is compared and not in a record's line. */
+const detailsOf = ({ authorization, client, endpoint, params, path }: Expected, compared: ReadonlySet<string>) =>
+  Object.entries({ path: endpoint === undefined ? undefined : path, client, authorization, ...params })
+    .filter(([name, value]) => value !== undefined && compared.has(name))
+    .map(([name, value]) => `  ${name}=${String(value)}`)
+    .join("")

@@ -24,7 +24,7 @@ import { endFamily, type Family, initial, isRefreshable, isValid, lookup, type S
 import { begin } from "./model/Turn.ts"
 import * as RecordedRequest from "./RecordedRequest.ts"
 import * as SettledClock from "./SettledClock.ts"
-import { type Snapshot, snapshotOf } from "./Snapshot.ts"
+import { familiesOf, type Snapshot, snapshotOf } from "./Snapshot.ts"
 import * as Transport from "./Transport.ts"
 import { arm, clockOf, judge, type Trouble } from "./Trouble.ts"
 
@@ -80,7 +80,7 @@ export class SimulatedProvider extends Context.Service<
     /** The number of refresh tokens that would be taken now. */
     readonly liveRefreshTokens: Effect.Effect<number>
     readonly liveAccessTokens: Effect.Effect<number>
-    /** Every sign-in there was, with why it ended if it did. */
+    /** Every sign-in there was, oldest first, with why it ended if it did. */
     readonly families: Effect.Effect<ReadonlyArray<Family>>
 
     /** Every request there was, oldest first. */
@@ -291,7 +291,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
       count(state.refreshTokens, (token) => isRefreshable(state, token, time))
     ),
     liveAccessTokens: Effect.map(now, (time) => count(state.accessTokens, (token) => isValid(state, token, time))),
-    families: Effect.sync(() => HashMap.toValues(state.families)),
+    families: Effect.sync(() => familiesOf(state)),
     requests: journal.records,
     clearRequests: journal.clear,
     expectRequests: (expected, among = {}) =>

@@ -1,7 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Hash from "effect/Hash"
 import * as HashMap from "effect/HashMap"
-import { isLive, isRefreshable, isValid, type State } from "./model/State.ts"
+import { type Family, isLive, isRefreshable, isValid, type State } from "./model/State.ts"
 
 /** What a provider holds at an instant. Tokens are fingerprints: equal ones have equal fingerprints. */
 export interface Snapshot {
@@ -27,7 +27,7 @@ export interface TokenSnapshot {
 export const snapshotOf = (state: State, now: number): Snapshot => ({
   now: iso(now),
   keys: state.keys.map(({ algorithm, goneAt, kid }) => ({ kid, algorithm, signs: goneAt === undefined })),
-  families: HashMap.toValues(state.families).map(({ clientId, ended, id, person, scopes }) => ({
+  families: familiesOf(state).map(({ clientId, ended, id, person, scopes }) => ({
     id,
     person,
     client: clientId,
@@ -44,6 +44,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
   })),
   accessTokens: HashMap.toEntries(state.accessTokens)
     .filter(([, token]) => isValid(state, token, now))
+    .sort(([, a], [, b]) => a.issuedAt - b.issuedAt)
     .map(([value, token]) => ({
       token: fingerprint(value),
       subject: token.subject,
@@ -52,6 +53,10 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
       expiresAt: iso(token.expiresAt)
     }))
 })
+
+/** Every sign-in there was, oldest first. */
+export const familiesOf = (state: State): ReadonlyArray<Family> =>
+  HashMap.toValues(state.families).sort((a, b) => a.signedInAt - b.signedInAt)
 
 const iso = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
 

@@ -32,9 +32,9 @@ const both = <A, E>(
 
 const at = Effect.flatMap(SimulatedProvider, ({ issuer }) => discover(issuer))
 
-const signIn = Effect.fnUntraced(function* (scope = everything) {
+const signIn = Effect.fnUntraced(function* (scope = everything, person = "alice") {
   const idp = yield* SimulatedProvider
-  yield* idp.approve("alice")
+  yield* idp.approve(person)
   const url = yield* at
   const device = yield* post(url("device_authorization_endpoint"), { ...cli, scope })
   return yield* post(url("token_endpoint"), {
@@ -486,11 +486,73 @@ describe("what is seen of a provider", () => {
       }
       const spent = (yield* idp.requests).find(({ grant }) => grant === "refresh_token")
       assert.isTrue(Equal.equals(spent?.params["refresh_token"], Redacted.make(String(json["refresh_token"]))))
-      const error = yield* Effect.flip(
-        idp.expectRequests([{ grant: "refresh_token", outcome: 400 }], { endpoint: "token" })
-      )
-      assert.include(error.message, "3. 1970-01-01T00:00:00.000Z  POST token client_credentials → 200")
     }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("requests that were not expected read well, and so does their difference in a failing test", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { json } = yield* signIn()
+      yield* TestClock.adjust("1 hour")
+      yield* refresh(json["refresh_token"], { scope: "openid" })
+      const error = yield* Effect.flip(
+        idp.expectRequests(
+          [
+            { outcome: 200 },
+            { grant: "refresh_token", outcome: 400, error: "invalid_grant", params: { scope: "email" } },
+            { client: "another", params: { refresh_token: Redacted.make("other", { label: "refresh_token" }) } }
+          ],
+          { endpoint: "token" }
+        )
+      )
+      const login = "1970-01-01T00:00:00.000Z  POST token urn:ietf:params:oauth:grant-type:device_code → 200"
+      assert.strictEqual(
+        error.message,
+        [
+          "expected 3 requests:",
+          `  1. ${login}  client=keyfob-cli`,
+          "  2. refresh_token → 400 invalid_grant  scope=email",
+          "  3. any request  client=another  refresh_token=<redacted:refresh_token>",
+          "there were 2 requests:",
+          `  1. ${login}  client=keyfob-cli`,
+          "  2. 1970-01-01T01:00:00.000Z  POST token refresh_token → 200  client=keyfob-cli  refresh_token=<redacted:refresh_token>  scope=openid"
+        ].join("\n")
+      )
+      // vitest makes a diff of these two, and then texts of them, before it reads the message.
+      const [wanted, there] = [error.expected, error.actual]
+      assert.deepStrictEqual([wanted[0], wanted.length, there.length], [there[0], 3, 2])
+      const message = error.message
+      assert.strictEqual(Object.assign(error, { expected: "", actual: "" }).message, message)
+      assert.strictEqual(
+        (yield* Effect.flip(idp.expectRequests([], { endpoint: "token", outcome: 200, grant: "refresh_token" })))
+          .message,
+        "expected no requests\nthere was 1 request:\n  1. 1970-01-01T01:00:00.000Z  POST token refresh_token → 200"
+      )
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("a snapshot is in the order of time", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const people = ["alice", "bob", "bob", "alice", "alice", "bob"]
+      for (const person of people) {
+        yield* TestClock.adjust("5 minutes")
+        yield* signIn("offline_access", person)
+      }
+      const { accessTokens, families: found, now } = yield* idp.snapshot
+      assert.deepStrictEqual(
+        found.map(({ person }) => person),
+        people
+      )
+      assert.deepStrictEqual(
+        (yield* idp.families).map(({ id }) => id),
+        found.map(({ id }) => id)
+      )
+      assert.strictEqual(now, "1970-01-01T00:30:00.000Z")
+      const ends = accessTokens.map(({ expiresAt }) => expiresAt)
+      assert.deepStrictEqual(ends, ends.toSorted())
+      assert.match(accessTokens[0]?.token ?? "", /^#[0-9a-f]{8}$/)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
   it.effect("equal seeds give equal tokens", () =>

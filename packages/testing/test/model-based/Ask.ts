@@ -40,6 +40,8 @@ export const endOf = (how: How, exit: Exit.Exit<unknown, unknown>): End => {
   if (exit._tag === "Success") return { _tag: "Answered", value: exit.value }
   if (Cause.hasInterruptsOnly(exit.cause)) return { _tag: "GaveUp" }
   const error = Cause.squash(exit.cause)
+  // One of Keyfob's errors that is thrown and not in the type is none that a caller can catch.
+  if (Cause.hasDies(exit.cause)) return { _tag: "Strange", what: `a defect: ${String(error)}` }
   if (error instanceof LoginRequired) return { _tag: "Dead", error }
   if (how === "call" && HttpClientError.isHttpClientError(error)) return { _tag: "ApiFailed" }
   // A store that cannot be used is somebody's to mend; nothing is lost over it.

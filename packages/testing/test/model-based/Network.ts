@@ -71,7 +71,10 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       }
       if (exchange !== undefined && access !== undefined)
         exchange.brought = { access, refresh: refresh ?? exchange.spent }
-      if (spent !== null && json["error"] === "invalid_grant") witness.refused.add(spent)
+      if (spent !== null && json["error"] === "invalid_grant") {
+        witness.refused.add(spent)
+        by.refusals++
+      }
     })
 
   return HttpClient.make((request, url) =>

@@ -109,10 +109,18 @@ export class SharedStore {
       )
     const slotOf = (key: CredentialKey, place: Place, lease: Lease): Slot => {
       const isLost = () => place.lease !== lease
+      /** Of the holder's refusals, those that it knew when it last read. */
+      let refusalsKnown = owner.refusals
       return {
-        read: operate("read", () => Option.fromUndefinedOr(place.credential)),
+        read: operate("read", () => {
+          refusalsKnown = owner.refusals
+          return Option.fromUndefinedOr(place.credential)
+        }),
         write: (credential) =>
           operate("write", () => {
+            if (credential.refused === true && owner.refusals > refusalsKnown) {
+              witness.broken("after invalid_grant it looks again", `${owner.name} gave up what it had not read since`)
+            }
             if (isLost()) return failed("Busy")
             if (credential.key.canonical !== key.canonical) {
               witness.broken("a slot holds the credential of its own key", `${owner.name} wrote another`)

@@ -23,6 +23,8 @@ export interface Owner {
   lostLease: boolean
   /** How often its writes failed because the program said so. */
   writeFaults: number
+  /** How often the provider said `invalid_grant` to it. */
+  refusals: number
 }
 
 interface Operation {
@@ -47,7 +49,8 @@ export const ownerOf = (name: string, offset = 0): Owner => ({
   clockSets: 0,
   stoodStillAt: 0,
   lostLease: false,
-  writeFaults: 0
+  writeFaults: 0,
+  refusals: 0
 })
 
 const everybody = ownerOf("everybody")
