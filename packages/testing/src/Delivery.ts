@@ -76,7 +76,8 @@ const factsOf = (issuer: string, request: Request): Facts => {
   return {
     endpoint: Machine.endpointOf(issuer, addressOf(issuer, request.url).pathname),
     grant: params.get("grant_type"),
-    client: params.get("client_id") ?? basicClient(request.headers["authorization"])
+    client: params.get("client_id") ?? basicClient(request.headers["authorization"]),
+    params
   }
 }
 

@@ -79,7 +79,7 @@ export const record = (request: Request, facts: Facts, now: number): Omit<Record
     ...(facts.grant === undefined ? {} : { grant: facts.grant }),
     ...(facts.client === undefined ? {} : { client: facts.client }),
     params: Object.fromEntries(
-      [...paramsOf(request)].map(([name, value]) => [
+      [...facts.params].map(([name, value]) => [
         name,
         harmless.has(name) ? value : Redacted.make(value, { label: name })
       ])

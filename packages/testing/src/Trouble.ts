@@ -26,6 +26,8 @@ export interface Facts {
   readonly endpoint: Endpoint | undefined
   readonly grant: string | undefined
   readonly client: string | undefined
+  /** Of its query and form. */
+  readonly params: ReadonlyMap<string, string>
 }
 
 /** What a request meets: nothing, no provider, or a misbehaviour. */

@@ -72,8 +72,8 @@ export const required = Effect.fnUntraced(function* (
 
 /** The nonce to use from now on (RFC 9449 section 8.2): goes with every answer where nonces are wanted. */
 export const nonceHeader = (state: State, now: number): Readonly<Record<string, string>> => {
-  const [nonce] = nonces(state, now)
-  return state.settings.dpopNonces && nonce !== undefined ? { "dpop-nonce": nonce } : {}
+  const [nonce] = state.settings.dpopNonces ? nonces(state, now) : []
+  return nonce === undefined ? {} : { "dpop-nonce": nonce }
 }
 
 /** The nonces that are taken, newest first: the one of this interval and the one before it. */
