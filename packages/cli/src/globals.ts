@@ -18,6 +18,7 @@ export interface Globals {
   readonly clientSecret: Redacted.Redacted | undefined
   readonly storeUrl: Redacted.Redacted | undefined
   readonly storePassphrase: Redacted.Redacted | undefined
+  readonly formerStorePassphrase: Redacted.Redacted | undefined
 }
 
 const defaults: Globals = {
@@ -29,7 +30,8 @@ const defaults: Globals = {
   color: true,
   clientSecret: undefined,
   storeUrl: undefined,
-  storePassphrase: undefined
+  storePassphrase: undefined,
+  formerStorePassphrase: undefined
 }
 
 /** Defaults < environment < what the command line said. */

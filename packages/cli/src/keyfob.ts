@@ -14,6 +14,7 @@ import { playground } from "./commands/playground.ts"
 import { refresh } from "./commands/refresh.ts"
 import { schedule } from "./commands/schedule.ts"
 import { status } from "./commands/status.ts"
+import { store } from "./commands/store/store.ts"
 import { token } from "./commands/token.ts"
 import { userinfo } from "./commands/userinfo.ts"
 import { verify } from "./commands/verify.ts"
@@ -39,6 +40,7 @@ const keyfob = Command.make("keyfob").pipe(
     decode,
     verify,
     context,
+    store,
     doctor,
     playground
   ]),

@@ -6,7 +6,7 @@ import type * as Path from "effect/Path"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
 import { type ConfigurationInvalid, CredentialStore, type StoreFailed } from "keyfob"
 import type { Provider } from "./provider.ts"
-import type { Name } from "./store/machine.ts"
+import type { Name, Ready } from "./store/machine.ts"
 import type { Workspace } from "./workspace.ts"
 
 export const nameOf = ({ settings }: Pick<Provider, "settings">) => settings.store ?? "file"
@@ -39,9 +39,16 @@ const shared = Effect.promise(() => import("./store/shared.ts"))
 export const ready = Effect.fnUntraced(function* (
   opened: Workspace,
   { settings }: Pick<Provider, "settings">
-): Effect.fn.Return<void, StoreFailed, FileSystem.FileSystem | Path.Path> {
+): Effect.fn.Return<Ready, StoreFailed, FileSystem.FileSystem | Path.Path> {
   const name = nameOf({ settings })
-  if (isOfMachine(name)) yield* (yield* machine).ready(name, opened)
+  return isOfMachine(name) ? yield* (yield* machine).ready(name, opened) : { store: name, passedOver: [] }
+})
+
+/** Writes every encrypted file anew, with the key that new ones get. Gives how many. */
+export const rotate = Effect.fnUntraced(function* (
+  opened: Workspace
+): Effect.fn.Return<number, StoreFailed, FileSystem.FileSystem | Path.Path> {
+  return yield* (yield* machine).rotate(opened)
 })
 
 /** The store that has the provider's credential, where it is one of several. Opens nothing. */

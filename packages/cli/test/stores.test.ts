@@ -1,7 +1,11 @@
 /** Where the command keeps credentials: the keychain (a real Secret Service), encrypted files, the best there is. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, Redacted } from "effect"
+import * as EncryptedFileCredentialStore from "@keyfob/node/EncryptedFileCredentialStore"
+import * as EncryptionKey from "@keyfob/node/EncryptionKey"
+import { Account, Credential, CredentialStore } from "keyfob"
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { extname, join } from "node:path"
 import * as secretService from "../../node/test/store/secretService.ts"
 import * as Keyfob from "./Keyfob.ts"
@@ -132,6 +136,96 @@ describe.concurrent("stores of one machine", () => {
         const other = yield* keyfob.run(login("auto", "n"), { env: noBus })
         Keyfob.failsWith(other, 6, /does not answer: the keychain/)
         assert.deepStrictEqual(yield* extensions, [".keychain"])
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "store rotate: a changed passphrase opens nothing until the former one is there, too; then it alone opens all",
+    () =>
+      Effect.gen(function* () {
+        const { extensions, keyfob, login } = yield* make
+        yield* keyfob.done(login("encrypted_file"), { env: sesame })
+        yield* keyfob.done([...login("encrypted_file", "n"), "--scope", "a"], { env: sesame })
+        const barley = { ...noBus, KEYFOB_STORE_PASSPHRASE: "open barley" }
+        Keyfob.failsWith(yield* keyfob.run(["store", "rotate"], { env: barley }), 6, /cannot be unlocked/)
+        const both = { ...barley, KEYFOB_FORMER_STORE_PASSPHRASE: "open sesame" }
+        assert.strictEqual((yield* keyfob.done(["token", "m"], { env: both })).stdout, `${canary}\n`)
+        const { rewritten } = yield* keyfob.json(["store", "rotate"], { env: both })
+        assert.strictEqual(rewritten, (yield* extensions).length)
+        assert.isAtLeast(rewritten, 2)
+        for (const name of ["m", "n"]) {
+          assert.strictEqual((yield* keyfob.done(["token", name], { env: barley })).stdout, `${canary}\n`)
+        }
+        Keyfob.failsWith(yield* keyfob.run(["token", "m"], { env: sesame }), 6, /cannot be unlocked/)
+        const further = { ...noBus, KEYFOB_FORMER_STORE_PASSPHRASE: "open barley" }
+        // A former one alone writes nothing: without a present one it is the keychain's key.
+        Keyfob.failsWith(yield* keyfob.run(["store", "rotate"], { env: further }), 6, /does not answer: the keychain/)
+        for (const { stderr } of keyfob.ran) assert.notMatch(stderr, /sesame|barley/)
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "doctor: whether each store can be used, and what is in it",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, login } = yield* make
+        const doctor = (env: Readonly<Record<string, string>>) => keyfob.run(["doctor"], { env })
+        const secrets = yield* secretService.make
+        const env = { ...sesame, DBUS_SESSION_BUS_ADDRESS: secrets.address }
+        yield* keyfob.done(login("encrypted_file"), { env })
+        yield* keyfob.done(login("keychain", "k"), { env })
+        const sound = (yield* doctor(env)).stdout
+        assert.match(sound, /ok +store encrypted_file: a new credential goes to encrypted_file\n/)
+        assert.match(sound, /ok +store keychain: a new credential goes to keychain\n/)
+
+        // A renewal that was cut off, and others may read the file.
+        const directory = keyfob.file("credentials")
+        yield* CredentialStore.use(({ list, modify }) =>
+          Effect.flatMap(list, ([found = assert.fail("none")]) =>
+            modify(found.key, ({ write }) =>
+              write(Credential.make({ ...found, account: Account.make({ sub: "1" }), spending: found.generation }))
+            )
+          )
+        ).pipe(
+          Effect.provide(
+            EncryptedFileCredentialStore.layer({
+              directory,
+              keys: [EncryptionKey.passphrase(Redacted.make("open sesame"))]
+            })
+          ),
+          Effect.provide(NodeServices.layer)
+        )
+        const sealed = readdirSync(directory).find((name) => name.endsWith(".sealed")) ?? ""
+        chmodSync(join(directory, sealed), 0o644)
+        const cutOff = (yield* doctor(env)).stdout
+        assert.match(cutOff, /warning +refresh: the last refresh of \S+ did not finish/)
+        assert.match(cutOff, /warning +modes: others can read \S+\.sealed/)
+
+        // The wrong passphrase, no keychain.
+        const wrong = yield* doctor({ ...noBus, KEYFOB_STORE_PASSPHRASE: "wrong" })
+        assert.strictEqual(wrong.code, 6)
+        assert.match(wrong.stdout, /problem +store encrypted_file: .*cannot be unlocked, and was left as it is/)
+        assert.match(wrong.stdout, /problem +store keychain: .*does not answer: the keychain/)
+        assert.notInclude(wrong.stdout + wrong.stderr, canary)
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
+    "doctor: auto says where a credential would go and why, and nothing twice",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, login } = yield* make
+        yield* keyfob.done(login("auto"), { env: noBus })
+        const sound = yield* keyfob.done(["doctor"], { env: noBus })
+        assert.match(sound.stdout, /ok +store auto: a new credential goes to file; .*does not answer: the keychain/)
+        const [plain = ""] = readdirSync(keyfob.file("credentials"))
+        yield* keyfob.write(`credentials/${plain}`, "damaged")
+        const { code, stdout } = yield* keyfob.run(["doctor"], { env: noBus })
+        assert.strictEqual(code, 6)
+        assert.lengthOf(stdout.match(/problem +credentials: left out/g) ?? [], 1)
       }).pipe(Effect.scoped),
     240_000
   )

@@ -10,6 +10,7 @@ import { environment } from "../doctor/environment.ts"
 import { type Finding, problem } from "../doctor/finding.ts"
 import { locks } from "../doctor/locks.ts"
 import { provider } from "../doctor/provider.ts"
+import { stores } from "../doctor/stores.ts"
 import { ProblemsFound } from "../failure.ts"
 import { Globals } from "../globalFlags.ts"
 import type * as globals from "../globals.ts"
@@ -34,7 +35,7 @@ export const doctor = Command.make(
       return yield* new ProblemsFound({ count: problems.length, exitCode: first.exitCode ?? 2 })
     }
   })
-).pipe(Command.withDescription("Look for what could stand in the way: configuration, files, network, clocks"))
+).pipe(Command.withDescription("Look for what could stand in the way: configuration, files, stores, network, clocks"))
 
 const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
   const directories = yield* Directories.make
@@ -47,15 +48,22 @@ const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
   if (Result.isFailure(read)) return [problem("config", read.failure), ...around]
   const opened = workspace.from(globals, directories, read.success)
   const providers = yield* Effect.result(workspace.providers(opened))
-  const seen = Result.isFailure(providers)
-    ? [problem("context", providers.failure)]
-    : (yield* Effect.forEach(
-        providers.success,
-        (one) => Effect.zipWith(provider(one, globals), budget(opened, one), (a, b) => [...a, ...b]),
-        { concurrency: 8 }
-      )).flat()
-  return [...configuration(read.success), ...around, ...seen]
+  if (Result.isFailure(providers)) {
+    return [...configuration(read.success), ...around, problem("context", providers.failure)]
+  }
+  const kept = yield* stores(opened, providers.success)
+  const seen = yield* Effect.forEach(
+    providers.success,
+    (one) => Effect.zipWith(provider(one, globals), budget(opened, one), (a, b) => [...a, ...b]),
+    { concurrency: 8 }
+  )
+  return once([...configuration(read.success), ...around, ...kept, ...seen.flat()])
 })
+
+/** `auto` has plain files among its own. */
+const once = (findings: ReadonlyArray<Finding>) => [
+  ...new Map(findings.map((finding) => [`${finding.check}: ${finding.detail}`, finding])).values()
+]
 
 const paragraph = ({ check, detail, remedy, status }: Finding) =>
   `${status.padEnd(9)}${check}: ${detail}${remedy === undefined ? "" : `\n${" ".repeat(9)}${remedy}`}`

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
+import type * as Redacted from "effect/Redacted"
 import * as EncryptedFileCredentialStore from "@keyfob/node/EncryptedFileCredentialStore"
 import * as EncryptionKey from "@keyfob/node/EncryptionKey"
 import { Keychain } from "@keyfob/node/Keychain"
@@ -13,15 +14,18 @@ import type { Workspace } from "../workspace.ts"
 
 export type Name = "keychain" | "encrypted_file" | "auto"
 
-/** Of the environment, of a command; of the keychain where there is neither. */
+/** Of the environment, of a command; of the keychain where there is neither. The former passphrase only reads. */
 const keysOf = ({ configuration, directories, globals }: Workspace) => {
+  const ofPassphrase = (text: Redacted.Redacted | undefined) =>
+    text === undefined ? [] : [EncryptionKey.passphrase(text)]
   const [first, ...others] = [
-    ...(globals.storePassphrase === undefined ? [] : [EncryptionKey.passphrase(globals.storePassphrase)]),
+    ...ofPassphrase(globals.storePassphrase),
     ...(configuration.storeKeyCommand === undefined ? [] : [EncryptionKey.command(configuration.storeKeyCommand)])
   ]
+  const former = ofPassphrase(globals.formerStorePassphrase)
   return first === undefined
-    ? ([EncryptionKey.keychain({ directory: directories.credentials })] as const)
-    : ([first, ...others] as const)
+    ? ([EncryptionKey.keychain({ directory: directories.credentials }), ...former] as const)
+    : ([first, ...former, ...others] as const)
 }
 
 const ladder = (opened: Workspace) =>
@@ -46,28 +50,34 @@ export const layer = (
   }
 }
 
-/** Whether the keychain can be used: writes and removes an entry, and may ask the person to unlock it. */
-export const keychain = Keychain.probe.pipe(Effect.provide(Keychain.layer()))
+/** Where a new credential would go, and why to none before. May ask the person to unlock the keychain. */
+export interface Ready {
+  readonly store: string
+  readonly passedOver: ReadonlyArray<StoreFailed>
+}
 
 /** Fails where no new credential can be put there. */
 export const ready = (
   name: Name,
   opened: Workspace
-): Effect.Effect<void, StoreFailed, FileSystem.FileSystem | Path.Path> => {
+): Effect.Effect<Ready, StoreFailed, FileSystem.FileSystem | Path.Path> => {
+  const itself = { store: name, passedOver: [] }
   switch (name) {
     case "keychain":
-      return keychain
+      return Keychain.probe.pipe(Effect.as(itself), Effect.provide(Keychain.layer()))
     case "encrypted_file":
-      return Effect.asVoid(keysOf(opened)[0]).pipe(Effect.provide(Keychain.layer()))
+      return keysOf(opened)[0].pipe(Effect.as(itself), Effect.provide(Keychain.layer()))
     case "auto":
-      return Effect.asVoid(choice(opened))
+      return StoreLadder.StoreLadder.use(({ choice }) => choice).pipe(Effect.provide(ladder(opened)))
   }
 }
+
+/** Writes every encrypted file anew, with the key that new ones get. Gives how many. */
+export const rotate = (opened: Workspace): Effect.Effect<number, StoreFailed, FileSystem.FileSystem | Path.Path> =>
+  EncryptedFileCredentialStore.rotate({ directory: opened.directories.credentials, keys: keysOf(opened) }).pipe(
+    Effect.provide(Keychain.layer())
+  )
 
 /** Which of the ladder's stores has the credential. Opens nothing. */
 export const holderOf = (opened: Workspace, key: CredentialKey) =>
   StoreLadder.StoreLadder.use((it) => it.holderOf(key)).pipe(Effect.provide(ladder(opened)))
-
-/** Where the ladder would put a new credential, and why to none before: may ask the person to unlock the keychain. */
-export const choice = (opened: Workspace) =>
-  StoreLadder.StoreLadder.use((it) => it.choice).pipe(Effect.provide(ladder(opened)))

@@ -24,6 +24,8 @@ export interface Environment {
   readonly storeUrl: Redacted.Redacted | undefined
   /** `KEYFOB_STORE_PASSPHRASE`: opens encrypted files. */
   readonly storePassphrase: Redacted.Redacted | undefined
+  /** `KEYFOB_FORMER_STORE_PASSPHRASE`: opens what was encrypted before the passphrase changed. */
+  readonly formerStorePassphrase: Redacted.Redacted | undefined
   /** `KEYFOB_PRIVATE_KEY`: the key itself, PEM or JWK. */
   readonly privateKey: Redacted.Redacted | undefined
 }
@@ -42,6 +44,7 @@ const Variables = Config.all({
   clientSecret: secret("KEYFOB_CLIENT_SECRET"),
   storeUrl: secret("KEYFOB_STORE_URL"),
   storePassphrase: secret("KEYFOB_STORE_PASSPHRASE"),
+  formerStorePassphrase: secret("KEYFOB_FORMER_STORE_PASSPHRASE"),
   privateKey: secret("KEYFOB_PRIVATE_KEY")
 })
 
@@ -95,6 +98,7 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
     clientSecret: set.clientSecret,
     storeUrl: set.storeUrl,
     storePassphrase: set.storePassphrase,
+    formerStorePassphrase: set.formerStorePassphrase,
     privateKey: set.privateKey
   }
 }).pipe(Effect.catchTag("ConfigError", () => invalid("the environment cannot be read")))

@@ -26,8 +26,6 @@ export const program = () => {
     await entry.setPassword(text ?? "")
     return {}
   }
-  // Who asked is gone. `process.exit` would wait for a call that hangs.
-  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
   process.on("message", (question: Question) => {
     answer(question).then(
       (it) => process.send?.(it),

@@ -10,7 +10,7 @@ const readFrom = (env: Record<string, string>) =>
 
 it.effect("reads every variable", () =>
   Effect.gen(function* () {
-    const { clientSecret, privateKey, storePassphrase, storeUrl, ...rest } = yield* readFrom({
+    const { clientSecret, formerStorePassphrase, privateKey, storePassphrase, storeUrl, ...rest } = yield* readFrom({
       HOME: "/home/ada",
       KEYFOB_CONTEXT: "work",
       KEYFOB_CONFIG: "~/k.toml",
@@ -20,6 +20,7 @@ it.effect("reads every variable", () =>
       SSL_CERT_FILE: "/etc/ssl/cert.pem",
       KEYFOB_CLIENT_SECRET: "s3cret",
       KEYFOB_STORE_PASSPHRASE: "open sesame",
+      KEYFOB_FORMER_STORE_PASSPHRASE: "open barley",
       KEYFOB_STORE_URL: "redis://127.0.0.1",
       KEYFOB_PRIVATE_KEY: "key"
     })
@@ -34,6 +35,7 @@ it.effect("reads every variable", () =>
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
     assert.strictEqual(String(privateKey), "<redacted>")
     assert.strictEqual(String(storePassphrase), "<redacted>")
+    assert.strictEqual(formerStorePassphrase && Redacted.value(formerStorePassphrase), "open barley")
     assert.strictEqual(String(storeUrl), "<redacted>")
   })
 )
@@ -48,6 +50,7 @@ it.effect("empty counts as absent", () =>
       "CA_FILE",
       "CLIENT_SECRET",
       "STORE_PASSPHRASE",
+      "FORMER_STORE_PASSPHRASE",
       "STORE_URL",
       "PRIVATE_KEY"
     ]

@@ -167,6 +167,7 @@ live(
     const ended = once(child, "exit")
     child.send({ operation: "get", service: "keyfob", name: "any" } satisfies Question)
     yield* Effect.sleep("2 seconds")
+    assert.deepStrictEqual([child.exitCode, child.connected], [null, true])
     child.disconnect()
     yield* Effect.promise(() => ended)
   })

@@ -1,0 +1,83 @@
+/**
+ * What the stores' public signatures say, held by the compiler (`npm run typecheck`): what a layer needs is what its users
+ * must have, and an error that grows by accident breaks them.
+ */
+import { Redacted } from "effect"
+import type { Effect, FileSystem, Layer, Path } from "effect"
+import type { Redis } from "effect/persistence"
+import type { SqlClient } from "effect/sql"
+import type { CredentialKey, CredentialStore, StoreFailed } from "keyfob"
+import {
+  EncryptedFileCredentialStore,
+  Encryption,
+  EncryptionKey,
+  FileCredentialStore,
+  Keychain,
+  KeychainCredentialStore,
+  RedisCredentialStore,
+  SqlCredentialStore,
+  StoreLadder
+} from "@keyfob/node"
+import { describe, expectTypeOf, it } from "vitest"
+
+type Files = FileSystem.FileSystem | Path.Path
+const directory = "credentials"
+const passphrase = EncryptionKey.passphrase(Redacted.make("open sesame"))
+
+describe("types", () => {
+  it("a store on this machine needs files, one of the keychain the keychain as well; none fails before it is asked", () => {
+    expectTypeOf(FileCredentialStore.layer({ directory })).toEqualTypeOf<Layer.Layer<CredentialStore, never, Files>>()
+    expectTypeOf(KeychainCredentialStore.layer({ directory })).toEqualTypeOf<
+      Layer.Layer<CredentialStore, never, Files | Keychain>
+    >()
+    expectTypeOf(Keychain.layer()).toEqualTypeOf<Layer.Layer<Keychain>>()
+    expectTypeOf(Keychain.probe).toEqualTypeOf<Effect.Effect<void, StoreFailed, Keychain>>()
+  })
+
+  it("encrypted files need what their keys need", () => {
+    expectTypeOf(passphrase).toEqualTypeOf<EncryptionKey.KeySource>()
+    expectTypeOf(EncryptionKey.command(["pass", "show", "keyfob"])).toEqualTypeOf<EncryptionKey.KeySource>()
+    const ofKeychain = EncryptionKey.keychain({ directory })
+    expectTypeOf(ofKeychain).toEqualTypeOf<EncryptionKey.KeySource<Keychain | Files>>()
+    const layer = EncryptedFileCredentialStore.layer({ directory, keys: [passphrase] })
+    expectTypeOf(layer).toEqualTypeOf<Layer.Layer<CredentialStore, never, Files>>()
+    expectTypeOf(EncryptedFileCredentialStore.layer({ directory, keys: [ofKeychain] })).toEqualTypeOf<
+      Layer.Layer<CredentialStore, never, Files | Keychain>
+    >()
+    expectTypeOf(EncryptedFileCredentialStore.rotate({ directory, keys: [passphrase] })).toEqualTypeOf<
+      Effect.Effect<number, StoreFailed, Files>
+    >()
+    // @ts-expect-error -- without a key there is nothing to encrypt with
+    const open = () => EncryptedFileCredentialStore.layer({ directory, keys: [] })
+    // @ts-expect-error -- a passphrase in clear
+    const clear = () => EncryptionKey.passphrase("open sesame")
+    expectTypeOf([open, clear]).toBeArray()
+  })
+
+  it("the best store says where it would put a credential, and who has one", () => {
+    expectTypeOf(StoreLadder.layer({ directory })).toEqualTypeOf<
+      Layer.Layer<CredentialStore | StoreLadder.StoreLadder, never, Files | Keychain>
+    >()
+    type Ladder = StoreLadder.StoreLadder["Service"]
+    expectTypeOf<Ladder["choice"]>().toEqualTypeOf<
+      Effect.Effect<{ readonly store: string; readonly passedOver: ReadonlyArray<StoreFailed> }, StoreFailed>
+    >()
+    expectTypeOf<Ladder["holderOf"]>().toEqualTypeOf<
+      (key: CredentialKey) => Effect.Effect<string | undefined, StoreFailed>
+    >()
+  })
+
+  it("a store that hosts share needs its service alone, and its errors can be the store's", () => {
+    expectTypeOf(RedisCredentialStore.layer).toEqualTypeOf<Layer.Layer<CredentialStore, never, Redis.Redis>>()
+    expectTypeOf(SqlCredentialStore.layer).toEqualTypeOf<
+      Layer.Layer<CredentialStore, StoreFailed, SqlClient.SqlClient>
+    >()
+    expectTypeOf(RedisCredentialStore.failureOf).returns.toEqualTypeOf<StoreFailed>()
+    expectTypeOf(SqlCredentialStore.failureOf).returns.toEqualTypeOf<StoreFailed>()
+    const sealing = Encryption.make({ keys: [passphrase] })
+    expectTypeOf<Effect.Services<typeof sealing>>().toEqualTypeOf<Files>()
+    expectTypeOf<Effect.Error<typeof sealing>>().toBeNever()
+    expectTypeOf<Effect.Success<typeof sealing>>().toExtend<Parameters<typeof RedisCredentialStore.layerSealed>[0]>()
+    expectTypeOf(SqlCredentialStore.layerSealed).returns.toEqualTypeOf<typeof SqlCredentialStore.layer>()
+  })
+})
