@@ -35,8 +35,9 @@ interface Issued {
   readonly expiresAt: number | undefined
   /** How far its writer found the provider's clock, which is right here, ahead of its own. */
   readonly clockOffset: number | undefined
-  /** When it was durable for the first time. */
+  /** When it was durable for the first time, and how many exchanges had been sent by then. */
   readonly at: number
+  readonly sent: number
 }
 
 const accessOf = (credential: Credential | undefined) =>
@@ -137,11 +138,8 @@ export class Witness {
     const { generation, refreshToken, refused, token } = after
     const expiresAt = token.expiresAt === undefined ? undefined : DateTime.toEpochMillis(token.expiresAt)
     const access = Redacted.value(token.value)
-    this.durable.set(access, {
-      expiresAt,
-      clockOffset: token.clockOffset,
-      at: this.durable.get(access)?.at ?? this.world.now
-    })
+    const { at, sent } = this.durable.get(access) ?? { at: this.world.now, sent: this.exchanges.length }
+    this.durable.set(access, { expiresAt, clockOffset: token.clockOffset, at, sent })
     // What a refresh brought continues the session it came from, and no other.
     const { brought, spent: parent } = this.exchanges.find((exchange) => exchange.brought?.access === access) ?? {}
     if (brought !== undefined && access !== accessOf(before)) {
@@ -168,9 +166,11 @@ export class Witness {
       this.broken("a transient failure never logs out", "a credential was marked as refused, and nobody refused it")
     }
     if (refused === true && before.refused !== true && after.spending !== generation && spent !== undefined) {
-      const all = this.exchanges.filter((exchange) => exchange.spent === Redacted.value(spent))
-      // Without rotation a token is spent again and again: an answer that came settles what was lost before it.
-      const since = all.slice(all.findLastIndex(({ brought }) => brought !== undefined) + 1)
+      // Without rotation a token is spent again and again: what was lost before this generation says nothing of it, and
+      // that may be after what brought it, which could not be saved at once (seed ci/219).
+      const since = this.exchanges
+        .slice(this.durable.get(access)?.sent)
+        .filter((exchange) => exchange.spent === Redacted.value(spent))
       const isUnfinished = since.slice(0, -1).some(({ isHarmless, state }) => state !== "whole" && !isHarmless)
       if (isUnfinished && !since.some(({ by }) => by.lostLease)) {
         this.broken("an unfinished refresh is told as such", "the mark was gone though an answer had been lost")

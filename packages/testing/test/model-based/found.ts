@@ -247,5 +247,44 @@ export const found: ReadonlyArray<Found> = [
         { do: "flow", millis: 82080000, seed: 696854 }
       ]
     }
+  },
+  {
+    seed: "ci/219",
+    what: "the model's own: an answer lost while another was waiting to be saved is not of the generation that one brought",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 3600,
+        idle: 1209600,
+        absolute: 7776000,
+        grace: 0,
+        rotation: false,
+        retryAfter: 10800
+      },
+      steps: [
+        { do: "recover", seed: 650446 },
+        { do: "trouble", what: "hang", times: 3 },
+        { do: "edge", millis: 1, seed: 574794 },
+        { do: "ask", process: 1, whose: "person", how: "renew" },
+        { do: "flow", millis: 60000, seed: 413062 },
+        { do: "ask", process: 0, whose: "person", how: "long" },
+        { do: "ask", process: 2, whose: "machine", how: "long" },
+        { do: "go", operations: 2, seed: 640985 },
+        { do: "store", operation: "write", times: 5, late: false },
+        { do: "go", operations: 4, seed: 373250 },
+        { do: "ask", process: 1, whose: "person", how: "renew" },
+        { do: "go", operations: 4, seed: 942604 },
+        { do: "ask", process: 2, whose: "person", how: "call" },
+        { do: "go", operations: 6, seed: 517216 },
+        { do: "trouble", what: "429", times: 3 },
+        { do: "ask", process: 1, whose: "machine", how: "token" },
+        { do: "flow", millis: 3600000, seed: 624215 },
+        { do: "trouble", what: "reset", times: 5 },
+        { do: "ask", process: 1, whose: "person", how: "renew" },
+        { do: "revokeAll" },
+        { do: "go", operations: 6, seed: 512985 },
+        { do: "recover", seed: 158 }
+      ]
+    }
   }
 ]
