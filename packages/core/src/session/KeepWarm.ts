@@ -62,8 +62,8 @@ interface Kept {
   readonly issuer: Issuer
   /** Failures one after the other. */
   failures: number
-  /** What it waits for is its soft point, not a second try. */
-  isAtSoftPoint: boolean
+  /** The soft point it waits for, by the wall clock, where that is what it waits for. */
+  awaited: number | undefined
   isGone: boolean
 }
 
@@ -100,16 +100,18 @@ const make = Effect.gen(function* () {
 
   const attempt = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<Renewed | Fresh, TokenError> {
     const result = yield* kept.source.renewIfDue
-    if (!kept.isAtSoftPoint || result.outcome !== "fresh") return result
+    const soft = softPoint(result.credential)
+    // Another soft point is another token's, which somebody asked for meanwhile.
+    if (result.outcome !== "fresh" || soft !== kept.awaited) return result
     // By the time that passed it is due, by the wall clock not nearly: that one was set back.
-    return softPoint(result.credential) - seen.wall > clockNoise ? yield* kept.source.renew : result
+    return soft - seen.wall > clockNoise ? yield* kept.source.renew : result
   })
 
   const serve = Effect.fnUntraced(function* (kept: Kept) {
     const { issuer } = kept
     const exit = yield* Effect.exit(attempt(kept))
     const now = yield* elapsed
-    kept.isAtSoftPoint = false
+    kept.awaited = undefined
     if (Exit.isSuccess(exit)) {
       const { credential, outcome } = exit.value
       kept.failures = 0
@@ -117,7 +119,7 @@ const make = Effect.gen(function* () {
       const soft = softPoint(credential)
       const warning = millis(RefreshPolicy.warningPoint(credential))
       const next = warning > seen.wall && warning < soft ? warning : soft
-      kept.isAtSoftPoint = next === soft && soft < Infinity
+      if (next === soft && soft < Infinity) kept.awaited = soft
       // Not due where it seemed to be: a sibling wrote it by another clock, and the source knows how far that is off.
       const atLeast = outcome === "fresh" ? tick : shortestWait
       return issuer.queue.push(now + (next === Infinity ? longestWait : Math.max(next - seen.wall, atLeast)), kept)
@@ -191,7 +193,7 @@ const make = Effect.gen(function* () {
     const name = source.key.issuer
     const issuer = issuers.get(name) ?? { queue: DueQueue.make<Kept>(), working: 0, failures: 0, restUntil: 0 }
     issuers.set(name, issuer)
-    const kept: Kept = { source, issuer, failures: 0, isAtSoftPoint: false, isGone: false }
+    const kept: Kept = { source, issuer, failures: 0, awaited: undefined, isGone: false }
     yield* source.observe((event) => PubSub.publishUnsafe(hub, event))
     yield* Effect.acquireRelease(resize(1), () => {
       kept.isGone = true

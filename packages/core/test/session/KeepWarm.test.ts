@@ -72,6 +72,20 @@ describe("KeepWarm", { timeout: 60_000 }, () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("what somebody renewed before its time is not renewed again at the old one", () => {
+    const { layer, sent } = scene((request) => tokens(sent().length)(request))
+    return Effect.gen(function* () {
+      const source = yield* TokenSource.make(machine)
+      yield* warm(source)
+      yield* TestClock.adjust("10 minutes")
+      yield* source.renew
+      yield* TestClock.adjust("44 minutes")
+      assert.lengthOf(sent(), 2)
+      yield* TestClock.adjust("5 minutes")
+      assert.lengthOf(sent(), 3)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a source that is added is kept warm until its own scope closes", () => {
     const { layer, sent } = scene((request) => tokens(sent().length)(request))
     return Effect.gen(function* () {
