@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
           flight = undefined
           Deferred.doneUnsafe(mine, Exit.void)
         })
-        return Effect.asSome(Effect.ensuring(restore(attempt), landed))
+        return Effect.asSome(Effect.ensuring(Effect.tapError(restore(attempt), note), landed))
       })
       if (Option.isSome(result)) return result.value
       const last = yield* Ref.get(trouble)
@@ -264,14 +264,18 @@ export const make = Effect.fnUntraced(function* (
     if (isWarming) return
     const last = yield* Ref.get(trouble)
     if (last !== undefined && isBefore(yield* moment, last.softUntil)) return
-    isWarming = true
-    yield* Effect.ignoreCause(renewIfDue).pipe(
-      Effect.ensuring(
-        Effect.sync(() => {
-          isWarming = false
-        })
-      ),
-      Effect.forkIn(scope)
+    const renewal = Effect.ensuring(
+      Effect.ignoreCause(renewIfDue),
+      Effect.sync(() => {
+        isWarming = false
+      })
+    )
+    // A caller that is stopped here must not leave it said that there is one.
+    yield* Effect.uninterruptible(
+      Effect.suspend(() => {
+        isWarming = true
+        return Effect.forkIn(renewal, scope)
+      })
     )
   })
 

@@ -121,6 +121,26 @@ describe("between the soft and the hard point", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("R4 a store that cannot be read is told, and left alone for a while as well", () => {
+    const { layer, store } = scene([])
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const made = yield* source()
+      yield* made.text
+      const told = yield* telling(made)
+      yield* minutes(soft)
+      store.journal.length = 0
+      store.hooks.before = () => storeFailed("Unavailable")
+      for (let second = 0; second < 100; second++) {
+        assert.strictEqual(yield* made.text, "access-1")
+        yield* meanwhile
+      }
+      assert.isAtLeast(store.journal.length, 2)
+      assert.isAtMost(store.journal.length, 7)
+      assert.deepStrictEqual([...new Set(told)], ["Transient Unavailable"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("R4 Retry-After holds in the background as well", () => {
     const { layer, sent } = scene([status(429, { "retry-after": "300" }), tokens(2)])
     return Effect.gen(function* () {

@@ -247,6 +247,17 @@ describe("TokenSource", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("R2 R5 nor does each of those who waited for it ask for the next", () => {
+    const { layer, sent } = scene(tokens(2, { expires_in: 0 }))
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const { token } = yield* source()
+      yield* minutes(over)
+      yield* herd(Effect.flip(token), 100)
+      assert.lengthOf(sent(), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   describe("R2 two sources on one store", () => {
     it.effect("the second adopts what the first renewed, when its own is due", () => {
       const { layer, sent } = scene([tokens(2)])
@@ -545,6 +556,16 @@ describe("TokenSource", () => {
         yield* minutes(due)
         store.hooks.before = (operation) => (operation === "read" ? storeFailed("Busy") : Effect.void)
         assert.strictEqual(yield* text, "access-1")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("R2 a store that takes a second to say it is away: a hundred callers wait for it once", () => {
+      const { layer, store } = scene([])
+      return Effect.gen(function* () {
+        store.hooks.before = () => Effect.delay(storeFailed("Unavailable"), "1 second")
+        const { token } = yield* source()
+        const failures = yield* patiently(herd(Effect.flip(token), 100))
+        assert.deepStrictEqual([...new Set(failures.map(({ reason }) => reason))], ["Unavailable"])
       }).pipe(Effect.provide(layer))
     })
 
