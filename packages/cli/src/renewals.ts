@@ -2,7 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import { type AuthError, type Credential, CredentialStore, printable } from "keyfob"
 import { type Failure, reportOf } from "./failure.ts"
@@ -45,8 +45,16 @@ const renewed = Effect.fnUntraced(function* (
     const { get } = yield* CredentialStore
     if (!isDue(yield* get(provider.key), yield* Clock.currentTimeMillis)) return "fresh"
     const { withTokens } = yield* Effect.promise(() => import("./online.ts"))
-    const { outcome } = yield* withTokens(provider, opened.globals, (source) => source.renew)
-    return outcome
+    return yield* withTokens(
+      provider,
+      opened.globals,
+      Effect.fnUntraced(function* ({ renew, renewIfDue }) {
+        // A sibling may have renewed it since: what is judged here is what is renewed, or what came after it.
+        const { credential, outcome } = yield* renewIfDue
+        if (outcome !== "fresh") return outcome
+        return isDue(Option.some(credential), yield* Clock.currentTimeMillis) ? (yield* renew).outcome : "adopted"
+      })
+    )
   }).pipe(Effect.provide(store.layer(opened, provider)))
 })
 

@@ -66,6 +66,23 @@ describe("keepalive", () => {
   )
 })
 
+it.effect(
+  "R2 several at once, of keepalive and refresh: one exchange, the others adopt what it brought",
+  () =>
+    Effect.gen(function* () {
+      const { idp, keyfob } = yield* signedIn
+      yield* TestClock.adjust("2 hours")
+      const before = (yield* idp.requests).length
+      const runs = [["keepalive"], ["refresh"], ["refresh", "work"]].flatMap((args) => [args, args])
+      const results = yield* Effect.forEach(runs, (args) => keyfob([...args, "-o", "json"]), { concurrency: 6 })
+      const outcomes = results.map(({ stdout }) => parse(stdout)[0].outcome).sort()
+      assert.sameMembers([...new Set(outcomes)], ["adopted", "renewed"])
+      const exchanges = (yield* idp.requests).slice(before).filter(({ path }) => path === "/token")
+      assert.lengthOf(exchanges, 1)
+    }).pipe(Effect.provide(SimulatedProvider.layer())),
+  60_000
+)
+
 describe("schedule", () => {
   it.effect(
     "tells what comes, in order, and talks to nobody",
