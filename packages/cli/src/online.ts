@@ -37,6 +37,7 @@ import {
 } from "keyfob"
 import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
+import { event } from "./output.ts"
 import { flowOptions, notSupported, type Provider } from "./provider.ts"
 
 export { Jwt }
@@ -143,7 +144,11 @@ export const login = Effect.fnUntraced(function* (
   const redirectPort = provider.settings.redirectPort ?? 0
   const screen = Screen.make(globals, { browser, opens: opensBrowser, redirectPort })
   const flow = yield* flowOf(provider, { ...asked, browserAtHand: screen.browserAtHand })
-  return yield* Login.login(flow, { personAsked: true }).pipe(Effect.provide(Layer.merge(http(globals), screen.layer)))
+  const waiting = event(globals, { event: "waiting", for: "login" })
+  const told = globals.output === "json" ? { onWaiting: waiting } : {}
+  return yield* Login.login(flow, { personAsked: true, ...told }).pipe(
+    Effect.provide(Layer.merge(http(globals), screen.layer))
+  )
 })
 
 /** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */

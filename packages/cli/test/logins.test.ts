@@ -41,6 +41,34 @@ describe("one login at a time", () => {
   )
 
   it.effect(
+    "who waits for another's login is told so with -o json; who cannot ask a person waits for nobody",
+    () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        const keyfob = yield* runKeyfob.make
+        const provider = ["--issuer", idp.issuer, "--client-id", "keyfob-cli", "--scope", "openid", "-o", "json"]
+        const login = keyfob(["login", "work", ...provider, "--flow", "device"])
+        yield* idp.approve("alice", { after: "30 seconds" })
+        const [alone, ...both] = yield* Effect.all(
+          [
+            Effect.delay(keyfob(["login", "work", ...provider, "--flow", "device", "--non-interactive"]), "5 seconds"),
+            login,
+            login
+          ],
+          { concurrency: "unbounded" }
+        )
+        assert.strictEqual(alone.exitCode, 3)
+        const events = both.map(({ exitCode, stderr }) => {
+          assert.strictEqual(exitCode, 0, stderr)
+          const { event, ...rest } = JSON.parse(stderr.split("\n", 1)[0] ?? "")
+          return event === "waiting" ? rest.for : event
+        })
+        assert.sameMembers(events, ["device_code", "login"])
+      }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer])),
+    60_000
+  )
+
+  it.effect(
     "programs that ask and ask are silent after three times, also after a restart; keyfob login lets them again",
     () =>
       Effect.gen(function* () {

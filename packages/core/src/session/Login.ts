@@ -10,20 +10,14 @@ import type { Flow, GrantError, Obtained } from "../flow/Flow.ts"
 import type { Begun, PendingAuthorization } from "../protocol/AuthorizationRequest.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
-import { supervise } from "./LoginSupervisor.ts"
+import { type LoginOptions, supervise } from "./LoginSupervisor.ts"
 import * as TokenBudget from "./TokenBudget.ts"
 import { commit, identify } from "./Renewal.ts"
 
+export type { LoginOptions } from "./LoginSupervisor.ts"
+
 /** What a login can fail with. */
 export type LoginError = GrantError | LoginFailed | TokenRejected | StoreFailed
-
-export interface LoginOptions {
-  /**
-   * A person asked for this very login, by a command or a button. Without it the program did: then nobody is asked any
-   * more once three prompts in a row went unanswered (`LoginFailed` with `Unanswered`). Default: false.
-   */
-  readonly personAsked?: boolean
-}
 
 /**
  * Runs a flow now, verifies what it brought, and keeps it. Token sources on the same store find it when what they hold is
@@ -32,10 +26,10 @@ export interface LoginOptions {
  */
 export const login = Effect.fn("keyfob.login")(function* <R>(
   flow: Flow<R>,
-  { personAsked = false }: LoginOptions = {}
+  options: LoginOptions = {}
 ): Effect.fn.Return<Credential, LoginError, Exclude<R, Scope.Scope> | HttpClient.HttpClient | CredentialStore> {
   const attempt = yield* signIn(flow)
-  return yield* flow.attended ? supervise(flow.key, attempt, personAsked) : attempt
+  return yield* flow.attended ? supervise(flow.key, attempt, options) : attempt
 })
 
 const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {

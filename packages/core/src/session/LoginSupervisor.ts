@@ -22,6 +22,16 @@ const mostUnanswered = 3
 /** What a person who was asked may have done instead of signing in. */
 const Outcome = Schema.Literals(["Denied", "Expired"])
 
+export interface LoginOptions {
+  /**
+   * A person asked for this very login, by a command or a button. Without it the program did: then nobody is asked any
+   * more once three prompts in a row went unanswered (`LoginFailed` with `Unanswered`). Default: false.
+   */
+  readonly personAsked?: boolean
+  /** Tells whoever is there that another login of the account is waited for. Default: a warning in the log. */
+  readonly onWaiting?: Effect.Effect<void>
+}
+
 /** How the last logins ended, if not well. */
 const Attempts = Schema.Struct({
   /** How many prompts in a row nobody answered: they expired, or whoever showed them was stopped. */
@@ -36,13 +46,11 @@ const attempts = StoreNote.make("logins", Attempts, { unanswered: 0, failures: 0
 /**
  * Runs the attempt in its turn, or has the outcome of the one it waited for. An attempt that is interrupted, or whose
  * process dies, is nobody's outcome: the next one asks.
- *
- * @param personAsked a person wants this login now: what nobody answered before counts no more
  */
 export const supervise = Effect.fnUntraced(function* <E, R>(
   key: CredentialKey,
   attempt: Effect.Effect<Credential, E, R>,
-  personAsked: boolean
+  { onWaiting, personAsked = false }: LoginOptions
 ): Effect.fn.Return<Credential, E | LoginFailed | StoreFailed, R | CredentialStore> {
   const { get, modify } = yield* CredentialStore
   // Whatever the scopes and audiences, it is one person who is asked.
@@ -56,7 +64,8 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
   )
   const waiting = yield* Effect.forkChild(
     Effect.delay(
-      Effect.logWarning(`another login of ${printable(key.account)} is under way; waiting for its outcome`),
+      onWaiting ??
+        Effect.logWarning(`another login of ${printable(key.account)} is under way; waiting for its outcome`),
       "3 seconds"
     )
   )

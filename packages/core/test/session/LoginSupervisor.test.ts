@@ -233,6 +233,13 @@ describe("LoginSupervisor", () => {
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(said.length, 1)
       assert.match(String(said[0]), /another login of default is under way/)
+      const other = DeviceCode.make({ issuer, clientId: "app", scopes: ["other"] })
+      const onWaiting = Effect.sync(() => void said.push("told"))
+      const first = yield* began(Login.login(other))
+      const second = yield* began(Login.login(other, { onWaiting }))
+      yield* pass(10)
+      yield* Effect.forEach([first, second], Fiber.join)
+      assert.deepStrictEqual(said.slice(1), ["told"])
     }).pipe(Effect.provide([layer, Logger.layer([Logger.make(({ message }) => void said.push(message))])]))
   })
 
