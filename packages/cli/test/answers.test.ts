@@ -150,7 +150,7 @@ describe.concurrent("R14: what a provider may answer", () => {
   )
 
   it.live(
-    "R8: a provider without device flow, which is what auto means for now: exit 2 says what is missing",
+    "R8: a provider with neither a page for browsers nor device flow: exit 2 says what is missing",
     () =>
       Effect.gen(function* () {
         const keyfob = yield* Keyfob.make

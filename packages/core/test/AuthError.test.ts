@@ -10,6 +10,7 @@ import {
   printable,
   ProviderRefused,
   ProviderUnavailable,
+  StepUpRequired,
   StoreFailed,
   table,
   toJson,
@@ -28,6 +29,9 @@ const all: ReadonlyArray<AuthError> = [
   ...reasonsOf("TokenRejected").map((reason) => TokenRejected.make({ reason, token: "ID token" })),
   ...reasonsOf("LoginRequired").map((reason) => LoginRequired.make({ reason, ...who })),
   ...reasonsOf("LoginFailed").map((reason) => LoginFailed.make({ reason, issuer: who.issuer })),
+  ...reasonsOf("StepUpRequired").map((reason) =>
+    StepUpRequired.make({ reason, origin: "https://api.example", scopes: ["write"], acrValues: [] })
+  ),
   ...reasonsOf("StoreFailed").map((reason) => StoreFailed.make({ reason, store: "file", location: "/home/a/.keyfob" }))
 ]
 
@@ -72,7 +76,9 @@ describe("AuthError: the table", () => {
       "LoginRequired.RefreshRefused",
       "LoginRequired.RefreshUnfinished",
       "LoginFailed.Expired",
-      "LoginFailed.Unanswered"
+      "LoginFailed.Unanswered",
+      "StepUpRequired.InsufficientScope",
+      "StepUpRequired.InsufficientAuthentication"
     ])
     assert.deepStrictEqual(codes.get(4), [
       "ProviderRefused.AccessDenied",

@@ -55,7 +55,8 @@ describe("TokenEndpoint: what is granted", () => {
     [{ refresh_expires_in: 1800 }, 1_800_000],
     [{ refresh_token_expires_in: "1800" }, 1_800_000],
     [{ refresh_expires_in: 0 }, undefined],
-    [{ refresh_expires_in: "soon", refresh_token_expires_in: 5 }, undefined],
+    [{ refresh_expires_in: "soon", refresh_token_expires_in: 5 }, 5000],
+    [{ refresh_expires_in: 5, refresh_token_expires_in: "soon" }, 5000],
     [{ refresh_token_expires_in: null }, undefined],
     [{}, undefined]
   ] as ReadonlyArray<[object, number | undefined]>)(
