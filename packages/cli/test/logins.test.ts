@@ -65,7 +65,7 @@ describe("one login at a time", () => {
         })
         assert.sameMembers(events, ["device_code", "login"])
       }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer])),
-    60_000
+    120_000
   )
 
   it.effect(
