@@ -97,7 +97,8 @@ export const observing = (http: HttpClient.HttpClient, host: string) =>
           Effect.map(moment, (now) => {
             const own = offsetNow(now)
             const apart = own === undefined || clockOffset === undefined ? 0 : own - clockOffset
-            return Math.abs(apart) > 2 * mostUncertain ? now.wall + apart : now.wall
+            const size = Math.abs(apart)
+            return size > 2 * mostUncertain && size <= mostBelieved ? now.wall + apart : now.wall
           })
       }
     }

@@ -187,6 +187,24 @@ describe("ProviderClock", () => {
       assert.strictEqual(yield* right.text, "access-4")
     }).pipe(Effect.provide([http.layer, CredentialStore.layerMemory]))
   })
+
+  it.effect("dates that contradict each other by more than a day move no token's end", () => {
+    const hours = (count: number) => minutes(60 * count)
+    const http = scripted({
+      ...provider,
+      [metadata.token_endpoint]: [dated(hours(20), tokens(2)), dated(hours(-20), tokens(3))]
+    })
+    return Effect.gen(function* () {
+      yield* TestClock.setTime(minutes(100_000))
+      yield* write(credential())
+      const one = yield* source(person)
+      const other = yield* source(person)
+      yield* one.renew
+      yield* other.renew
+      assert.strictEqual(yield* one.text, "access-3")
+      assert.lengthOf(http.to(metadata.token_endpoint), 2)
+    }).pipe(Effect.provide([http.layer, CredentialStore.layerMemory]))
+  })
 })
 
 /** The clock of a machine that is that far ahead. */
