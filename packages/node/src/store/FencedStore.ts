@@ -11,18 +11,16 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
-import { plain, type Sealing } from "./Sealing.ts"
+import type * as Scope from "effect/Scope"
 import { type Credential, type CredentialKey, CredentialStore, CredentialText, type Slot, StoreFailed } from "keyfob"
+import { plain, type Sealing } from "./Sealing.ts"
+import * as Turns from "./Turns.ts"
 
 /** What a lease is good for without a word from its holder. */
 export const leaseLasts = Duration.seconds(30)
 const heartbeatEvery = Duration.seconds(10)
-const waitAtMost = Duration.seconds(60)
 const answerWithin = Duration.seconds(5)
 
 export interface Lease {
@@ -123,15 +121,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
     remove: Effect.uninterruptible(Effect.andThen(isDamaged(id), asHolder(id, place.remove(id, lease))))
   })
 
-  // Fibers of this process queue here; only the first of them goes on to the database.
-  const turns = MutableHashMap.empty<string, Semaphore.Semaphore>()
-  const turnOf = (id: string) => {
-    const found = MutableHashMap.get(turns, id)
-    if (Option.isSome(found)) return found.value
-    const turn = Semaphore.makeUnsafe(1)
-    MutableHashMap.set(turns, id, turn)
-    return turn
-  }
+  const inTurn = Turns.make()
 
   const acquire = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Lease, StoreFailed, Scope.Scope> {
     // Not from Effect's Random, which a test may seed: two processes must never agree on it.
@@ -161,20 +151,11 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
   })
 
   const lease = Effect.fnUntraced(function* (id: string) {
-    yield* Semaphore.takeScoped(turnOf(id), 1)
     const taken = yield* acquire(id)
     const beat = Effect.ignore(promptly(id, place.prolong(id, taken)))
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(heartbeatEvery), beat)))
     return taken
   })
-
-  const inTime = (id: string) =>
-    lease(id).pipe(
-      Effect.timeoutOrElse({
-        duration: waitAtMost,
-        orElse: () => failed(id, "Busy", `waited ${Duration.toSeconds(waitAtMost)} s`)
-      })
-    )
 
   return CredentialStore.make({
     name: place.name,
@@ -191,13 +172,13 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
       ),
       Effect.map((found) => found.flatMap(Option.toArray))
     ),
-    // A scope of its own: the lease must not end in, nor hide, a scope that `use` asks for.
     modify: (key, use) =>
       Effect.flatMap(idOf(key), (id) =>
-        Effect.acquireUseRelease(
-          Scope.make(),
-          (scope) => Effect.flatMap(Scope.provide(inTime(id), scope), (taken) => use(slotOf(id, taken))),
-          (scope, exit) => Scope.close(scope, exit)
+        inTurn(
+          id,
+          (detail) => failed(id, "Busy", detail),
+          lease(id),
+          (taken) => use(slotOf(id, taken))
         )
       )
   })

@@ -20,23 +20,21 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as MutableHashMap from "effect/MutableHashMap"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
-import * as Semaphore from "effect/Semaphore"
+import type * as Scope from "effect/Scope"
 import type { StoreFailed } from "keyfob"
 import { randomUUID } from "node:crypto"
 import { rmdir } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as DurableFile from "./DurableFile.ts"
 import { errnoOf, failuresOf } from "./FileFailure.ts"
+import * as Turns from "./Turns.ts"
 
-const waitAtMost = Duration.seconds(60)
 const heartbeatEvery = Duration.seconds(5)
 /** In milliseconds, as the next one. */
 const abandonedAfter = 30_000
@@ -247,37 +245,15 @@ export const make = Effect.fnUntraced(function* (store: string) {
     }
   })
 
-  // Fibers of this process queue here; only the first of them goes on to the lock file.
-  const turns = MutableHashMap.empty<string, Semaphore.Semaphore>()
-  const turnOf = (lock: string) => {
-    const found = MutableHashMap.get(turns, lock)
-    if (Option.isSome(found)) return found.value
-    const turn = Semaphore.makeUnsafe(1)
-    MutableHashMap.set(turns, lock, turn)
-    return turn
-  }
+  const inTurn = Turns.make()
 
   /** Runs `use` under the lease, taken after `prepare`. Who waits for it longer than 60 s fails with `Busy`. */
   const hold = <A, E, R>(
     lock: string,
     prepare: Effect.Effect<void, StoreFailed>,
     use: (lease: FileLease) => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | StoreFailed, R> => {
-    const taken = Semaphore.takeScoped(turnOf(lock), 1).pipe(
-      Effect.andThen(prepare),
-      Effect.andThen(acquire(lock)),
-      Effect.timeoutOrElse({
-        duration: waitAtMost,
-        orElse: () => Effect.fail(busy(lock, `waited ${Duration.toSeconds(waitAtMost)} s`))
-      })
-    )
-    // A scope of its own: the lease must not end in, nor hide, a scope that `use` asks for.
-    return Effect.acquireUseRelease(
-      Scope.make(),
-      (scope) => Effect.flatMap(Scope.provide(taken, scope), use),
-      (scope, exit) => Scope.close(scope, exit)
-    )
-  }
+  ): Effect.Effect<A, E | StoreFailed, R> =>
+    inTurn(lock, (detail) => busy(lock, detail), Effect.andThen(prepare, acquire(lock)), use)
 
   return { acquire, hold, look }
 })
