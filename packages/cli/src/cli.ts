@@ -3,7 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as UserDirectories from "effect/persistence/UserDirectories"
-import { run } from "./keyfob.ts"
+import { run } from "./commandLine.ts"
 import { teardown } from "./teardown.ts"
 
 /** Put in by the bundler. */

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import { readFileSync } from "node:fs"
 import { Readable, Writable } from "node:stream"
-import { run } from "./keyfob.ts"
+import { run } from "./commandLine.ts"
 import { Streams } from "./streams.ts"
 import { teardown } from "./teardown.ts"
 
