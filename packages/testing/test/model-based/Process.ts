@@ -214,7 +214,8 @@ export class Process {
           ask.whose === "person" &&
           (reason === "NoCredential"
             ? place.credential === undefined || Math.max(place.emptiedAt, place.filledAt) >= ask.tick
-            : place.credential?.refused === true || place.refusedAt >= ask.tick)
+            : // Who was refused while somebody signed out has nothing left to mark.
+              place.credential?.refused === true || Math.max(place.refusedAt, place.emptiedAt) >= ask.tick)
         if (!isTrue) witness.broken("a transient failure never logs out", `${by}: ${reason}`)
         return
       }

@@ -286,5 +286,33 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 158 }
       ]
     }
+  },
+  {
+    seed: "once/68492",
+    what: "the model's own: a refusal that comes after somebody signed out is one, though nothing is there to be marked",
+    program: {
+      settings: {
+        processes: 2,
+        accessLifetime: 3600,
+        idle: 10800,
+        absolute: 7776000,
+        grace: 0,
+        rotation: true,
+        retryAfter: 2
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "flow", millis: 20000, seed: 250365 },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "revokeAll" },
+        { do: "flow", millis: 1000, seed: 539727 },
+        { do: "ask", process: 0, whose: "person", how: "call" },
+        { do: "go", operations: 4, seed: 40858 },
+        { do: "pause", process: 0 },
+        { do: "logout", process: 1, whose: "person", revoke: true },
+        { do: "flow", millis: 3600000, seed: 425071 },
+        { do: "recover", seed: 896 }
+      ]
+    }
   }
 ]
