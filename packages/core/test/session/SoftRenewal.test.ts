@@ -79,7 +79,7 @@ describe("between the soft and the hard point", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("X-09 past the hard point a caller waits for the renewal that is under way", () =>
+  it.effect("past the hard point a caller waits for the renewal that is under way", () =>
     Effect.gen(function* () {
       const answering = yield* gate
       const { layer, sent } = scene([(request) => Effect.andThen(answering.pass, tokens(2)(request))])
