@@ -1,11 +1,13 @@
 /**
  * What it costs to ask for a token that is there and fresh, in one process and interleaved, as medians: beside a variable
- * that is read, and beside the cache with an expiry that a program would write by hand.
+ * that is read, beside the cache with an expiry that a program would write by hand, and beside what other clients do.
  *
  *     node packages/bench/src/cachedRead.ts [ROUNDS]        after a build; default 30 rounds
  */
+import { ConfidentialClientApplication } from "@azure/msal-node"
 import { SimulatedProvider } from "@keyfob/testing/Provider"
 import { Effect, Layer, Redacted } from "effect"
+import { OAuth2Client } from "google-auth-library"
 import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
 
 class Api extends TokenSource.Service<Api>()("bench/Api") {}
@@ -17,8 +19,32 @@ const flow = ClientCredentials.make({
   scopes: ["api:read"]
 })
 
+/** One whose network is a few lines: it asks once, and has the token in its cache from then on. */
+const msalWith = (token: string) => {
+  const answer = async <T>() => ({
+    headers: {},
+    status: 200,
+    body: { token_type: "Bearer", expires_in: 3600, access_token: token } as T // what it asks for is this alone
+  })
+  const host = "https://login.microsoftonline.com/tenant"
+  return new ConfidentialClientApplication({
+    auth: {
+      clientId: "billing",
+      clientSecret: "secret",
+      authority: host,
+      authorityMetadata: JSON.stringify({
+        issuer: `${host}/v2.0`,
+        authorization_endpoint: `${host}/oauth2/v2.0/authorize`,
+        token_endpoint: `${host}/oauth2/v2.0/token`,
+        jwks_uri: `${host}/discovery/v2.0/keys`
+      })
+    },
+    system: { networkClient: { sendGetRequestAsync: answer, sendPostRequestAsync: answer } }
+  })
+}
+
 const rounds = Number(process.argv[2] ?? 30)
-const calls = 20_000
+const calls = 2000
 
 const program = Effect.gen(function* () {
   const api = yield* Api
@@ -55,12 +81,31 @@ const program = Effect.gen(function* () {
     return seen
   })
 
+  const google = new OAuth2Client()
+  google.setCredentials({ access_token: "a", refresh_token: "r", expiry_date: Date.now() + 3_600_000 })
+  const googles = Effect.promise(async () => {
+    let seen = 0
+    for (let call = 0; call < calls; call++) if ((await google.getAccessToken()).token === "a") seen++
+    return seen
+  })
+  const msal = msalWith("a")
+  const scopes = ["https://api.example.com/.default"]
+  const msals = Effect.promise(async () => {
+    let seen = 0
+    for (let call = 0; call < calls; call++) {
+      if ((await msal.acquireTokenByClientCredential({ scopes }))?.accessToken === "a") seen++
+    }
+    return seen
+  })
+
   const subjects = {
     "a variable": variable,
     "yield* of a value (Effect alone)": succeeded,
     "await of a cache by hand": hand,
     "yield* api.token": asked,
-    "await Effect.runPromise(api.token)": promised
+    "await Effect.runPromise(api.token)": promised,
+    "google-auth-library: getAccessToken()": googles,
+    "@azure/msal-node: acquireTokenByClientCredential()": msals
   }
   const taken = Object.entries(subjects).map(([name, work]) => ({ name, work, times: Array.of<number>() }))
   for (let round = -3; round < rounds; round++) {
@@ -76,7 +121,7 @@ const program = Effect.gen(function* () {
   }))
   const hands = medians.find(({ name }) => name.endsWith("by hand"))?.nanos ?? NaN
   for (const { name, nanos } of medians) {
-    console.log(`${name.padEnd(36)} ${nanos.toFixed(0).padStart(7)} ns   ${(nanos / hands).toFixed(2)}`)
+    console.log(`${name.padEnd(52)} ${nanos.toFixed(0).padStart(7)} ns   ${(nanos / hands).toFixed(2)}`)
   }
   console.log(`${rounds} rounds of ${calls} calls, medians; the last column is against the cache by hand`)
 })
