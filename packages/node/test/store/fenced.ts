@@ -43,13 +43,13 @@ export const generation = (store: CredentialStore["Service"]) =>
     Option.map((found) => found.generation)
   )
 
-/** Real sockets on a test's clock: they get a moment for each quarter of a second, a third of a second for an answer's five. */
+/** Real sockets on a test's clock: they get some time for each second there, half of one for an answer's five. */
 export const pass = <A, E>(fiber: Fiber.Fiber<A, E>) =>
   Effect.gen(function* () {
     const start = yield* Clock.currentTimeMillis
     while (fiber.pollUnsafe() === undefined) {
-      yield* TestClock.adjust("250 millis")
-      yield* Effect.promise(() => new Promise((done) => setTimeout(done, 16)))
+      yield* TestClock.adjust("1 second")
+      yield* Effect.promise(() => new Promise((done) => setTimeout(done, 80)))
     }
     return ((yield* Clock.currentTimeMillis) - start) / 1000
   })
