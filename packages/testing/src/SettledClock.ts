@@ -34,8 +34,10 @@ const trip = Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array
 const manyTrips = 2000
 /** The same for one that most probably waits for another fiber, which has gone to sleep. */
 const fewTrips = 32
-/** The same where nobody that was woken is at work: one of them may have forked somebody who is, and goes unseen. */
-const quietTrips = 3
+/** The same after a request was answered: whoever asked, seen or not, goes on with the answer. */
+const echoTrips = 8
+/** Turns of the queue of fibers, in which whom a woken fiber forked comes to sleep, or to a request. */
+const turns = 3
 /** The same before the clock moves at all, when nobody has been woken yet and whoever was just forked may be at work. */
 const firstTrips = 100
 
@@ -98,13 +100,23 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
   /** Whether a fiber that came up after that waking sleeps: it is most probably the one that is waited for. */
   const isExplained = (wokenAt: number) => [...sleeps].some(({ fiber }) => (firstSlept.get(fiber) ?? 0) > wokenAt)
 
+  /** Nobody who was woken is at work, nor anybody they forked, who go unseen. */
+  const isQuiet = Effect.gen(function* () {
+    const seen = activity
+    for (let turn = 0; turn < turns; turn++) {
+      if (activity !== seen || holds > 0 || isBusy()) return false
+      yield* Effect.yieldNow
+    }
+    return activity === seen && holds === 0
+  })
+
   /** Until everybody who was woken sleeps or has ended; who does neither is let be once nothing has happened for long. */
   const settled = (unknown: boolean) =>
     Effect.gen(function* () {
       let seen = activity
       let trips = 0
       for (;;) {
-        if (!unknown && holds === 0 && !isBusy() && trips >= (hasEcho ? fewTrips : quietTrips)) break
+        if (!unknown && trips >= (hasEcho ? echoTrips : 0) && (yield* isQuiet)) break
         yield* trip
         if (activity !== seen || holds > 0) {
           seen = activity
