@@ -114,15 +114,14 @@ export const scripted = (script: Readonly<Record<string, Reply | ReadonlyArray<R
 /** What an error is, in one word: `ProviderUnavailable.TimedOut`. */
 export const named = (error: AuthError) => `${error._tag}.${error.reason}`
 
-// Bodies are read in microtasks and crypto in threads: a turn of the event loop lets them come in.
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+// Bodies are read in microtasks and crypto in threads: a moment of real time lets them come in.
+const moment = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 1)))
 
 /** Runs an effect to its end while the test's clock moves on by itself, in steps of a tenth of a second. */
 export const inTime = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
   const fiber = yield* Effect.forkChild(effect)
   for (;;) {
-    yield* turn
-    yield* turn
+    yield* moment
     if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
     yield* TestClock.adjust("100 millis")
   }

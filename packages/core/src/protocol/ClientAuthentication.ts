@@ -3,6 +3,7 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 
 /** A secret, or where to read it from (read once, when the client is made). */
@@ -11,7 +12,15 @@ export type SecretSource = Redacted.Redacted | Config.Config<Redacted.Redacted>
 /** How a client proves who it is at the token endpoint (RFC 6749 section 2.3, OpenID Connect Core section 9). */
 export type ClientAuthentication<Secret = SecretSource> =
   | { readonly method: "none" }
-  | { readonly method: "client_secret_basic" | "client_secret_post" | "client_secret"; readonly secret: Secret }
+  | {
+      readonly method:
+        | "client_secret_basic"
+        | "client_secret_post"
+        | "client_secret"
+        | "client_secret_jwt"
+        | "private_key_jwt"
+      readonly secret: Secret
+    }
 
 /** A public client: the client id alone. */
 export const none: ClientAuthentication = { method: "none" }
@@ -25,6 +34,19 @@ export const secretPost = (secret: SecretSource): ClientAuthentication => ({ met
 /** The secret as the provider's metadata prefers: the first it lists of basic and post; basic where it lists nothing. */
 export const secret = (secret: SecretSource): ClientAuthentication => ({ method: "client_secret", secret })
 
+/** A JWT signed with the secret, by HS256: the secret itself is never sent (OpenID Connect Core section 9). */
+export const secretJwt = (secret: SecretSource): ClientAuthentication => ({ method: "client_secret_jwt", secret })
+
+/**
+ * A JWT signed with a private key of which the provider has the public half (RFC 7523 section 2.2): a JWK as JSON, or a
+ * PKCS#8 PEM. The algorithm is the JWK's `alg`, else the first that fits the key and the metadata.
+ */
+export const privateKeyJwt = (key: SecretSource): ClientAuthentication => ({ method: "private_key_jwt", secret: key })
+
+/** Whether it is proven by something that is dated, and so may be refused where clocks differ. */
+export const isDated = ({ method }: ClientAuthentication<unknown>) =>
+  method === "client_secret_jwt" || method === "private_key_jwt"
+
 /** Reads a secret that comes from configuration. */
 export const resolve = (
   authentication: ClientAuthentication
@@ -35,7 +57,11 @@ export const resolve = (
     ? Effect.succeed({ method, secret })
     : Effect.mapBoth(secret, {
         onSuccess: (secret) => ({ method, secret }),
-        onFailure: () => new ConfigurationInvalid({ reason: "MissingValue", detail: "client secret" })
+        onFailure: () =>
+          new ConfigurationInvalid({
+            reason: "MissingValue",
+            detail: method === "private_key_jwt" ? "the client's private key" : "client secret"
+          })
       })
 }
 
@@ -45,11 +71,16 @@ export interface Proof {
   readonly form: Readonly<Record<string, string>>
 }
 
-/** Makes the proof for one request; fails where the provider says it does not support the method. */
+/**
+ * Makes the proof for one request; fails where the provider says it does not support the method.
+ *
+ * @param now milliseconds since 1970, by the provider's clock
+ */
 export const prove = (
   authentication: ClientAuthentication<Redacted.Redacted>,
   clientId: string,
-  metadata: ProviderMetadata
+  metadata: ProviderMetadata,
+  now: number
 ): Effect.Effect<Proof, ConfigurationInvalid> => {
   const supported = metadata.token_endpoint_auth_methods_supported
   const method =
@@ -64,6 +95,19 @@ export const prove = (
       new ConfigurationInvalid({
         reason: "NotSupported",
         detail: `client authentication ${method}; ${metadata.issuer} offers ${printable(supported.join(", "))}`
+      })
+    )
+  }
+  if (method === "client_secret_jwt" || method === "private_key_jwt") {
+    return Effect.map(
+      ClientAssertion.make({ method, secret: authentication.secret }, clientId, metadata, now),
+      (client_assertion) => ({
+        headers: {},
+        form: {
+          client_id: clientId,
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+          client_assertion
+        }
       })
     )
   }

@@ -33,6 +33,7 @@ export const ProviderMetadata = Schema.Struct({
   end_session_endpoint: Text,
   jwks_uri: Text,
   token_endpoint_auth_methods_supported: Strings,
+  token_endpoint_auth_signing_alg_values_supported: Strings,
   code_challenge_methods_supported: Strings,
   require_pushed_authorization_requests: Flag,
   authorization_response_iss_parameter_supported: Flag,

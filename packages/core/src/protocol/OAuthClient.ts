@@ -88,8 +88,8 @@ export const make = Effect.fnUntraced(function* (
     })
   const prover = Dpop.makeProver()
   /**
-   * Sends a request, with a proof where there is a key. Once more, where the answer has taught what the proof lacked: the
-   * nonce that the server wants, or what time it is there.
+   * Sends a request, with a proof where there is a key. Once more, where the answer has taught what the proof, or the
+   * client's assertion, lacked: the nonce that the server wants, or what time it is there.
    */
   const exchange = Effect.fnUntraced(function* (
     name: Endpoint,
@@ -97,26 +97,35 @@ export const make = Effect.fnUntraced(function* (
     repeat: Repeat,
     proving?: Omit<Dpop.Proving, "clockOffset">
   ) {
-    if (proving === undefined) return yield* send(http, name, request, repeat)
     let url = ""
     const proven = Effect.gen(function* () {
       const unproven = yield* request
       url = unproven.url
+      if (proving === undefined) return unproven
       return yield* prover.prove(unproven, { ...proving, clockOffset: yield* clock.offset })
     })
     const attempt = Effect.tap(send(http, name, proven, repeat), ({ headers }) =>
-      Effect.sync(() => prover.heed(url, headers))
+      Effect.sync(() => (proving === undefined ? undefined : prover.heed(url, headers)))
     )
     const before = (yield* clock.offset) ?? 0
     const answer = yield* attempt
     const error = answer.json?.["error"]
-    const wasMisdated = error === "invalid_dpop_proof" && ((yield* clock.offset) ?? 0) !== before
-    return wasMisdated || Dpop.wantsNonce(answer.headers, error) ? yield* attempt : answer
+    const isDated =
+      (error === "invalid_client" && ClientAuthentication.isDated(authentication)) ||
+      (error === "invalid_dpop_proof" && proving !== undefined)
+    const wasMisdated = isDated && ((yield* clock.offset) ?? 0) !== before
+    const wantsNonce = proving !== undefined && Dpop.wantsNonce(answer.headers, error)
+    return wasMisdated || wantsNonce ? yield* attempt : answer
   })
   const post: OAuthClient["post"] = (name, form, repeat, key) => {
     const request = Effect.gen(function* () {
       const url = yield* endpoint(name)
-      const proof = yield* ClientAuthentication.prove(authentication, options.clientId, yield* metadata)
+      const proof = yield* ClientAuthentication.prove(
+        authentication,
+        options.clientId,
+        yield* metadata,
+        yield* clock.now
+      )
       return HttpClientRequest.post(url).pipe(
         HttpClientRequest.setHeaders(proof.headers),
         HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))

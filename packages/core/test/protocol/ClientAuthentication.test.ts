@@ -15,7 +15,7 @@ const proofOf = Effect.fnUntraced(function* (
   clientId = "app",
   provider: Parameters<typeof prove>[2] = metadata
 ) {
-  return yield* prove(yield* resolve(authentication), clientId, provider)
+  return yield* prove(yield* resolve(authentication), clientId, provider, 0)
 })
 
 const basic = (credentials: string) => ({ headers: { authorization: `Basic ${btoa(credentials)}` }, form: {} })
