@@ -65,6 +65,14 @@ it.live(
         yield* Effect.promise(() =>
           one.evaluate(([name, text]) => localStorage.setItem(name, text), [name, text] as const)
         )
+        // What one tab writes, another may see a moment later.
+        yield* Effect.promise(() =>
+          Promise.all(
+            tabs.map((page) =>
+              page.waitForFunction(([name, text]) => localStorage.getItem(name) === text, [name, text] as const)
+            )
+          )
+        )
         yield* clearRequests
         const tokens = yield* Effect.promise(() => Promise.all(tabs.map(tokenOf)))
         assert.strictEqual(new Set(tokens).size, 1, tokens.join(" "))
