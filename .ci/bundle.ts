@@ -90,7 +90,7 @@ await build({
   ...shared,
   entryPoints: [join(cli, "src/testing.ts")],
   outfile: join(cli, "dist/testing.js"),
-  external: ["effect", "@effect/*", "keyfob", "@keyfob/testing"]
+  external: ["effect", "@effect/platform-node", "keyfob", "@keyfob/testing"]
 })
 
 if (process.argv.includes("--metafile")) {
