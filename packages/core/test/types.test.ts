@@ -3,24 +3,27 @@
  * accident breaks callers, and no test at run time sees it.
  */
 import { Effect } from "effect"
-import type { Layer, Redacted, Scope, Stream } from "effect"
+import type { Config, Layer, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
   AuthorizationCode,
   AuthorizedHttpClient,
   Auto,
   BrowserCredentialStore,
+  ClientAuthentication,
   ClientCredentials,
   DeviceCode,
   KeepWarm,
   Login,
   Logout,
   OAuthClient,
+  SigningKey,
   TokenSource
 } from "keyfob"
 import type {
   AccessToken,
   AnswerRejected,
+  AssertionSource,
   AttendedFlow,
   AuthError,
   Begun,
@@ -96,6 +99,21 @@ describe("types", () => {
     expectTypeOf<TokenSource.TokenEvent["_tag"]>().toEqualTypeOf<
       "Renewed" | "Adopted" | "Transient" | "LoginRequired" | "RefreshTokenEndsSoon"
     >()
+  })
+
+  it("a client's key is text, read, or where it comes from; what others say of it may be asked for by HTTP", () => {
+    type Key = SigningKey.SigningKey
+    type Text = Redacted.Redacted
+    expectTypeOf(ClientAuthentication.privateKeyJwt)
+      .parameter(0)
+      .toEqualTypeOf<Text | Config.Config<Text> | Key | Effect.Effect<Key, ConfigurationInvalid>>()
+    expectTypeOf(SigningKey.fromText).returns.toEqualTypeOf<Effect.Effect<Key, ConfigurationInvalid>>()
+    expectTypeOf<AssertionSource>().toEqualTypeOf<Effect.Effect<Text, Metadata, HttpClient.HttpClient>>()
+    // @ts-expect-error -- a key in clear
+    const clear = () => ClientAuthentication.privateKeyJwt("-----BEGIN PRIVATE KEY-----")
+    // @ts-expect-error -- an HMAC by a private key
+    const hmac = (key: Key) => ClientAuthentication.privateKeyJwt(key, { algorithm: "HS256" })
+    expectTypeOf([clear, hmac]).toBeArray()
   })
 
   it("a person's flow cannot be the source of a process without a store", () => {

@@ -9,6 +9,7 @@ export * as EncryptedFileCredentialStore from "./store/EncryptedFileCredentialSt
 export * as Encryption from "./store/Encryption.ts"
 export * as EncryptionKey from "./store/EncryptionKey.ts"
 export * as FileCredentialStore from "./store/FileCredentialStore.ts"
+export * as PrivateKey from "./PrivateKey.ts"
 export * as HttpTransport from "./HttpTransport.ts"
 export { Keychain } from "./store/Keychain.ts"
 export * as KeychainCredentialStore from "./store/KeychainCredentialStore.ts"

@@ -1,91 +1,76 @@
 /** A JWT by which a client says who it is (RFC 7523 sections 2.2 and 3, OpenID Connect Core section 9). */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { importJWK, importPKCS8, SignJWT } from "jose"
+import { type JWTPayload, SignJWT } from "jose"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
+import type { Algorithm } from "./Jwt.ts"
 import * as Pkce from "./Pkce.ts"
-
-/** Where the metadata lists nothing, RS256 is what every provider is expected to know for RSA keys. */
-const byPreference = ["ES256", "ES384", "ES512", "EdDSA", "RS256", "PS256"]
+import * as SigningKey from "./SigningKey.ts"
 
 /** In seconds. Each is for one request. */
 const lifetime = 60
 
-/** What it is signed with: a secret, or a private key as JWK or PKCS#8 PEM. */
-export interface Signing {
-  readonly method: "client_secret_jwt" | "private_key_jwt"
-  readonly secret: Redacted.Redacted
+export interface AssertionOptions {
+  /**
+   * Whom it is addressed to. Default: the issuer, and nobody else, so that no other server can use it
+   * (draft-ietf-oauth-rfc7523bis). Some servers know their token endpoint alone, as RFC 7523 section 3 had it.
+   */
+  readonly audience?: "issuer" | "token_endpoint"
 }
 
+/** What it is signed with. */
+export type Signing = AssertionOptions &
+  (
+    | { readonly method: "client_secret_jwt"; readonly secret: Redacted.Redacted }
+    | {
+        readonly method: "private_key_jwt"
+        readonly key: SigningKey.SigningKey
+        readonly algorithm?: Algorithm
+      }
+  )
+
 /**
- * A new assertion, addressed to the issuer and for one request alone.
+ * A new assertion, for one request alone. It has no `typ`: there are servers that take none but `JWT`.
  *
  * @param now milliseconds since 1970, by the provider's clock
  */
 export const make = Effect.fnUntraced(function* (
   signing: Signing,
   clientId: string,
-  { issuer, token_endpoint_auth_signing_alg_values_supported: listed }: ProviderMetadata,
+  metadata: ProviderMetadata,
   now: number
 ): Effect.fn.Return<string, ConfigurationInvalid> {
-  const candidates = signing.method === "client_secret_jwt" ? ["HS256"] : byPreference
-  const algorithms = candidates.filter((algorithm) => listed === undefined || listed.includes(algorithm))
+  const { issuer, token_endpoint, token_endpoint_auth_signing_alg_values_supported: listed } = metadata
   const jti = Redacted.value(yield* Pkce.random) // to tell assertions apart; no secret
   const iat = Math.floor(now / 1000)
-  const claims = { iss: clientId, sub: clientId, aud: issuer, jti, iat, exp: iat + lifetime }
-  const found = yield* signing.method === "client_secret_jwt"
-    ? Effect.succeed({ key: new TextEncoder().encode(Redacted.value(signing.secret)), fits: algorithms, header: {} })
-    : keyOf(signing.secret, algorithms)
-  const [alg] = found.fits
-  if (alg === undefined) {
-    const detail = `client assertions with this key; ${issuer} takes ${printable((listed ?? candidates).join(", "))}`
-    return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
-  }
-  return yield* Effect.tryPromise({
-    try: () => new SignJWT(claims).setProtectedHeader({ alg, ...found.header }).sign(found.key),
-    catch: () => unusable
-  })
-})
-
-const unusable = new ConfigurationInvalid({
-  reason: "InvalidValue",
-  detail: "the client's key is no private key (a JWK, or PEM that begins with BEGIN PRIVATE KEY)"
-})
-
-/** The key, and which of the algorithms it is for: found by trying, since a PEM does not say. */
-const keyOf = Effect.fnUntraced(function* (
-  secret: Redacted.Redacted,
-  algorithms: ReadonlyArray<string>
-): Effect.fn.Return<
-  { readonly key: CryptoKey | Uint8Array; readonly fits: ReadonlyArray<string>; readonly header: { kid?: string } },
-  ConfigurationInvalid
-> {
-  const text = Redacted.value(secret).trim()
-  const read = (algorithm: string) =>
-    Effect.option(
-      Effect.tryPromise(async () =>
-        text.startsWith("{") ? importJWK(JSON.parse(text), algorithm) : importPKCS8(text, algorithm)
-      )
+  const aud = signing.audience === "token_endpoint" ? (token_endpoint ?? issuer) : issuer
+  const claims = { iss: clientId, sub: clientId, aud, jti, iat, nbf: iat, exp: iat + lifetime }
+  const common = <A extends string>(fit: ReadonlyArray<A>) =>
+    Effect.fromNullishOr(fit.find((algorithm) => listed === undefined || listed.includes(algorithm))).pipe(
+      Effect.mapError(() => noneOf(signing.method, fit, issuer, listed ?? []))
     )
-  const { alg, d, kid } = text.startsWith("{") ? yield* jwkOf(text) : { alg: undefined, d: "", kid: undefined }
-  if (d === undefined) return yield* unusable
-  for (const algorithm of algorithms.filter((one) => alg === undefined || one === alg)) {
-    const key = yield* read(algorithm)
-    if (key._tag === "Some") {
-      return { key: key.value, fits: [algorithm], header: typeof kid === "string" ? { kid } : {} }
-    }
+  if (signing.method === "client_secret_jwt") {
+    return yield* signed(signing.secret, yield* common(["HS256", "HS384", "HS512"]), claims)
   }
-  // Of no algorithm in common, or no key at all?
-  for (const algorithm of byPreference) {
-    const key = yield* read(algorithm)
-    if (key._tag === "Some") return { key: key.value, fits: [], header: {} }
-  }
-  return yield* unusable
+  const { algorithm: wanted, key } = signing
+  const fit = SigningKey.algorithmsOf(key).filter((algorithm) => wanted === undefined || algorithm === wanted)
+  return yield* SigningKey.sign(key, yield* common(fit), claims)
 })
 
-const jwkOf = (text: string) =>
-  Effect.try({
-    try: (): { readonly alg?: unknown; readonly d?: unknown; readonly kid?: unknown } => JSON.parse(text),
-    catch: () => unusable
+const noneOf = (
+  method: Signing["method"],
+  fit: ReadonlyArray<string>,
+  issuer: string,
+  listed: ReadonlyArray<string>
+) => {
+  const ours = fit.length === 0 ? "with the algorithm that is asked for" : `with ${fit.join(", ")}`
+  const detail = `${method} ${ours}, which is what this key can do; ${issuer} takes ${printable(listed.join(", "))}`
+  return new ConfigurationInvalid({ reason: "NotSupported", detail })
+}
+
+const signed = (secret: Redacted.Redacted, alg: string, claims: JWTPayload) =>
+  Effect.tryPromise({
+    try: () => new SignJWT(claims).setProtectedHeader({ alg }).sign(new TextEncoder().encode(Redacted.value(secret))),
+    catch: () => new ConfigurationInvalid({ reason: "InvalidValue", detail: "the client secret cannot sign" })
   })

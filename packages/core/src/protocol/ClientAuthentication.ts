@@ -3,24 +3,36 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import type { AssertionSource } from "./AssertionSource.ts"
 import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
+import type { Algorithm } from "./Jwt.ts"
+import * as SigningKey from "./SigningKey.ts"
 
 /** A secret, or where to read it from (read once, when the client is made). */
 export type SecretSource = Redacted.Redacted | Config.Config<Redacted.Redacted>
 
+/** A private key: as text, or read already, or where to read it from (once, when the client is made). */
+export type KeySource =
+  | SecretSource
+  | SigningKey.SigningKey
+  | Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>
+
 /** How a client proves who it is at the token endpoint (RFC 6749 section 2.3, OpenID Connect Core section 9). */
-export type ClientAuthentication<Secret = SecretSource> =
+export type ClientAuthentication<Secret = SecretSource, Key = KeySource> =
   | { readonly method: "none" }
   | {
-      readonly method:
-        | "client_secret_basic"
-        | "client_secret_post"
-        | "client_secret"
-        | "client_secret_jwt"
-        | "private_key_jwt"
+      readonly method: "client_secret_basic" | "client_secret_post" | "client_secret"
       readonly secret: Secret
     }
+  | ({ readonly method: "client_secret_jwt"; readonly secret: Secret } & ClientAssertion.AssertionOptions)
+  | ({ readonly method: "private_key_jwt"; readonly key: Key } & PrivateKeyOptions)
+  | { readonly method: "client_assertion"; readonly assertion: AssertionSource }
+
+export interface PrivateKeyOptions extends ClientAssertion.AssertionOptions {
+  /** Default: the first that fits the key and the metadata; where a JWK has `alg`, that one. */
+  readonly algorithm?: Algorithm
+}
 
 /** A public client: the client id alone. */
 export const none: ClientAuthentication = { method: "none" }
@@ -34,36 +46,72 @@ export const secretPost = (secret: SecretSource): ClientAuthentication => ({ met
 /** The secret as the provider's metadata prefers: the first it lists of basic and post; basic where it lists nothing. */
 export const secret = (secret: SecretSource): ClientAuthentication => ({ method: "client_secret", secret })
 
-/** A JWT signed with the secret, by HS256: the secret itself is never sent (OpenID Connect Core section 9). */
-export const secretJwt = (secret: SecretSource): ClientAuthentication => ({ method: "client_secret_jwt", secret })
+/** A JWT signed with the secret, by HMAC: the secret itself is never sent (OpenID Connect Core section 9). */
+export const secretJwt = (
+  secret: SecretSource,
+  options: ClientAssertion.AssertionOptions = {}
+): ClientAuthentication => ({ ...options, method: "client_secret_jwt", secret })
 
 /**
- * A JWT signed with a private key of which the provider has the public half (RFC 7523 section 2.2): a JWK as JSON, or a
- * PKCS#8 PEM. The algorithm is the JWK's `alg`, else the first that fits the key and the metadata.
+ * A JWT signed with a private key of which the provider has the public half (RFC 7523 section 2.2). The key as text is a
+ * JWK as JSON, or a PKCS#8 PEM; `PrivateKey` of `@keyfob/node` reads all others, and files.
  */
-export const privateKeyJwt = (key: SecretSource): ClientAuthentication => ({ method: "private_key_jwt", secret: key })
+export const privateKeyJwt = (key: KeySource, options: PrivateKeyOptions = {}): ClientAuthentication => ({
+  ...options,
+  method: "private_key_jwt",
+  key
+})
 
-/** Whether it is proven by something that is dated, and so may be refused where clocks differ. */
-export const isDated = ({ method }: ClientAuthentication<unknown>) =>
+/**
+ * A JWT that somebody else has issued, where the provider trusts them to say who the client is (RFC 7523 section 2.2):
+ * workload identity. Asked for with each request.
+ */
+export const clientAssertion = (assertion: AssertionSource): ClientAuthentication => ({
+  method: "client_assertion",
+  assertion
+})
+
+/** Whether it is proven by something that we have dated, and so may be refused where clocks differ. */
+export const isDated = ({ method }: ClientAuthentication<unknown, unknown>) =>
   method === "client_secret_jwt" || method === "private_key_jwt"
 
-/** Reads a secret that comes from configuration. */
-export const resolve = (
+/** An authentication whose secret or key has been read. */
+export type Resolved = ClientAuthentication<Redacted.Redacted, SigningKey.SigningKey>
+
+/** Reads what comes from configuration. A key that cannot sign is found out here, before any request. */
+export const resolve = Effect.fnUntraced(function* (
   authentication: ClientAuthentication
-): Effect.Effect<ClientAuthentication<Redacted.Redacted>, ConfigurationInvalid> => {
-  if (authentication.method === "none") return Effect.succeed(authentication)
-  const { method, secret } = authentication
-  return Redacted.isRedacted(secret)
-    ? Effect.succeed({ method, secret })
-    : Effect.mapBoth(secret, {
-        onSuccess: (secret) => ({ method, secret }),
-        onFailure: () =>
-          new ConfigurationInvalid({
-            reason: "MissingValue",
-            detail: method === "private_key_jwt" ? "the client's private key" : "client secret"
-          })
-      })
-}
+): Effect.fn.Return<Resolved, ConfigurationInvalid> {
+  switch (authentication.method) {
+    case "none":
+    case "client_assertion":
+      return authentication
+    case "private_key_jwt":
+      return { ...authentication, key: yield* keyFrom(authentication.key) }
+    default:
+      return { ...authentication, secret: yield* read(authentication.secret, "client secret") }
+  }
+})
+
+const keyFrom = Effect.fnUntraced(function* (source: KeySource) {
+  const found = yield* read<Redacted.Redacted | SigningKey.SigningKey>(source, "the client's private key")
+  return isText(found) ? yield* SigningKey.fromText(found) : found
+})
+
+const isText = (found: Redacted.Redacted | SigningKey.SigningKey): found is Redacted.Redacted =>
+  typeof Redacted.value<unknown>(found) === "string"
+
+const read = <A>(
+  source: A | Effect.Effect<A, Config.ConfigError | ConfigurationInvalid>,
+  what: string
+): Effect.Effect<A, ConfigurationInvalid> =>
+  Effect.isEffect(source)
+    ? Effect.mapError(source, (error) =>
+        error._tag === "ConfigurationInvalid"
+          ? error
+          : new ConfigurationInvalid({ reason: "MissingValue", detail: what })
+      )
+    : Effect.succeed(source)
 
 /** What authentication adds to a request. */
 export interface Proof {
@@ -76,51 +124,51 @@ export interface Proof {
  *
  * @param now milliseconds since 1970, by the provider's clock
  */
-export const prove = (
-  authentication: ClientAuthentication<Redacted.Redacted>,
+export const prove = Effect.fnUntraced(function* (
+  authentication: Resolved,
   clientId: string,
   metadata: ProviderMetadata,
   now: number
-): Effect.Effect<Proof, ConfigurationInvalid> => {
-  const supported = metadata.token_endpoint_auth_methods_supported
-  const method =
-    authentication.method !== "client_secret"
-      ? authentication.method
-      : (supported?.find((name) => name === "client_secret_basic" || name === "client_secret_post") ??
-        "client_secret_basic")
+): Effect.fn.Return<Proof, Effect.Error<AssertionSource>, Effect.Services<AssertionSource>> {
   // "none" is never refused here: servers often leave it out of the list though they have public clients.
-  if (authentication.method === "none") return Effect.succeed({ headers: {}, form: { client_id: clientId } })
-  if (supported !== undefined && !supported.includes(method)) {
-    return Effect.fail(
-      new ConfigurationInvalid({
-        reason: "NotSupported",
-        detail: `client authentication ${method}; ${metadata.issuer} offers ${printable(supported.join(", "))}`
-      })
-    )
+  if (authentication.method === "none") return { headers: {}, form: { client_id: clientId } }
+  const supported = metadata.token_endpoint_auth_methods_supported
+  const methods = methodsOf(authentication.method)
+  const method = supported === undefined ? methods[0] : supported.find((name) => methods.includes(name))
+  if (method === undefined) {
+    return yield* new ConfigurationInvalid({
+      reason: "NotSupported",
+      detail: `client authentication ${methods.join(" or ")}; ${metadata.issuer} offers ${printable((supported ?? []).join(", "))}`
+    })
   }
-  if (method === "client_secret_jwt" || method === "private_key_jwt") {
-    return Effect.map(
-      ClientAssertion.make({ method, secret: authentication.secret }, clientId, metadata, now),
-      (client_assertion) => ({
-        headers: {},
-        form: {
-          client_id: clientId,
-          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-          client_assertion
-        }
-      })
-    )
+  switch (authentication.method) {
+    case "client_assertion":
+      return asserted(clientId, Redacted.value(yield* authentication.assertion))
+    case "client_secret_jwt":
+    case "private_key_jwt":
+      return asserted(clientId, yield* ClientAssertion.make(authentication, clientId, metadata, now))
+    default: {
+      const secret = Redacted.value(authentication.secret)
+      return method === "client_secret_post"
+        ? { headers: {}, form: { client_id: clientId, client_secret: secret } }
+        : {
+            headers: { authorization: `Basic ${Base64.encode(`${formEncode(clientId)}:${formEncode(secret)}`)}` },
+            form: {}
+          }
+    }
   }
-  const secret = Redacted.value(authentication.secret)
-  return Effect.succeed(
-    method === "client_secret_post"
-      ? { headers: {}, form: { client_id: clientId, client_secret: secret } }
-      : {
-          headers: { authorization: `Basic ${Base64.encode(`${formEncode(clientId)}:${formEncode(secret)}`)}` },
-          form: {}
-        }
-  )
+})
+
+/** What the metadata may call it; where that lists nothing, the first counts. */
+const methodsOf = (method: Resolved["method"]): readonly [string, ...ReadonlyArray<string>] => {
+  if (method === "client_secret") return ["client_secret_basic", "client_secret_post"]
+  return method === "client_assertion" ? ["private_key_jwt"] : [method]
 }
+
+const asserted = (client_id: string, client_assertion: string): Proof => ({
+  headers: {},
+  form: { client_id, client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", client_assertion }
+})
 
 // application/x-www-form-urlencoded, as the platform's own serialiser writes a value (RFC 6749 appendix B).
 const formEncode = (text: string) => new URLSearchParams({ v: text }).toString().slice(2)

@@ -73,7 +73,8 @@ export const make = Effect.fnUntraced(function* (
   options: ClientOptions
 ): Effect.fn.Return<OAuthClient, ConfigurationInvalid, HttpClient.HttpClient> {
   yield* Discovery.parseIssuer(options.issuer)
-  const { clock, http } = yield* ProviderClock.observing(yield* HttpClient.HttpClient, hostOf(options.issuer))
+  const network = yield* HttpClient.HttpClient
+  const { clock, http } = yield* ProviderClock.observing(network, hostOf(options.issuer))
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
   const metadata = yield* once(Discovery.discover(http, options.issuer))
   const jwks = yield* once(
@@ -125,7 +126,7 @@ export const make = Effect.fnUntraced(function* (
         options.clientId,
         yield* metadata,
         yield* clock.now
-      )
+      ).pipe(Effect.provideService(HttpClient.HttpClient, network))
       return HttpClientRequest.post(url).pipe(
         HttpClientRequest.setHeaders(proof.headers),
         HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))

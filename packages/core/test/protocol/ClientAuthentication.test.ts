@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Redacted } from "effect"
-import { ClientAuthentication } from "keyfob"
+import { ClientAuthentication, SigningKey } from "keyfob"
+import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose"
 import { prove, resolve } from "../../src/protocol/ClientAuthentication.ts"
-import { metadata, named } from "../scripted.ts"
+import { metadata, named, scripted } from "../scripted.ts"
 
 const secret = Redacted.make("s3cret")
 const supporting = (...methods: ReadonlyArray<string>) => ({
@@ -10,13 +11,16 @@ const supporting = (...methods: ReadonlyArray<string>) => ({
   token_endpoint_auth_methods_supported: methods
 })
 
-const proofOf = Effect.fnUntraced(function* (
-  authentication: ClientAuthentication.ClientAuthentication,
-  clientId = "app",
-  provider: Parameters<typeof prove>[2] = metadata
-) {
-  return yield* prove(yield* resolve(authentication), clientId, provider, 0)
-})
+const proofOf = Effect.fnUntraced(
+  function* (
+    authentication: ClientAuthentication.ClientAuthentication,
+    clientId = "app",
+    provider: Parameters<typeof prove>[2] = metadata
+  ) {
+    return yield* prove(yield* resolve(authentication), clientId, provider, 0)
+  },
+  Effect.provide(scripted({}).layer)
+)
 
 const basic = (credentials: string) => ({ headers: { authorization: `Basic ${btoa(credentials)}` }, form: {} })
 const inBody = { headers: {}, form: { client_id: "app", client_secret: "s3cret" } }
@@ -107,6 +111,131 @@ describe("ClientAuthentication", () => {
         Effect.provide(proofOf(configured), ConfigProvider.layer(ConfigProvider.fromUnknown({})))
       )
       assert.strictEqual(named(missing), "ConfigurationInvalid.MissingValue")
+    })
+  )
+
+  const machine = (alg: string, more: object = {}) =>
+    Effect.promise(async () => {
+      const { privateKey } = await generateKeyPair(alg, { extractable: true })
+      return Redacted.make(JSON.stringify({ ...(await exportJWK(privateKey)), ...more }))
+    })
+  const taking = (...algorithms: ReadonlyArray<string>) => ({
+    ...metadata,
+    token_endpoint_auth_signing_alg_values_supported: algorithms
+  })
+  const signedBy = (
+    authentication: ClientAuthentication.ClientAuthentication,
+    provider: Parameters<typeof prove>[2] = metadata
+  ) =>
+    Effect.map(proofOf(authentication, "app", provider), ({ form, headers }) => {
+      const jwt = form["client_assertion"] ?? ""
+      assert.deepStrictEqual(headers, {})
+      assert.deepStrictEqual(
+        { ...form, client_assertion: "" },
+        {
+          client_id: "app",
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+          client_assertion: ""
+        }
+      )
+      return { header: decodeProtectedHeader(jwt), claims: decodeJwt(jwt) }
+    })
+
+  for (const [kind, listed, chosen] of [
+    ["RS256", undefined, "RS256"],
+    ["RS256", ["PS512", "PS256", "HS256"], "PS256"],
+    ["RS256", ["ES256", "RS512"], "RS512"],
+    ["ES384", ["HS256", "RS256", "ES384"], "ES384"],
+    ["Ed25519", undefined, "EdDSA"],
+    ["Ed25519", ["RS256", "Ed25519"], "Ed25519"]
+  ] as const) {
+    it.effect(`a ${kind} key at a provider that lists ${listed?.join(", ") ?? "nothing"} signs by ${chosen}`, () =>
+      Effect.gen(function* () {
+        const key = ClientAuthentication.privateKeyJwt(yield* machine(kind))
+        const provider = listed === undefined ? metadata : taking(...listed)
+        assert.deepStrictEqual((yield* signedBy(key, provider)).header, { alg: chosen })
+      })
+    )
+  }
+
+  for (const [what, listed, more, options] of [
+    ["a key of another type", ["RS256", "PS256"], {}, {}],
+    ["an algorithm nobody can verify", ["none", "HS256"], {}, {}],
+    ["a JWK's own algorithm", ["RS256"], { alg: "ES256" }, {}],
+    ["an algorithm that is asked for and not the key's", ["RS256", "ES256"], {}, { algorithm: "PS256" }]
+  ] as const) {
+    it.effect(`${what} that the provider does not take is said with what it takes`, () =>
+      Effect.gen(function* () {
+        const key = ClientAuthentication.privateKeyJwt(yield* machine("ES256", more), options)
+        const error = yield* Effect.flip(signedBy(key, taking(...listed, "x\u001b[2J")))
+        assert.strictEqual(named(error), "ConfigurationInvalid.NotSupported")
+        assert.include(error.message, listed.join(", "))
+        assert.notInclude(error.message, "\u001b")
+      })
+    )
+  }
+
+  it.effect("an assertion is addressed to the issuer alone; to the token endpoint where that is asked for", () =>
+    Effect.gen(function* () {
+      const key = yield* machine("ES256")
+      const { claims } = yield* signedBy(ClientAuthentication.privateKeyJwt(key))
+      const { jti, ...rest } = claims
+      assert.match(String(jti), /^[\w-]{43}$/)
+      assert.deepStrictEqual(rest, { iss: "app", sub: "app", aud: metadata.issuer, iat: 0, nbf: 0, exp: 60 })
+      const audience = "token_endpoint"
+      for (const old of [
+        ClientAuthentication.privateKeyJwt(key, { audience }),
+        ClientAuthentication.secretJwt(secret, { audience })
+      ]) {
+        assert.strictEqual((yield* signedBy(old)).claims.aud, metadata.token_endpoint)
+      }
+    })
+  )
+
+  it.effect("a secret signs by the HMAC that the provider lists, and by nothing else", () =>
+    Effect.gen(function* () {
+      const authentication = ClientAuthentication.secretJwt(secret)
+      assert.strictEqual((yield* signedBy(authentication)).header.alg, "HS256")
+      assert.strictEqual((yield* signedBy(authentication, taking("RS256", "HS512"))).header.alg, "HS512")
+      const error = yield* Effect.flip(signedBy(authentication, taking("RS256")))
+      assert.strictEqual(named(error), "ConfigurationInvalid.NotSupported")
+    })
+  )
+
+  it.effect("a key is read once, and one that cannot sign is found before any request", () =>
+    Effect.gen(function* () {
+      const text = yield* machine("ES256")
+      let reads = 0
+      const source = Effect.suspend(() => {
+        reads++
+        return SigningKey.fromText(text)
+      })
+      const resolved = yield* resolve(ClientAuthentication.privateKeyJwt(source))
+      const proofs = Effect.all([1, 2].map(() => prove(resolved, "app", metadata, 0)))
+      const [one, two] = yield* Effect.provide(proofs, scripted({}).layer)
+      assert.strictEqual(reads, 1)
+      assert.notStrictEqual(one?.form["client_assertion"], two?.form["client_assertion"])
+      const bad = ClientAuthentication.privateKeyJwt(Redacted.make("canary"))
+      assert.strictEqual(named(yield* Effect.flip(resolve(bad))), "ConfigurationInvalid.InvalidValue")
+      const missing = ClientAuthentication.privateKeyJwt(Config.Redacted("key"))
+      const nothing = ConfigProvider.layer(ConfigProvider.fromUnknown({}))
+      const error = yield* Effect.flip(Effect.provide(resolve(missing), nothing))
+      assert.strictEqual(named(error), "ConfigurationInvalid.MissingValue")
+    })
+  )
+
+  it.effect("what somebody else says of the client is asked for with each request", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const authentication = ClientAuthentication.clientAssertion(
+        Effect.sync(() => Redacted.make(`assertion ${++asked}`))
+      )
+      const resolved = yield* resolve(authentication)
+      const proofs = Effect.all([1, 2].map(() => prove(resolved, "app", supporting("private_key_jwt"), 0)))
+      const found = (yield* Effect.provide(proofs, scripted({}).layer)).map(({ form }) => form["client_assertion"])
+      assert.deepStrictEqual(found, ["assertion 1", "assertion 2"])
+      const error = yield* Effect.flip(proofOf(authentication, "app", supporting("client_secret_basic")))
+      assert.include(error.message, "private_key_jwt")
     })
   )
 
