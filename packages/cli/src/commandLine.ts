@@ -7,6 +7,7 @@ import { context } from "./commands/context/context.ts"
 import { decode } from "./commands/decode.ts"
 import { doctor } from "./commands/doctor.ts"
 import { header } from "./commands/header.ts"
+import { introspect } from "./commands/introspect.ts"
 import { keepalive } from "./commands/keepalive.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
@@ -37,6 +38,7 @@ const keyfob = Command.make("keyfob").pipe(
     schedule,
     header,
     userinfo,
+    introspect,
     decode,
     verify,
     context,

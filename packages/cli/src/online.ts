@@ -26,6 +26,7 @@ import {
   DeviceCode,
   EndSession,
   type Flow,
+  Introspection,
   Jwt,
   Login,
   Logout,
@@ -38,7 +39,7 @@ import {
 import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
 import { event } from "./output.ts"
-import { flowOptions, notSupported, type Provider } from "./provider.ts"
+import { flowOptions, notSupported, type Provider, serverOf } from "./provider.ts"
 
 export { Jwt }
 
@@ -160,7 +161,9 @@ export const logout = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Logout.LogoutResult, AuthError, CredentialStore> {
   const { clientId, issuer } = credential.key
   const proof = yield* Effect.orElseSucceed(authentication(provider), () => ClientAuthentication.none)
-  const flow = { ...DeviceCode.make({ issuer, clientId, authentication: proof }), key: credential.key }
+  // Endpoints are of the server that is configured now.
+  const server = issuer === provider.settings.issuer ? serverOf(provider.settings) : { issuer }
+  const flow = { ...DeviceCode.make({ ...server, clientId, authentication: proof }), key: credential.key }
   return yield* Logout.logout(flow, options).pipe(Effect.provide(http(globals)))
 })
 
@@ -169,8 +172,8 @@ export const endSessionUrl = Effect.fnUntraced(function* (
   provider: Provider,
   globals: Globals
 ): Effect.fn.Return<string, AuthError> {
-  const { clientId, issuer } = provider.settings
-  return yield* OAuthClient.make({ issuer, clientId }).pipe(
+  const { clientId } = provider.settings
+  return yield* OAuthClient.make({ ...serverOf(provider.settings), clientId }).pipe(
     Effect.flatMap((client) => EndSession.url(client)),
     Effect.map(Redacted.value),
     Effect.provide(http(globals))
@@ -201,15 +204,28 @@ export const userinfo = Effect.fnUntraced(function* (
   )
 })
 
+/** Asks the provider about the token, as the client it was given to. */
+export const introspect = Effect.fnUntraced(function* (
+  provider: Provider,
+  globals: Globals,
+  token: AccessToken
+): Effect.fn.Return<Introspection.Introspection, AuthError> {
+  const options = yield* clientOptions(provider)
+  return yield* OAuthClient.make(options).pipe(
+    Effect.flatMap((client) => Introspection.introspect(client, token.value, "access_token")),
+    Effect.provide(http(globals))
+  )
+})
+
 /** Verifies a JWT with the issuer's keys. */
 export const verify = Effect.fnUntraced(function* (
   jwt: Redacted.Redacted,
-  expected: { readonly issuer: string; readonly audience: string },
+  expected: { readonly server: OAuthClient.ServerOptions; readonly audience: string },
   globals: Globals
 ): Effect.fn.Return<Jwt.Claims, AuthError> {
   return yield* Effect.gen(function* () {
     // Metadata and keys are public: the client's id is never sent.
-    const client = yield* OAuthClient.make({ issuer: expected.issuer, clientId: expected.audience })
+    const client = yield* OAuthClient.make({ ...expected.server, clientId: expected.audience })
     const { issuer } = yield* client.metadata
     return yield* Jwt.verify(jwt, { jwks: yield* client.jwks, issuer, audience: expected.audience })
   }).pipe(Effect.provide(http(globals)))
@@ -217,7 +233,7 @@ export const verify = Effect.fnUntraced(function* (
 
 /** What a provider's metadata request shows: the issuer as it states it, and what time it is there. */
 export const inspect = Effect.fnUntraced(function* (
-  issuer: string,
+  server: OAuthClient.ServerOptions,
   globals: Globals
 ): Effect.fn.Return<{ readonly issuer: string; readonly date: DateTime.Utc | undefined }, AuthError> {
   return yield* Effect.gen(function* () {
@@ -227,7 +243,7 @@ export const inspect = Effect.fnUntraced(function* (
         date = Option.getOrUndefined(DateTime.make(headers["date"] ?? ""))
       })
     )
-    const { metadata } = yield* OAuthClient.make({ issuer, clientId: "" }).pipe(
+    const { metadata } = yield* OAuthClient.make({ ...server, clientId: "" }).pipe(
       Effect.provideService(HttpClient.HttpClient, client)
     )
     return { issuer: (yield* metadata).issuer, date }

@@ -8,6 +8,7 @@ import {
   ConfigurationInvalid,
   type CredentialKey,
   type FlowOptions,
+  type OAuthClient,
   partsOf,
   printable
 } from "keyfob"
@@ -43,11 +44,6 @@ export const resolve = Effect.fnUntraced(function* (
   if (settings.type !== "oauth") {
     return yield* notSupported(`provider ${printable(name)} is of type ${settings.typeName}; this keyfob knows oauth`)
   }
-  if (Object.keys(settings.endpoints ?? {}).length > 0) {
-    return yield* notSupported(
-      `provider ${printable(name)} names endpoints; this keyfob takes them from the discovery document`
-    )
-  }
   return { context, name, settings, secret: secretOf(settings, outside), key: keyOf({ context, name, settings }) }
 })
 
@@ -60,15 +56,21 @@ const secretOf = (settings: OAuthSettings, outside: Outside) => {
 const callsForSecret = ({ clientAuth, flow }: OAuthSettings) =>
   flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true
 
+/** Which server it is. */
+export const serverOf = ({ endpoints, issuer }: OAuthSettings): OAuthClient.ServerOptions => ({
+  issuer,
+  ...(endpoints === undefined ? {} : { endpoints })
+})
+
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = ({
   context,
   name,
   settings
 }: Pick<Provider, "context" | "name" | "settings">): FlowOptions => {
-  const { audience, clientId, dpop, issuer, params, resource, scopes } = settings
+  const { audience, clientId, dpop, params, resource, scopes } = settings
   return {
-    issuer,
+    ...serverOf(settings),
     clientId,
     account: accountOf(context, name),
     ...(scopes === undefined ? {} : { scopes }),

@@ -131,12 +131,15 @@ describe.concurrent("R14: a session", () => {
   )
 
   it.live(
-    "userinfo, decode and verify",
+    "userinfo, introspect, decode and verify",
     () =>
       Effect.gen(function* () {
         const { keyfob, provider } = yield* signedIn
         assert.strictEqual((yield* keyfob.json(["userinfo", "demo"])).sub, "alice")
         assert.match((yield* keyfob.done(["userinfo", "demo"])).stdout, /"sub": "alice"/)
+        const claims = yield* keyfob.json(["introspect", "demo"])
+        assert.deepInclude(claims, { active: true, sub: "alice", client_id: clients.cli.id })
+        assert.match((yield* keyfob.done(["introspect", "demo"])).stdout, /"sub": "alice"/)
         const jwt = (yield* keyfob.done(["token", "machine"])).stdout
         const decoded = yield* keyfob.done(["decode", "-", "-o", "json"], { stdin: jwt })
         assert.strictEqual(JSON.parse(decoded.stdout).claims.sub, clients.billing.id)
@@ -154,6 +157,52 @@ describe.concurrent("R14: a session", () => {
         const idToken = (yield* keyfob.done(["token", "demo", "--id-token"])).stdout
         assert.strictEqual((yield* keyfob.json(["verify", "-", "--provider", "demo"], { stdin: idToken })).sub, "alice")
         Keyfob.failsWith(yield* keyfob.run(["token", "machine", "--id-token"]), 2, /no ID token/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "introspect: a token the provider took back is an answer, and exit 7; one that cannot be asked about is exit 2",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const token = (yield* keyfob.done(["token", "demo"])).stdout.trim()
+        const body = new URLSearchParams({ token, client_id: clients.cli.id })
+        yield* Effect.promise(() => fetch(`${provider.issuer}/token/revocation`, { method: "POST", body }))
+        const ran = yield* keyfob.run(["introspect", "demo"])
+        assert.strictEqual(ran.code, 7)
+        assert.strictEqual(ran.stdout, '{\n  "active": false\n}\n')
+        assert.match(ran.stderr, /not active.*\n.*keyfob refresh demo/)
+        const json = yield* keyfob.run(["introspect", "demo", "-o", "json"])
+        assert.deepStrictEqual([json.code, JSON.parse(json.stdout)], [7, { active: false }])
+        assert.include(JSON.parse(json.stderr).error, { tag: "TokenRejected", reason: "Inactive" })
+        for (const { stderr } of keyfob.ran) assert.notInclude(stderr, token)
+        // A machine is not told whose token it is unless it proves who it is.
+        Keyfob.failsWith(yield* keyfob.run(["introspect", "machine"]), 2, /client secret/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a server without a discovery document: endpoints by flag, remembered, and nothing else is asked",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start()
+        const { issuer } = provider
+        const login = ["login", "bare", "--issuer", issuer, "--client-id", clients.billing.id, "--scope", "api:read"]
+        const flow = ["--flow", "client_credentials"]
+        yield* keyfob.done([...login, ...flow, "--endpoint", `token_endpoint=${issuer}/token`], { env })
+        yield* keyfob.done(["refresh", "bare", "--force"], { env })
+        assert.match(yield* keyfob.read("config.toml"), /providers\.bare\.endpoints\]\ntoken_endpoint = /)
+        assert.deepStrictEqual(
+          (yield* provider.requests).map(({ path }) => path),
+          ["/token", "/token"]
+        )
+        Keyfob.failsWith(yield* keyfob.run(["introspect", "bare"], { env }), 2, /no introspection_endpoint among/)
+        const open = [...login, ...flow, "--force", "--endpoint", "token_endpoint=http://id.example/token"]
+        Keyfob.failsWith(yield* keyfob.run(open, { env }), 2, /not https.*token_endpoint/)
+        assert.match((yield* keyfob.done(["doctor"])).stdout, /known from its configured endpoints/)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -118,11 +118,6 @@ describe.concurrent("R14: the command line", () => {
         Keyfob.failsWith(yield* run(["token", "arnica", "--context", "lab"]), 2, /type aqt; this keyfob knows oauth/)
         const login = ["login", "api", "--flow", "jwt_bearer", "--no-save"]
         Keyfob.failsWith(yield* run(login), 2, /jwt_bearer flow is not built yet/)
-        Keyfob.failsWith(
-          yield* run(["login", "api", "--endpoint", "token_endpoint=https://a.example/t"]),
-          2,
-          /endpoints/
-        )
       }).pipe(Effect.scoped),
     60_000
   )

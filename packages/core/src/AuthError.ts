@@ -21,6 +21,7 @@ export const Endpoint = Schema.Literals([
   "token",
   "device_authorization",
   "userinfo",
+  "introspection",
   "revocation",
   "end_session"
 ])
@@ -161,6 +162,7 @@ export class TokenRejected extends Schema.TaggedError<TokenRejected>("keyfob/Tok
     "IssuedInFuture",
     "Nonce",
     "AccessTokenHash",
+    "Inactive",
     "AuthenticationTime",
     "AuthenticationContext"
   ]),
@@ -562,6 +564,13 @@ export const table: Table = {
     IssuedInFuture: advice(7, "wait", "nobody", "it was issued in the future", "Check this machine's clock"),
     Nonce: advice(7, "log in", "user", "its nonce is not the one that was sent", signInAgain),
     AccessTokenHash: advice(7, "log in", "user", "it does not belong to the access token it came with", signInAgain),
+    Inactive: advice(
+      7,
+      "refresh",
+      "user",
+      "the provider says it is not active: it was revoked, has ended, or is not this client's",
+      "Renew it: keyfob refresh"
+    ),
     AuthenticationTime: advice(7, "log in", "user", "the person signed in longer ago than was asked", signInAgain),
     AuthenticationContext: advice(
       7,

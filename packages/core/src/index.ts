@@ -12,6 +12,7 @@ export { type AuthorizationOptions, type Begun, PendingAuthorization } from "./p
 export type { AssertionSource } from "./protocol/AssertionSource.ts"
 export * as ClientAuthentication from "./protocol/ClientAuthentication.ts"
 export * as EndSession from "./protocol/EndSession.ts"
+export * as Introspection from "./protocol/Introspection.ts"
 export * as Jwt from "./protocol/Jwt.ts"
 export * as OAuthClient from "./protocol/OAuthClient.ts"
 export * as SigningKey from "./protocol/SigningKey.ts"

@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Logger, Redacted, References, Tracer } from "effect"
 import { HttpClientError } from "effect/http"
-import { AccessToken, ClientAuthentication, EndSession, Jwt, OAuthClient, toJson, Userinfo } from "keyfob"
+import {
+  AccessToken,
+  ClientAuthentication,
+  EndSession,
+  Introspection,
+  Jwt,
+  OAuthClient,
+  toJson,
+  Userinfo
+} from "keyfob"
 import { inspect } from "node:util"
 import * as DeviceAuthorization from "../src/protocol/DeviceAuthorization.ts"
 import { revoke } from "../src/protocol/Revocation.ts"
@@ -170,14 +179,16 @@ const uses: Record<string, (client: OAuthClient.OAuthClient) => Effect.Effect<un
     ),
   "device authorization": (client) => DeviceAuthorization.request(client, { login_hint: canaries.userCode }),
   revocation: (client) => revoke(client, Redacted.make(canaries.refreshToken), "refresh_token"),
-  userinfo: (client) => Userinfo.request(client, token, "alice")
+  userinfo: (client) => Userinfo.request(client, token, "alice"),
+  introspection: (client) => Introspection.introspect(client, token.value)
 }
 
 const endpoints = [
   metadata.token_endpoint,
   metadata.device_authorization_endpoint,
   metadata.revocation_endpoint,
-  metadata.userinfo_endpoint
+  metadata.userinfo_endpoint,
+  metadata.introspection_endpoint
 ]
 
 describe("R13 X-18 X-23 no secret comes to light", () => {

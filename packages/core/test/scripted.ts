@@ -17,6 +17,7 @@ export const metadata = {
   token_endpoint: `${issuer}/token`,
   device_authorization_endpoint: `${issuer}/device`,
   userinfo_endpoint: `${issuer}/userinfo`,
+  introspection_endpoint: `${issuer}/introspect`,
   revocation_endpoint: `${issuer}/revoke`,
   end_session_endpoint: `${issuer}/logout`,
   jwks_uri: `${issuer}/jwks`

@@ -32,6 +32,7 @@ import type {
   CredentialStore,
   EndSession,
   Flow,
+  Introspection,
   Jwt,
   LoginFailed,
   LoginRequired,
@@ -194,6 +195,9 @@ describe("types", () => {
     expectTypeOf<Effect.Error<OAuthClient.OAuthClient["metadata"]>>().toEqualTypeOf<Metadata>()
     expectTypeOf<Effect.Error<ReturnType<OAuthClient.OAuthClient["post"]>>>().toEqualTypeOf<Metadata>()
     expectTypeOf<ReturnType<typeof Userinfo.request>>().toEqualTypeOf<Effect.Effect<Userinfo.Userinfo, Provider>>()
+    expectTypeOf<ReturnType<typeof Introspection.introspect>>().toEqualTypeOf<
+      Effect.Effect<Introspection.Introspection, Provider>
+    >()
     expectTypeOf<ReturnType<typeof EndSession.url>>().toEqualTypeOf<Effect.Effect<Redacted.Redacted, Metadata>>()
   })
 

@@ -6,6 +6,7 @@ import { UsageError } from "../failure.ts"
 import * as jwtArgument from "../jwtArgument.ts"
 import { answer, stringify } from "../output.ts"
 import { here } from "../here.ts"
+import { serverOf } from "../provider.ts"
 import * as workspace from "../workspace.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -34,7 +35,7 @@ const expectations = Effect.fnUntraced(function* (
 ) {
   const issuer = Option.getOrUndefined(given.issuer)
   const audience = Option.getOrUndefined(given.audience)
-  if (issuer !== undefined && audience !== undefined) return { issuer, audience }
+  if (issuer !== undefined && audience !== undefined) return { server: { issuer }, audience }
   if (issuer !== undefined && Option.isNone(given.provider)) {
     return yield* new UsageError({
       message: "--issuer needs --audience: whom must the token be for?",
@@ -43,12 +44,13 @@ const expectations = Effect.fnUntraced(function* (
   }
   const { settings } = yield* workspace.provider(opened, Option.getOrUndefined(given.provider))
   const known = settings.type === "oauth" ? settings : undefined
-  const wanted = { issuer: issuer ?? known?.issuer, audience: audience ?? known?.audience ?? known?.clientId }
-  if (wanted.issuer === undefined || wanted.audience === undefined) {
+  const server = issuer === undefined ? known && serverOf(known) : { issuer }
+  const whom = audience ?? known?.audience ?? known?.clientId
+  if (server === undefined || whom === undefined) {
     return yield* new UsageError({
       message: "a provider of this type says neither issuer nor audience",
       remedy: "Give --issuer and --audience"
     })
   }
-  return { issuer: wanted.issuer, audience: wanted.audience }
+  return { server, audience: whom }
 })

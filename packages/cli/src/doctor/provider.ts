@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Jwt, printable } from "keyfob"
+import { serverOf } from "../provider.ts"
 import type { Configured } from "../workspace.ts"
 import type { Globals } from "../globals.ts"
 import { type Finding, ok, problem, warning } from "./finding.ts"
@@ -11,10 +12,12 @@ export const provider = Effect.fnUntraced(function* ({ name, settings }: Configu
   const check = `provider ${printable(name)}`
   if (settings.type !== "oauth") return [warning(check, `of type ${settings.typeName}`, "This keyfob knows type oauth")]
   const { inspect } = yield* Effect.promise(() => import("../online.ts"))
-  return yield* inspect(settings.issuer, globals).pipe(
-    Effect.flatMap(({ date, issuer }) =>
-      Effect.map(clock(check, date), (clock) => [ok(check, `${printable(issuer)} answers`), ...clock])
-    ),
+  return yield* inspect(serverOf(settings), globals).pipe(
+    Effect.flatMap(({ date, issuer }) => {
+      const how =
+        settings.endpoints === undefined ? "answers" : "is known from its configured endpoints; it was not asked"
+      return Effect.map(clock(check, date), (clock) => [ok(check, `${printable(issuer)} ${how}`), ...clock])
+    }),
     Effect.catch((error) => Effect.succeed([problem(check, error)]))
   )
 })

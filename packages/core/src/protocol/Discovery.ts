@@ -18,20 +18,25 @@ const Flag = Schema.optionalKey(
   )
 )
 
+const endpoints = {
+  authorization_endpoint: Text,
+  pushed_authorization_request_endpoint: Text,
+  token_endpoint: Text,
+  device_authorization_endpoint: Text,
+  userinfo_endpoint: Text,
+  introspection_endpoint: Text,
+  revocation_endpoint: Text,
+  end_session_endpoint: Text,
+  jwks_uri: Text
+}
+
 /**
  * What a provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2), in the wire's own names;
  * members Keyfob does not use are dropped.
  */
 export const ProviderMetadata = Schema.Struct({
   issuer: Schema.String,
-  authorization_endpoint: Text,
-  pushed_authorization_request_endpoint: Text,
-  token_endpoint: Text,
-  device_authorization_endpoint: Text,
-  userinfo_endpoint: Text,
-  revocation_endpoint: Text,
-  end_session_endpoint: Text,
-  jwks_uri: Text,
+  ...endpoints,
   token_endpoint_auth_methods_supported: Strings,
   token_endpoint_auth_signing_alg_values_supported: Strings,
   code_challenge_methods_supported: Strings,
@@ -67,6 +72,30 @@ export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInv
     ? Effect.succeed(url)
     : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `issuer ${url.href}` }))
 }
+
+/**
+ * The metadata of a server that publishes none: the issuer and the endpoints that somebody wrote down, by their names in
+ * the metadata (`token_endpoint`, `jwks_uri`, …). They are all there is: nothing is mixed with what a document says, since
+ * endpoints of two origins under one issuer are how a client is led to give one server's code to another (RFC 9700
+ * section 4.4). Without `jwks_uri` no ID token can be verified.
+ */
+export const configured = Effect.fnUntraced(function* (
+  issuer: string,
+  given: Readonly<Record<string, string>>
+): Effect.fn.Return<ProviderMetadata, ConfigurationInvalid> {
+  yield* parseIssuer(issuer)
+  for (const [name, value] of Object.entries(given)) {
+    const shown = `${printable(name)} ${printable(withoutUserInfo(value))}`
+    if (!Object.hasOwn(endpoints, name)) {
+      const detail = `endpoint ${printable(name)}; there is ${Object.keys(endpoints).join(", ")}`
+      return yield* new ConfigurationInvalid({ reason: "UnknownName", detail })
+    }
+    const url = URL.parse(value)
+    if (url === null) return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: shown })
+    if (!isSecure(url)) return yield* new ConfigurationInvalid({ reason: "InsecureUrl", detail: shown })
+  }
+  return { issuer, ...given }
+})
 
 /** Not by the rules of URLs: what stands before an @ may be a password, wherever a mistake has put the slashes. */
 const withoutUserInfo = (text: string) => text.replace(/^([a-z]+:)?.*@/is, "$1//…@")

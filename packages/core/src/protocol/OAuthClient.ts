@@ -14,10 +14,19 @@ import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
 import * as Jwks from "./Jwks.ts"
 import * as ProviderClock from "./ProviderClock.ts"
 
-/** A client as it is registered at a provider. */
-export interface ClientOptions {
+/** Which server it is, and how to find its endpoints. */
+export interface ServerOptions {
   /** The provider's issuer URL. */
   readonly issuer: string
+  /**
+   * For a server without a discovery document: its endpoints, by their names in the metadata (`token_endpoint`, …). No
+   * document is asked for then, and what is not named is not there. ID tokens need `jwks_uri`.
+   */
+  readonly endpoints?: Readonly<Record<string, string>>
+}
+
+/** A client as it is registered at a provider. */
+export interface ClientOptions extends ServerOptions {
   readonly clientId: string
   /** Default: none, a public client. */
   readonly authentication?: ClientAuthentication.ClientAuthentication
@@ -40,7 +49,7 @@ export interface OAuthClient {
   readonly http: HttpClient.HttpClient
   /** What time it is at the provider, as far as it has said so. */
   readonly clock: ProviderClock.ProviderClock
-  /** Read from the provider at the first use, then kept. */
+  /** Read from the provider at the first use, then kept; or what was configured in its place. */
   readonly metadata: Effect.Effect<Discovery.ProviderMetadata, MetadataError>
   /** The provider's signing keys. */
   readonly jwks: Effect.Effect<Jwks.Jwks, MetadataError>
@@ -65,6 +74,7 @@ export type EndpointName =
   | "token"
   | "device_authorization"
   | "userinfo"
+  | "introspection"
   | "revocation"
   | "end_session"
 
@@ -76,7 +86,11 @@ export const make = Effect.fnUntraced(function* (
   const network = yield* HttpClient.HttpClient
   const { clock, http } = yield* ProviderClock.observing(network, hostOf(options.issuer))
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
-  const metadata = yield* once(Discovery.discover(http, options.issuer))
+  const metadata =
+    options.endpoints === undefined
+      ? yield* once(Discovery.discover(http, options.issuer))
+      : Effect.succeed(yield* Discovery.configured(options.issuer, options.endpoints))
+  const lacks = lacking(options)
   const jwks = yield* once(
     Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
       jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri, clock)
@@ -161,8 +175,12 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-const lacks = (issuer: string, member: string) =>
-  new ConfigurationInvalid({ reason: "NotSupported", detail: `${issuer} has no ${member}` })
+const lacking =
+  ({ endpoints }: ServerOptions) =>
+  (issuer: string, member: string) => {
+    const where = endpoints === undefined ? "" : " among the endpoints that are configured for it"
+    return new ConfigurationInvalid({ reason: "NotSupported", detail: `${issuer} has no ${member}${where}` })
+  }
 
 const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
   Object.entries(form).flatMap(([name, value]) =>

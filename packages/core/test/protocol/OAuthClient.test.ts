@@ -38,6 +38,46 @@ describe("OAuthClient", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("without a discovery document: the endpoints that are configured, and nobody is asked for more", () => {
+    const { requests, layer } = scripted({})
+    const token_endpoint = "https://elsewhere.example/token"
+    return Effect.gen(function* () {
+      const client = yield* OAuthClient.make({ issuer, clientId: "app", endpoints: { token_endpoint } })
+      assert.deepStrictEqual(yield* client.metadata, { issuer, token_endpoint })
+      assert.strictEqual(yield* client.endpoint("token"), token_endpoint)
+      for (const lack of [client.endpoint("userinfo"), Effect.asVoid(client.jwks)]) {
+        const error = yield* Effect.flip(lack)
+        assert.strictEqual(named(error), "ConfigurationInvalid.NotSupported")
+        assert.match(error.message, /has no (userinfo_endpoint|jwks_uri) among the endpoints that are configured/)
+      }
+      assert.lengthOf(requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  for (const [endpoints, expected] of [
+    [{ token_endpoint: "http://id.example/token" }, "ConfigurationInvalid.InsecureUrl"],
+    [{ token_endpoint: "https://canary@id.example/token" }, "ConfigurationInvalid.InsecureUrl"],
+    [{ token_endpoint: "/token" }, "ConfigurationInvalid.InvalidValue"],
+    [{ token: "https://id.example/token" }, "ConfigurationInvalid.UnknownName"],
+    [{ issuer: "https://evil.example" }, "ConfigurationInvalid.UnknownName"]
+  ] as const) {
+    it.effect(`configured endpoints that will not do: ${JSON.stringify(endpoints)} is ${expected}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(OAuthClient.make({ issuer, clientId: "app", endpoints }))
+        assert.strictEqual(named(error), expected)
+        assert.notInclude(error.message, "canary")
+      }).pipe(Effect.provide(scripted({}).layer))
+    )
+  }
+
+  it.effect("an endpoint on this machine may be configured without TLS", () =>
+    Effect.gen(function* () {
+      const endpoints = { token_endpoint: "http://127.0.0.1:8080/token" }
+      const client = yield* OAuthClient.make({ issuer, clientId: "app", endpoints })
+      assert.strictEqual(yield* client.endpoint("token"), endpoints.token_endpoint)
+    }).pipe(Effect.provide(scripted({}).layer))
+  )
+
   it.effect("a caller that gives up does not spoil it for the others", () => {
     const { layer } = scripted({ [openIdLocation]: [() => Effect.never, json(metadata)] })
     return Effect.gen(function* () {

@@ -1,0 +1,65 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import type { ProviderRefused } from "../AuthError.ts"
+import { accept } from "./OAuthAnswer.ts"
+import type { MetadataError, OAuthClient } from "./OAuthClient.ts"
+
+// Servers are seen to send these as "1735689600", and null for what they do not know: harmless.
+const Instant = Schema.Union([
+  Schema.Finite,
+  Schema.String.check(Schema.isPattern(/^\d{1,15}$/)).pipe(
+    Schema.decodeTo(Schema.Finite, SchemaTransformation.transform({ decode: Number, encode: String }))
+  )
+])
+const Text = Schema.optionalKey(Schema.String)
+
+const Active = Schema.StructWithRest(
+  Schema.Struct({
+    active: Schema.Literal(true),
+    /** The scopes, with blanks between them. */
+    scope: Text,
+    client_id: Text,
+    username: Text,
+    token_type: Text,
+    /** Seconds since 1970, by the provider's clock, as the other two. */
+    exp: Schema.optionalKey(Instant),
+    iat: Schema.optionalKey(Instant),
+    nbf: Schema.optionalKey(Instant),
+    sub: Text,
+    aud: Schema.optionalKey(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+    iss: Text,
+    jti: Text
+  }),
+  [Schema.Record(Schema.String, Schema.Unknown)]
+)
+
+// Good or not is what is asked: anything but a clear yes or no is no answer.
+const Verdict = Schema.Struct({ active: Schema.Literals([true, false, "true", "false"]) })
+
+/** What the provider knows of a token that is good (RFC 7662 section 2.2), in the wire's own names; other members are kept. */
+export type ActiveToken = typeof Active.Type
+
+/** Whether a token is good. Of one that is not, nothing else is told (RFC 7662 section 2.2). */
+export type Introspection = ActiveToken | { readonly active: false }
+
+/**
+ * Asks the provider about a token (RFC 7662 section 2), as this client. Each call asks: no answer is kept, since a token
+ * may be revoked at any time. What is `active` may be somebody else's or for another API: that is the caller's to judge.
+ *
+ * @param hint what kind of token it is, where that is known: it is found sooner
+ */
+export const introspect = Effect.fn("keyfob.introspect")(function* (
+  client: OAuthClient,
+  token: Redacted.Redacted,
+  hint?: "access_token" | "refresh_token"
+): Effect.fn.Return<Introspection, MetadataError | ProviderRefused> {
+  const form = { token: Redacted.value(token), token_type_hint: hint }
+  const answer = yield* client.post("introspection", form, "idempotent")
+  const { active } = yield* accept(answer, Verdict)
+  if (active === false || active === "false") return { active: false }
+  if (active === "true") yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "active is a string" })
+  const told = Object.fromEntries(Object.entries(answer.json ?? {}).filter(([, value]) => value !== null))
+  return yield* accept({ ...answer, json: { ...told, active: true } }, Active)
+})
