@@ -1,13 +1,17 @@
 /**
  * A test clock that waits for promises. `TestClock` lets time pass as soon as the fibers it woke have suspended, and a
  * fiber that awaits a promise (jose verifying a signature) has: the clock would run on while it works, and what it then
- * looks at has expired. This one moves from sleep to sleep, and on only when those it woke sleep again or have ended.
+ * looks at has expired. This one moves from sleep to sleep, and on only when those it woke sleep again or have ended. It
+ * knows of Keyfob's own promises (`Promised` of the core) and of the provider's; for others it waits a while.
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import type * as TestClock from "effect/testing/TestClock"
+import { Promised } from "keyfob"
 
 export interface SettledClock extends TestClock.TestClock {
   /** Time stands still while the effect runs. */
@@ -32,18 +36,24 @@ const trip = Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array
 
 /** Who waits for longer than this, while nothing happens, does not wait for a promise. */
 const manyTrips = 2000
-/** The same for one that most probably waits for another fiber, which has gone to sleep. */
+/**
+ * The same for one that most probably waits for another fiber, which has gone to sleep; and before the clock moves at all,
+ * when nobody has been woken yet and whoever was just forked may be at work.
+ */
 const fewTrips = 32
-/** The same after a request was answered: whoever asked, seen or not, goes on with the answer. */
-const echoTrips = 8
 /** Turns of the queue of fibers, in which whom a woken fiber forked comes to sleep, or to a request. */
-const turns = 3
-/** The same before the clock moves at all, when nobody has been woken yet and whoever was just forked may be at work. */
-const firstTrips = 100
+const turns = 5
 
-/** Makes one of the test clock in context; another clock, and one that is of this kind already, stay as they are. */
-export const make: Effect.Effect<Clock.Clock> = Clock.clockWith((clock) =>
-  Effect.sync(() => (isTestClock(clock) && !isSettled(clock) ? settle(clock) : clock))
+/**
+ * Makes one of the test clock in context, and has it stand still around Keyfob's own promises; another clock, and one that
+ * is of this kind already, stay as they are.
+ */
+export const make: Effect.Effect<Context.Context<never>> = Clock.clockWith((clock) =>
+  Effect.sync(() => {
+    const settled = isTestClock(clock) && !isSettled(clock) ? settle(clock) : clock
+    const context = Context.make(Clock.Clock, settled)
+    return isSettled(settled) ? Context.add(context, Promised.Around, settled.hold) : context
+  })
 )
 
 interface Sleep {
@@ -62,8 +72,7 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
   const firstSlept = new WeakMap<object, number>()
   let settledAt = -1
   let holds = 0
-  // A hold has ended, and whoever asked for it (a request) goes on with what came of it.
-  let hasEcho = false
+  const released = Latch.makeUnsafe(true)
 
   const active = () => {
     activity++
@@ -116,21 +125,20 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
       let seen = activity
       let trips = 0
       for (;;) {
-        if (!unknown && trips >= (hasEcho ? echoTrips : 0) && (yield* isQuiet)) break
-        yield* trip
+        if (!unknown && (yield* isQuiet)) break
+        yield* holds > 0 ? released.await : trip
         if (activity !== seen || holds > 0) {
           seen = activity
           trips = 0
           continue
         }
         trips++
-        if (trips >= (unknown ? firstTrips : fewTrips) && [...woken.values()].every(isExplained)) break
+        if (trips >= fewTrips && [...woken.values()].every(isExplained)) break
         if (trips < manyTrips) continue
         for (const [fiber, wokenAt] of woken) letBe.set(fiber, wokenAt)
         woken.clear()
         break
       }
-      hasEcho = false
       settledAt = activity
     })
 
@@ -199,11 +207,12 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
     hold: (effect) =>
       Effect.suspend(() => {
         holds++
+        released.closeUnsafe()
         return Effect.ensuring(
           effect,
           Effect.sync(() => {
             holds--
-            hasEcho = true
+            if (holds === 0) released.openUnsafe()
             active()
           })
         )

@@ -133,7 +133,7 @@ export class SimulatedProvider extends Context.Service<
   static readonly layerClient: Layer.Layer<HttpClient.HttpClient, never, SimulatedProvider> = Layer.effectContext(
     Effect.gen(function* () {
       const { client } = yield* SimulatedProvider
-      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Clock.Clock, yield* SettledClock.make))
+      return Context.merge(yield* SettledClock.make, Context.make(HttpClient.HttpClient, client))
     })
   )
 }

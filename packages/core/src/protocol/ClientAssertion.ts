@@ -6,6 +6,7 @@ import { ConfigurationInvalid, printable } from "../AuthError.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 import type { Algorithm } from "./Jwt.ts"
 import * as Pkce from "./Pkce.ts"
+import * as Promised from "./Promised.ts"
 import * as SigningKey from "./SigningKey.ts"
 
 /** In seconds. Each is for one request. */
@@ -73,4 +74,4 @@ const signed = (secret: Redacted.Redacted, alg: string, claims: JWTPayload) =>
   Effect.tryPromise({
     try: () => new SignJWT(claims).setProtectedHeader({ alg }).sign(new TextEncoder().encode(Redacted.value(secret))),
     catch: () => new ConfigurationInvalid({ reason: "InvalidValue", detail: "the client secret cannot sign" })
-  })
+  }).pipe(Promised.run)

@@ -10,16 +10,19 @@ import { ConfigurationInvalid } from "../AuthError.ts"
 import { DpopKey } from "../Token.ts"
 import { ofTokens } from "./Challenge.ts"
 import * as Pkce from "./Pkce.ts"
+import * as Promised from "./Promised.ts"
 
 /** The one algorithm that is used: every server with DPoP is expected to know it. */
 export const algorithm = "ES256"
 
 /** A new key pair. */
-export const makeKey: Effect.Effect<DpopKey> = Effect.promise(async () => {
-  const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
-  const { crv, d, kty, x, y } = await exportJWK(privateKey)
-  return DpopKey.make(Redacted.make({ kty, crv, x, y, d } as Redacted.Redacted.Value<DpopKey>)) // what ES256 keys have
-})
+export const makeKey: Effect.Effect<DpopKey> = Promised.run(
+  Effect.promise(async () => {
+    const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
+    const { crv, d, kty, x, y } = await exportJWK(privateKey)
+    return DpopKey.make(Redacted.make({ kty, crv, x, y, d } as Redacted.Redacted.Value<DpopKey>)) // what ES256 keys have
+  })
+)
 
 /** What a proof is made with, besides the request. */
 export interface Proving {
@@ -63,7 +66,7 @@ export const makeProver = (): Prover => {
             .sign(await importJWK(Redacted.value(key), algorithm)),
         // Three numbers that are no key: somebody has changed the credential.
         catch: () => new ConfigurationInvalid({ reason: "InvalidValue", detail: "the token's DPoP key is damaged" })
-      })
+      }).pipe(Promised.run)
       return HttpClientRequest.setHeader(request, "dpop", proof)
     }),
     heed: (url, headers) => {
@@ -81,6 +84,8 @@ export const wantsNonce = (headers: Headers.Headers, error?: unknown): boolean =
   (error === "use_dpop_nonce" || ofTokens(headers).ours.some(({ params }) => params["error"] === "use_dpop_nonce"))
 
 const hashOf = (text: string) =>
-  Effect.promise(async () =>
-    Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
+  Promised.run(
+    Effect.promise(async () =>
+      Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
+    )
   )

@@ -7,6 +7,7 @@ import * as Base64Url from "effect/encoding/Base64Url"
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JSONWebKeySet } from "jose"
 import { type AnswerRejected, printable, type ProviderUnavailable, TokenRejected } from "../AuthError.ts"
 import type { Jwks } from "./Jwks.ts"
+import * as Promised from "./Promised.ts"
 
 /** How far the provider's clock and ours may differ, beyond what is known of them. Default 30 seconds. */
 export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/ClockTolerance", {
@@ -180,7 +181,7 @@ const verifySignature = (
     if (protectedHeader.b64 === false) throw new errors.JWSInvalid("the payload of a JWT must be encoded")
     return payload
   }
-  return Effect.tryPromise({
+  const verified = Effect.tryPromise({
     try: async () => {
       try {
         return await payloadWith(createLocalJWKSet(keys))
@@ -199,6 +200,7 @@ const verifySignature = (
     },
     catch: (error) => rejecting(token)(refusal(error))
   })
+  return Promised.run(verified)
 }
 
 const refusal = (error: unknown): TokenRejected["reason"] => {
@@ -211,9 +213,11 @@ const refusal = (error: unknown): TokenRejected["reason"] => {
 
 /** The left half of the access token's hash (OpenID Connect Core section 3.1.3.6). */
 const accessTokenHash = (accessToken: string, algorithm: string) =>
-  Effect.promise(async () => {
-    const size = /(256|384|512)$/.exec(algorithm)?.[1] ?? "512" // EdDSA with Ed25519 hashes with SHA-512
-    const name = algorithm === "Ed25519" ? "SHA-512" : `SHA-${size}`
-    const hash = new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)))
-    return Base64Url.encode(hash.subarray(0, hash.length / 2))
-  })
+  Promised.run(
+    Effect.promise(async () => {
+      const size = /(256|384|512)$/.exec(algorithm)?.[1] ?? "512" // EdDSA with Ed25519 hashes with SHA-512
+      const name = algorithm === "Ed25519" ? "SHA-512" : `SHA-${size}`
+      const hash = new Uint8Array(await crypto.subtle.digest(name, new TextEncoder().encode(accessToken)))
+      return Base64Url.encode(hash.subarray(0, hash.length / 2))
+    })
+  )

@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Digest from "effect/crypto/Digest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
+import * as Promised from "./Promised.ts"
 
 /** A proof key (RFC 7636): who has the verifier is who sent the challenge. The method is S256, and no other. */
 export interface Pkce {
@@ -20,7 +21,8 @@ export const challengeOf = (verifier: Redacted.Redacted): Effect.Effect<string> 
   Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(Redacted.value(verifier)))).pipe(
     Effect.map(Base64Url.encode),
     Effect.orDie, // every Web Crypto has SHA-256
-    Effect.provide(Digest.layerWebCrypto)
+    Effect.provide(Digest.layerWebCrypto),
+    Promised.run
   )
 
 export const make: Effect.Effect<Pkce> = Effect.flatMap(random, (verifier) =>

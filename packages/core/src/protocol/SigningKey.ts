@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import { exportJWK, importPKCS8, type JWTPayload, SignJWT } from "jose"
 import { ConfigurationInvalid } from "../AuthError.ts"
 import type { Algorithm } from "./Jwt.ts"
+import * as Promised from "./Promised.ts"
 
 /** Of each kind of key, in the order they are tried: what most providers know comes first. */
 const algorithms = {
@@ -115,7 +116,7 @@ export const sign = (
   return Effect.tryPromise({
     try: () => new SignJWT(claims).setProtectedHeader(header).sign(jwk),
     catch: () => unusable
-  })
+  }).pipe(Promised.run)
 }
 
 const unusable = new ConfigurationInvalid({
@@ -130,7 +131,9 @@ const decodeJson = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unkno
 const jwkOf = Effect.fnUntraced(function* (pem: string): Effect.fn.Return<unknown, ConfigurationInvalid> {
   for (const [algorithm] of Object.values(algorithms)) {
     const jwk = yield* Effect.option(
-      Effect.tryPromise(async () => exportJWK(await importPKCS8(pem, algorithm, { extractable: true })))
+      Effect.tryPromise(async () => exportJWK(await importPKCS8(pem, algorithm, { extractable: true }))).pipe(
+        Promised.run
+      )
     )
     if (jwk._tag === "Some") return jwk.value
   }

@@ -37,7 +37,7 @@ export class Replay extends Context.Service<
 export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const clock = yield* SettledClock.make
+      const time = yield* SettledClock.make
       const keys = yield* Effect.promise(() => makeKeys(trace))
       const used = new Set<Exchange>()
       const once = Semaphore.makeUnsafe(1)
@@ -71,10 +71,7 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const left = Effect.sync(() =>
         outline({ ...trace, exchanges: trace.exchanges.filter((exchange) => !used.has(exchange)) })
       )
-      return Context.make(HttpClient.HttpClient, client).pipe(
-        Context.add(Replay, { left }),
-        Context.add(Clock.Clock, clock)
-      )
+      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Replay, { left }), Context.merge(time))
     })
   )
 
