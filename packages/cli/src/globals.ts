@@ -16,6 +16,8 @@ export interface Globals {
   /** Whether colours are welcome on a terminal. */
   readonly color: boolean
   readonly clientSecret: Redacted.Redacted | undefined
+  readonly privateKey: Redacted.Redacted | undefined
+  readonly privateKeyPassphrase: Redacted.Redacted | undefined
   readonly storeUrl: Redacted.Redacted | undefined
   readonly storePassphrase: Redacted.Redacted | undefined
   readonly formerStorePassphrase: Redacted.Redacted | undefined
@@ -29,6 +31,8 @@ const defaults: Globals = {
   caFile: undefined,
   color: true,
   clientSecret: undefined,
+  privateKey: undefined,
+  privateKeyPassphrase: undefined,
   storeUrl: undefined,
   storePassphrase: undefined,
   formerStorePassphrase: undefined
@@ -36,8 +40,7 @@ const defaults: Globals = {
 
 /** Defaults < environment < what the command line said. */
 export const resolve = Effect.fnUntraced(function* (said: Precedence.Partially<Globals>) {
-  const { privateKey: _, ...environment } = yield* Environment.read
-  return Precedence.resolve<Globals>(defaults, environment, said)
+  return Precedence.resolve<Globals>(defaults, yield* Environment.read, said)
 })
 
 /** The output mode, as far as it shows before the command line is understood: for errors alone. */

@@ -20,7 +20,7 @@ import {
   Auto,
   ClientAuthentication,
   ClientCredentials,
-  ConfigurationInvalid,
+  type ConfigurationInvalid,
   type Credential,
   type CredentialStore,
   DeviceCode,
@@ -39,6 +39,7 @@ import {
 import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
 import { event } from "./output.ts"
+import * as clientAuthentication from "./clientAuthentication.ts"
 import { flowOptions, notSupported, type Provider, serverOf } from "./provider.ts"
 
 export { Jwt }
@@ -72,35 +73,8 @@ const http = ({ caFile }: Globals) =>
     Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provide(client))
   )
 
-/** The client's authentication. A secret that is missing is found missing when it is needed. */
-const authentication = Effect.fnUntraced(function* ({ secret, settings }: Provider) {
-  const { clientAuth, flow } = settings
-  const method = clientAuth ?? (secret === undefined && flow !== "client_credentials" ? "none" : "secret")
-  if (method === "none") return ClientAuthentication.none
-  const found = secret ?? Redacted.make("")
-  if (Redacted.value(found) === "") {
-    return yield* new ConfigurationInvalid({
-      reason: "MissingValue",
-      detail:
-        "client secret (KEYFOB_CLIENT_SECRET, --client-secret-file, --client-secret-stdin, or client_secret in config.toml)"
-    })
-  }
-  switch (method) {
-    case "secret":
-      return ClientAuthentication.secret(found)
-    case "client_secret_basic":
-      return ClientAuthentication.secretBasic(found)
-    case "client_secret_post":
-      return ClientAuthentication.secretPost(found)
-    default:
-      return yield* notSupported(
-        `client authentication ${method}; this keyfob has none, client_secret_basic, client_secret_post`
-      )
-  }
-})
-
 const clientOptions = (provider: Provider) =>
-  Effect.map(authentication(provider), (authentication) => ({ ...flowOptions(provider), authentication }))
+  Effect.map(clientAuthentication.of(provider), (authentication) => ({ ...flowOptions(provider), authentication }))
 
 /** What a login asks for besides what is configured, and whether its person has a browser here. */
 interface Asked extends AuthorizationOptions {
@@ -160,7 +134,7 @@ export const logout = Effect.fnUntraced(function* (
   options: { readonly revoke: boolean }
 ): Effect.fn.Return<Logout.LogoutResult, AuthError, CredentialStore> {
   const { clientId, issuer } = credential.key
-  const proof = yield* Effect.orElseSucceed(authentication(provider), () => ClientAuthentication.none)
+  const proof = yield* Effect.orElseSucceed(clientAuthentication.of(provider), () => ClientAuthentication.none)
   // Endpoints are of the server that is configured now.
   const server = issuer === provider.settings.issuer ? serverOf(provider.settings) : { issuer }
   const flow = { ...DeviceCode.make({ ...server, clientId, authentication: proof }), key: credential.key }

@@ -22,18 +22,25 @@ export interface Provider {
   readonly settings: OAuthSettings
   /** The client secret, if there is one: defaults < file < environment < flags. */
   readonly secret: Redacted.Redacted | undefined
+  /** The client's private key, PEM or JWK, where it is no file that the settings name. */
+  readonly privateKey: Redacted.Redacted | undefined
+  /** What opens the private key, where it is encrypted. */
+  readonly passphrase: Redacted.Redacted | undefined
   /** What the credential is kept under. */
   readonly key: CredentialKey
 }
 
-/** A secret from the environment or a flag, and whether the provider is the only one this call is about. */
+/** Secrets from the environment or a flag, and whether the provider is the only one this call is about. */
 export interface Outside {
-  readonly secret: Redacted.Redacted | undefined
+  readonly secret?: Redacted.Redacted | undefined
+  readonly privateKey?: Redacted.Redacted | undefined
+  /** Of whichever key: it is for this machine alone. */
+  readonly passphrase?: Redacted.Redacted | undefined
   readonly named: boolean
 }
 
 /**
- * The provider with the secret that is meant for it. A secret from outside the file goes to the provider that was named;
+ * The provider with the secrets that are meant for it. A secret from outside the file goes to the provider that was named;
  * of several, to those that have none of their own and whose settings call for one. It must not reach the endpoint of
  * another provider.
  */
@@ -44,13 +51,29 @@ export const resolve = Effect.fnUntraced(function* (
   if (settings.type !== "oauth") {
     return yield* notSupported(`provider ${printable(name)} is of type ${settings.typeName}; this keyfob knows oauth`)
   }
-  return { context, name, settings, secret: secretOf(settings, outside), key: keyOf({ context, name, settings }) }
+  return {
+    context,
+    name,
+    settings,
+    secret: secretOf(settings, outside),
+    privateKey: privateKeyOf(settings, outside),
+    passphrase: outside.passphrase,
+    key: keyOf({ context, name, settings })
+  }
 })
 
 const secretOf = (settings: OAuthSettings, outside: Outside) => {
   if (settings.clientAuth === "none") return undefined
   if (outside.named) return outside.secret ?? settings.clientSecret
   return settings.clientSecret ?? (callsForSecret(settings) ? outside.secret : undefined)
+}
+
+const privateKeyOf = (settings: OAuthSettings, { named, privateKey }: Outside) => {
+  const own = settings.privateKey
+  if (settings.clientAuth !== undefined && settings.clientAuth !== "private_key_jwt") return undefined
+  if (named) return privateKey ?? own
+  const callsForKey = settings.clientAuth === "private_key_jwt" && settings.privateKeyFile === undefined
+  return own ?? (callsForKey ? privateKey : undefined)
 }
 
 const callsForSecret = ({ clientAuth, flow }: OAuthSettings) =>

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 import { stores, type OAuthSettings } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
+import { resolve } from "node:path"
 import { UsageError } from "./failure.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -36,6 +37,14 @@ export const flags = {
     "tls_client_auth",
     "self_signed_tls_client_auth"
   ]).pipe(Flag.withDescription("How the client proves who it is"), Flag.optional),
+  privateKeyFile: text("private-key-file", "FILE", "The key the client signs with, PEM or JWK [or KEYFOB_PRIVATE_KEY]"),
+  privateKeyPassphraseFile: text(
+    "private-key-passphrase-file",
+    "FILE",
+    "What opens an encrypted private key [or KEYFOB_PRIVATE_KEY_PASSPHRASE]"
+  ),
+  certFile: text("cert-file", "FILE", "The client's certificate, PEM"),
+  keyFile: text("key-file", "FILE", "The key of the client's certificate, PEM"),
   redirectPort: Flag.Int("redirect-port").pipe(
     Flag.withMetavar("PORT"),
     Flag.withDescription("The port of the redirect URI; 0 is any free one"),
@@ -65,12 +74,20 @@ export interface Given {
   readonly audience: Option.Option<string>
   readonly resource: ReadonlyArray<string>
   readonly clientAuth: Option.Option<NonNullable<OAuthSettings["clientAuth"]>>
+  readonly privateKeyFile: Option.Option<string>
+  readonly privateKeyPassphraseFile: Option.Option<string>
+  readonly certFile: Option.Option<string>
+  readonly keyFile: Option.Option<string>
   readonly redirectPort: Option.Option<number>
   readonly param: Option.Option<Readonly<Record<string, string>>>
   readonly endpoint: Option.Option<Readonly<Record<string, string>>>
   readonly dpop: Option.Option<boolean>
   readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
 }
+
+/** As the shell's directory has it: the configuration is read from others. */
+const pathOf = (path: Option.Option<string>) =>
+  Option.getOrUndefined(Option.map(path, (path) => (path.startsWith("~") ? path : resolve(path))))
 
 /** What the flags say; silence is `undefined`. */
 const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
@@ -84,6 +101,10 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
   audience: Option.getOrUndefined(given.audience),
   resource: given.resource.length === 0 ? undefined : given.resource,
   clientAuth: Option.getOrUndefined(given.clientAuth),
+  privateKeyFile: pathOf(given.privateKeyFile),
+  privateKeyPassphraseFile: pathOf(given.privateKeyPassphraseFile),
+  certFile: pathOf(given.certFile),
+  keyFile: pathOf(given.keyFile),
   redirectPort: Option.getOrUndefined(given.redirectPort),
   params: Option.getOrUndefined(given.param),
   endpoints: Option.getOrUndefined(given.endpoint),

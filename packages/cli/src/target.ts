@@ -20,5 +20,5 @@ export const one = Effect.fnUntraced(function* (
   flags: secret.Flags
 ) {
   const configured = yield* workspace.provider(opened, Option.getOrUndefined(name))
-  return yield* provider.resolve(configured, { secret: yield* secret.read(flags, opened.globals), named: true })
+  return yield* provider.resolve(configured, { ...(yield* secret.read(flags, opened.globals)), named: true })
 })

@@ -18,6 +18,8 @@ export interface Settings {
   readonly dpopNonces: boolean
 }
 
+const asymmetric = "RS PS ES".split(" ").flatMap((kind) => [256, 384, 512].map((size) => `${kind}${size}`))
+
 /** What the API behind the provider understands. */
 export const apiScopes = "api:read api:write"
 
@@ -53,6 +55,8 @@ export const make = (settings: Settings): Record<string, unknown> => ({
   adapter: MemoryAdapter.make(),
   jwks: { keys: settings.keys },
   clients: [...registered, ...settings.clients],
+  clientAuthMethods: ["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
+  enabledJWA: { clientAuthSigningAlgValues: ["HS256", "HS384", "HS512", ...asymmetric, "EdDSA", "Ed25519"] },
   clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
   cookies: { keys: [crypto.randomUUID()] },
   claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email", "email_verified"] },

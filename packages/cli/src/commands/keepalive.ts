@@ -26,7 +26,7 @@ export const keepalive = Command.make(
     const outside = yield* secret.read(flags, opened.globals)
     const asked = flags.all ? yield* workspace.everyProvider(opened) : yield* workspace.providers(opened)
     const rows = yield* Effect.forEach(asked, (configured) =>
-      renewals.row(opened, configured, { secret: outside, named: asked.length === 1 }, isDue)
+      renewals.row(opened, configured, { ...outside, named: asked.length === 1 }, isDue)
     )
     yield* renewals.print(opened.globals, rows, flags.all)
     const lasting = rows.find(({ failure }) => failure !== undefined && !passes(failure))?.failure

@@ -48,7 +48,7 @@ export const login = Command.make(
     const outside = yield* secret.read(flags, opened.globals)
     const name = Option.getOrUndefined(flags.provider)
     const signIn = Effect.fnUntraced(function* (configured: workspace.Configured, named: boolean) {
-      const provider = yield* resolve(configured, { secret: outside, named })
+      const provider = yield* resolve(configured, { ...outside, named })
       return yield* signedIn(opened, provider, flags.force, browserFlags.requestOf(flags)).pipe(
         withRemedy(opened, provider)
       )

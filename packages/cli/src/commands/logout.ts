@@ -42,7 +42,7 @@ export const logout = Command.make(
       ? yield* workspace.everyProvider(opened)
       : yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
     const rows = yield* Effect.forEach(asked, (configured) =>
-      signedOut(opened, configured, { secret: outside, named: asked.length === 1 }, flags).pipe(
+      signedOut(opened, configured, { ...outside, named: asked.length === 1 }, flags).pipe(
         // One that fails keeps nobody signed in to the others.
         Effect.catch((error) => Effect.succeed(failed(configured, error)))
       )

@@ -28,7 +28,7 @@ export const refresh = Command.make(
       renewals.row(
         opened,
         configured,
-        { secret: outside, named: asked.length === 1 },
+        { ...outside, named: asked.length === 1 },
         (stored, now) => flags.force || !Option.exists(stored, (credential) => !RefreshPolicy.isDue(credential, now))
       )
     )

@@ -36,7 +36,7 @@ export const schedule = Command.make(
     const until = now + Duration.toMillis(Duration.hours(hours))
     const rows = yield* Effect.forEach(asked, (configured) =>
       Effect.gen(function* () {
-        const provider = yield* resolve(configured, { secret: undefined, named: false })
+        const provider = yield* resolve(configured, { named: false })
         const stored = yield* CredentialStore.use(({ get }) => get(provider.key)).pipe(
           Effect.provide(store.layer(opened, provider))
         )

@@ -61,7 +61,7 @@ const standing = Effect.fnUntraced(
     configured: workspace.Configured,
     now: number
   ): Effect.fn.Return<Row, AuthError | Failure, FileSystem.FileSystem | Path.Path> {
-    const provider = yield* resolve(configured, { secret: undefined, named: false })
+    const provider = yield* resolve(configured, { named: false })
     const { found, spent } = yield* Effect.gen(function* () {
       const { get } = yield* CredentialStore
       return { found: yield* get(provider.key), spent: yield* spentOf(provider) }

@@ -11,7 +11,7 @@ import { type Finding, ok, warning } from "./finding.ts"
 export const budget = (opened: Workspace, configured: Configured) => {
   const check = `provider ${printable(configured.name)}, token requests`
   return Effect.gen(function* () {
-    const provider = yield* resolve(configured, { secret: undefined, named: false })
+    const provider = yield* resolve(configured, { named: false })
     const spent = yield* spentOf(provider).pipe(Effect.provide(store.layer(opened, provider)))
     if (spent === undefined) return []
     const detail = `${spent.used} of ${spent.limit} spent until ${iso(spent.until)}`

@@ -28,6 +28,8 @@ export interface Environment {
   readonly formerStorePassphrase: Redacted.Redacted | undefined
   /** `KEYFOB_PRIVATE_KEY`: the key itself, PEM or JWK. */
   readonly privateKey: Redacted.Redacted | undefined
+  /** `KEYFOB_PRIVATE_KEY_PASSPHRASE`: opens an encrypted private key, be it a file's or `KEYFOB_PRIVATE_KEY`. */
+  readonly privateKeyPassphrase: Redacted.Redacted | undefined
 }
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
@@ -45,7 +47,8 @@ const Variables = Config.all({
   storeUrl: secret("KEYFOB_STORE_URL"),
   storePassphrase: secret("KEYFOB_STORE_PASSPHRASE"),
   formerStorePassphrase: secret("KEYFOB_FORMER_STORE_PASSPHRASE"),
-  privateKey: secret("KEYFOB_PRIVATE_KEY")
+  privateKey: secret("KEYFOB_PRIVATE_KEY"),
+  privateKeyPassphrase: secret("KEYFOB_PRIVATE_KEY_PASSPHRASE")
 })
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
@@ -99,6 +102,7 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
     storeUrl: set.storeUrl,
     storePassphrase: set.storePassphrase,
     formerStorePassphrase: set.formerStorePassphrase,
-    privateKey: set.privateKey
+    privateKey: set.privateKey,
+    privateKeyPassphrase: set.privateKeyPassphrase
   }
 }).pipe(Effect.catchTag("ConfigError", () => invalid("the environment cannot be read")))

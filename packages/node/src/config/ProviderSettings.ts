@@ -10,6 +10,12 @@ const keys = {
   clientId: "client_id",
   clientAuth: "client_auth",
   clientSecret: "client_secret",
+  privateKey: "private_key",
+  privateKeyFile: "private_key_file",
+  privateKeyId: "private_key_id",
+  privateKeyPassphraseFile: "private_key_passphrase_file",
+  certFile: "cert_file",
+  keyFile: "key_file",
   storeUrl: "store_url",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
@@ -35,6 +41,15 @@ export const OAuthSettings = Schema.Struct({
     ])
   ),
   clientSecret: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString)),
+  /** What the client signs with: PEM or JWK. */
+  privateKey: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString)),
+  privateKeyFile: Schema.optionalKey(Schema.NonEmptyString),
+  /** The key's id at the provider (`kid`). */
+  privateKeyId: Schema.optionalKey(Schema.NonEmptyString),
+  privateKeyPassphraseFile: Schema.optionalKey(Schema.NonEmptyString),
+  /** The client's certificate (PEM), and the key that goes with it in TLS. */
+  certFile: Schema.optionalKey(Schema.NonEmptyString),
+  keyFile: Schema.optionalKey(Schema.NonEmptyString),
   scopes: Schema.optionalKey(Names),
   audience: Schema.optionalKey(Schema.NonEmptyString),
   resource: Schema.optionalKey(Names),

@@ -10,7 +10,7 @@ const readFrom = (env: Record<string, string>) =>
 
 it.effect("reads every variable", () =>
   Effect.gen(function* () {
-    const { clientSecret, formerStorePassphrase, privateKey, storePassphrase, storeUrl, ...rest } = yield* readFrom({
+    const { clientSecret, formerStorePassphrase, privateKey, privateKeyPassphrase, ...more } = yield* readFrom({
       HOME: "/home/ada",
       KEYFOB_CONTEXT: "work",
       KEYFOB_CONFIG: "~/k.toml",
@@ -22,8 +22,10 @@ it.effect("reads every variable", () =>
       KEYFOB_STORE_PASSPHRASE: "open sesame",
       KEYFOB_FORMER_STORE_PASSPHRASE: "open barley",
       KEYFOB_STORE_URL: "redis://127.0.0.1",
-      KEYFOB_PRIVATE_KEY: "key"
+      KEYFOB_PRIVATE_KEY: "key",
+      KEYFOB_PRIVATE_KEY_PASSPHRASE: "open wheat"
     })
+    const { storePassphrase, storeUrl, ...rest } = more
     assert.deepStrictEqual(rest, {
       context: "work",
       configFile: "/home/ada/k.toml",
@@ -34,6 +36,7 @@ it.effect("reads every variable", () =>
     })
     assert.strictEqual(clientSecret && Redacted.value(clientSecret), "s3cret")
     assert.strictEqual(String(privateKey), "<redacted>")
+    assert.strictEqual(privateKeyPassphrase && Redacted.value(privateKeyPassphrase), "open wheat")
     assert.strictEqual(String(storePassphrase), "<redacted>")
     assert.strictEqual(formerStorePassphrase && Redacted.value(formerStorePassphrase), "open barley")
     assert.strictEqual(String(storeUrl), "<redacted>")
@@ -52,7 +55,8 @@ it.effect("empty counts as absent", () =>
       "STORE_PASSPHRASE",
       "FORMER_STORE_PASSPHRASE",
       "STORE_URL",
-      "PRIVATE_KEY"
+      "PRIVATE_KEY",
+      "PRIVATE_KEY_PASSPHRASE"
     ]
     const { color: _, ...environment } = yield* readFrom({
       ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])),

@@ -1,0 +1,67 @@
+/** How a provider's client proves who it is: as configured, else by what there is to prove it with. */
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { expandHome } from "@keyfob/node/Directories"
+import * as PrivateKey from "@keyfob/node/PrivateKey"
+import * as SecretFile from "@keyfob/node/SecretFile"
+import { ClientAuthentication, ConfigurationInvalid, type SigningKey } from "keyfob"
+import { notSupported, type Provider } from "./provider.ts"
+
+/** The client's authentication. What it takes and is missing is found missing when it is needed. */
+export const of = Effect.fnUntraced(function* (
+  provider: Provider
+): Effect.fn.Return<ClientAuthentication.ClientAuthentication, ConfigurationInvalid> {
+  const { secret, settings } = provider
+  const method = settings.clientAuth ?? methodFor(provider)
+  if (method === "none") return ClientAuthentication.none
+  if (method === "private_key_jwt") return ClientAuthentication.privateKeyJwt(yield* privateKey(provider))
+  if (method === "tls_client_auth" || method === "self_signed_tls_client_auth") {
+    return yield* notSupported(`client authentication ${method}`)
+  }
+  if (secret === undefined || Redacted.value(secret) === "") {
+    return yield* missing(
+      "client secret (KEYFOB_CLIENT_SECRET, --client-secret-file, --client-secret-stdin, or client_secret in config.toml)"
+    )
+  }
+  switch (method) {
+    case "client_secret":
+      return ClientAuthentication.secret(secret)
+    case "client_secret_basic":
+      return ClientAuthentication.secretBasic(secret)
+    case "client_secret_post":
+      return ClientAuthentication.secretPost(secret)
+    case "client_secret_jwt":
+      return ClientAuthentication.secretJwt(secret)
+  }
+})
+
+const methodFor = ({ privateKey, secret, settings }: Provider) => {
+  if (privateKey !== undefined || settings.privateKeyFile !== undefined) return "private_key_jwt"
+  return secret === undefined && settings.flow !== "client_credentials" ? "none" : "client_secret"
+}
+
+/** From outside the configuration, else from the file it names. Read when a client is made of it, not before. */
+const privateKey = Effect.fnUntraced(function* ({
+  passphrase: given,
+  privateKey,
+  settings
+}: Provider): Effect.fn.Return<Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>, ConfigurationInvalid> {
+  const { certFile, privateKeyFile, privateKeyId: keyId, privateKeyPassphraseFile } = settings
+  if (privateKey === undefined && privateKeyFile === undefined) {
+    return yield* missing("private key (KEYFOB_PRIVATE_KEY, --private-key-file, or private_key_file in config.toml)")
+  }
+  return Effect.gen(function* () {
+    const passphrase =
+      given ??
+      (privateKeyPassphraseFile === undefined
+        ? undefined
+        : yield* SecretFile.readOwn(yield* expandHome(privateKeyPassphraseFile)))
+    const certificate =
+      certFile === undefined ? undefined : Redacted.value((yield* SecretFile.read(yield* expandHome(certFile))).text)
+    const options = { certificate, keyId, passphrase }
+    if (privateKey !== undefined) return yield* PrivateKey.fromText(privateKey, options)
+    return yield* PrivateKey.file(yield* expandHome(privateKeyFile ?? ""), options)
+  })
+})
+
+const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

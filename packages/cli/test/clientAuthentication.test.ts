@@ -1,0 +1,109 @@
+/** How a client proves who it is, by flags, environment and configuration: sign in, renew, sign out. */
+import { assert, describe, it } from "@effect/vitest"
+import { EmbeddedProvider } from "@keyfob/embedded"
+import { Effect } from "effect"
+import { generateKeyPairSync, type KeyObject } from "node:crypto"
+import { chmodSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Keyfob from "./Keyfob.ts"
+
+const passphrase = "canary-passphrase"
+const secret = "canary secret of thirty-two bytes & more"
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" })
+const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" })
+const pemOf = (key: KeyObject) => String(key.export({ format: "pem", type: "pkcs8" }))
+const encrypted = String(ec.privateKey.export({ format: "pem", type: "sec1", cipher: "aes-256-cbc", passphrase }))
+
+const machine = { grant_types: ["client_credentials"], redirect_uris: [], response_types: [] }
+const clients = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"].map((method) => ({
+  ...machine,
+  client_id: method,
+  token_endpoint_auth_method: method,
+  ...(method === "private_key_jwt"
+    ? { jwks: { keys: [{ ...ec.publicKey.export({ format: "jwk" }), kid: "one" }] } }
+    : { client_secret: secret })
+}))
+
+const given = Effect.gen(function* () {
+  const keyfob = yield* Keyfob.make
+  const { issuer, requests } = yield* EmbeddedProvider.start({ clients })
+  const file = (name: string, text: string, mode = 0o600) => {
+    const path = join(keyfob.home, name)
+    writeFileSync(path, text)
+    chmodSync(path, mode)
+    return path
+  }
+  const login = (clientId: string, ...more: ReadonlyArray<string>) => {
+    const who = ["--issuer", issuer, "--client-id", clientId, "--scope", "api:read"]
+    return ["login", "m", ...who, "--flow", "client_credentials", "--force", ...more]
+  }
+  /** Signs in, renews and signs out; nothing secret is said or written. */
+  const roundTrip = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
+    yield* keyfob.done(args, { env })
+    yield* keyfob.done(["refresh", "m", "--force"], { env })
+    const [row] = yield* keyfob.json(["logout", "m"], { env })
+    assert.include(row, { removed: true })
+    // Who it is was believed (else 401); what cannot be taken back there are tokens that are JWTs (unsupported_token_type).
+    assert.deepInclude((yield* requests).at(-1), { path: "/token/revocation", status: 400 })
+    const said = keyfob.ran.flatMap(({ stderr, stdout }) => [stderr, stdout]).join("\n")
+    const config = yield* keyfob.read("config.toml")
+    for (const canary of ["canary", "PRIVATE KEY-----"]) assert.notInclude(`${said}${config}`, canary)
+  })
+  return { file, issuer, keyfob, login, roundTrip }
+})
+
+describe.concurrent("client authentication", () => {
+  for (const method of ["client_secret_basic", "client_secret_post", "client_secret_jwt"]) {
+    it.live(
+      `${method} with the secret from the environment`,
+      () =>
+        Effect.gen(function* () {
+          const { login, roundTrip } = yield* given
+          yield* roundTrip(login(method, "--client-auth", method), { KEYFOB_CLIENT_SECRET: secret })
+        }).pipe(Effect.scoped),
+      60_000
+    )
+  }
+
+  it.live(
+    "a key, be it in a file, encrypted, or in the environment, is private_key_jwt without a word about it",
+    () =>
+      Effect.gen(function* () {
+        const { file, keyfob, login, roundTrip } = yield* given
+        const key = file("key.pem", encrypted)
+        const opens = file("passphrase", `${passphrase}\n`)
+        const ofFile = login("private_key_jwt", "--private-key-file", key)
+        yield* roundTrip([...ofFile, "--private-key-passphrase-file", opens], {})
+        yield* roundTrip(ofFile, { KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase })
+        const jwk = JSON.stringify({ ...ec.privateKey.export({ format: "jwk" }), kid: "one" })
+        yield* roundTrip(login("private_key_jwt"), { KEYFOB_PRIVATE_KEY: jwk })
+        chmodSync(key, 0o644)
+        const wide = yield* keyfob.done(ofFile, { env: { KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase } })
+        assert.include(wide.stderr, `others can read the secret in ${key}; run: chmod 600 ${key}`)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "what is missing, wrong or not offered is a configuration error (2) that says what would do",
+    () =>
+      Effect.gen(function* () {
+        const { file, keyfob, login } = yield* given
+        const byKey = (...more: ReadonlyArray<string>) => login("private_key_jwt", ...more)
+        const fails = Effect.fnUntraced(function* (args: ReadonlyArray<string>, message: RegExp, env = {}) {
+          Keyfob.failsWith(yield* keyfob.run(args, { env }), 2, message)
+        })
+        yield* fails(byKey("--client-auth", "private_key_jwt"), /private key \(KEYFOB_PRIVATE_KEY/)
+        yield* fails(byKey("--private-key-file", file("a", pemOf(stranger.privateKey))), /invalid_client/)
+        yield* fails(byKey("--private-key-file", file("b", encrypted)), /b: the passphrase of the private key/)
+        yield* fails(byKey("--private-key-file", file("b", encrypted)), /does not open/, {
+          KEYFOB_PRIVATE_KEY_PASSPHRASE: "canary-wrong"
+        })
+        yield* fails(byKey("--private-key-file", file("c", "canary")), /c: .*no private key/)
+        yield* fails(byKey("--private-key-file", "~/missing"), /missing cannot be read/)
+        yield* fails(byKey("--client-auth", "client_secret_jwt"), /client secret/)
+        for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
