@@ -23,7 +23,8 @@ export const Endpoint = Schema.Literals([
   "userinfo",
   "introspection",
   "revocation",
-  "end_session"
+  "end_session",
+  "login"
 ])
 export type Endpoint = typeof Endpoint.Type
 

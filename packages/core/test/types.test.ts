@@ -6,8 +6,10 @@ import { Effect } from "effect"
 import type { Config, Layer, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
+  type AuthClient,
   AuthorizationCode,
   AuthorizedHttpClient,
+  AuthProvider,
   Auto,
   BrowserCredentialStore,
   ClientAuthentication,
@@ -16,7 +18,12 @@ import {
   KeepWarm,
   Login,
   Logout,
+  OAuth,
   OAuthClient,
+  OAuthSettings,
+  ProviderCredential,
+  ProviderRegistry,
+  ProviderType,
   SigningKey,
   TokenSource
 } from "keyfob"
@@ -247,5 +254,35 @@ describe("types", () => {
       | "StepUpRequired"
       | "StoreFailed"
     >()
+  })
+
+  it("a provider's capability that is not given is absent from its type", () => {
+    const simple = AuthProvider.simple({
+      key: person.key,
+      login: () => Effect.never,
+      model: ProviderCredential.staticToken
+    })
+    expectTypeOf(simple).toEqualTypeOf<Effect.Effect<AuthProvider.SignedInProvider, never, CredentialStore>>()
+    expectTypeOf<AuthProvider.SignedInProvider>().not.toHaveProperty("refresh")
+    expectTypeOf(AuthProvider.fromFlow(() => person)).toEqualTypeOf<
+      Effect.Effect<
+        AuthProvider.OAuthProvider,
+        ConfigurationInvalid,
+        HttpClient.HttpClient | CredentialStore | Scope.Scope
+      >
+    >()
+    expectTypeOf<ReturnType<AuthClient["Service"]["token"]>>().toEqualTypeOf<Effect.Effect<AccessToken, Renewal>>()
+    expectTypeOf<ReturnType<AuthClient["Service"]["login"]>>().toEqualTypeOf<
+      Effect.Effect<Credential, Login.LoginError, UserPrompt | RedirectReceiver>
+    >()
+  })
+
+  it("what a type needs of its own, its registry needs", () => {
+    const type = ProviderType.make({
+      ...OAuthSettings.definition,
+      make: (settings, { key }) => Effect.andThen(Api, OAuth.make(settings, key.account))
+    })
+    expectTypeOf(ProviderRegistry.layer(type)).toEqualTypeOf<Layer.Layer<ProviderRegistry, never, Api>>()
+    expectTypeOf(ProviderRegistry.layer(OAuth.type)).toEqualTypeOf<Layer.Layer<ProviderRegistry>>()
   })
 })

@@ -2,7 +2,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { CredentialKey } from "../Credential.ts"
+import { type Credential, CredentialKey } from "../Credential.ts"
 import type { LoginFailed, ProviderRefused } from "../AuthError.ts"
 import type { ExpectedIdToken } from "../protocol/Jwt.ts"
 import type { ClientOptions, MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
@@ -30,11 +30,23 @@ export interface TokenBudget {
   readonly per: Duration.Input
 }
 
-/** A flow that a machine runs on its own, as often as it needs to. */
-export interface UnattendedFlow {
-  readonly attended: false
+/** What every flow has. */
+export interface FlowParts {
   readonly key: CredentialKey
   readonly client: ClientOptions
+  /** How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. */
+  readonly refresh?: (
+    client: OAuthClient,
+    refreshToken: Redacted.Redacted,
+    credential: Credential
+  ) => Effect.Effect<Granted, GrantError>
+  /** How its tokens are taken back, where not by RFC 7009. */
+  readonly revoke?: (client: OAuthClient, credential: Credential) => Effect.Effect<void, GrantError>
+}
+
+/** A flow that a machine runs on its own, as often as it needs to. */
+export interface UnattendedFlow extends FlowParts {
+  readonly attended: false
   /** Its runs are counted against this. */
   readonly budget?: TokenBudget
   readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError>
@@ -46,10 +58,8 @@ export interface Obtained extends Granted {
 }
 
 /** A flow that needs a person; `R` is how it reaches them. Runs in a login alone, whose scope it has. */
-export interface AttendedFlow<R> {
+export interface AttendedFlow<R> extends FlowParts {
   readonly attended: true
-  readonly key: CredentialKey
-  readonly client: ClientOptions
   readonly obtain: (client: OAuthClient) => Effect.Effect<Obtained, GrantError | LoginFailed, R | Scope.Scope>
 }
 
@@ -68,7 +78,7 @@ export const shapeOf = (key: CredentialKey) => ({
   resource: key.resource
 })
 
-/** What every flow has: its key and its client. */
+/** The key and the client of a flow. */
 export const partsOf = (subject: CredentialKey["subject"], options: FlowOptions) => {
   const { account, audience, params, resource, scopes, ...client } = options
   const key = CredentialKey.make({

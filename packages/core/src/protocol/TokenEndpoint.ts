@@ -125,7 +125,7 @@ export const grant = Effect.fn("keyfob.token")(function* (
  * Where the answer names no lifetime, an access token that is a JWT names its own end, by the provider's clock. A hint, so
  * nothing is verified.
  */
-const jwtExpiry = (token: string, clockOffset = 0) => {
+export const jwtExpiry = (token: string, clockOffset = 0) => {
   try {
     const { exp } = decodeJwt(token)
     return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 - clockOffset : undefined

@@ -48,6 +48,7 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 /** The refresh token first: most providers end what came of it as well, but not all. */
 const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Credential) {
   const client = yield* OAuthClient.make(flow.client)
+  if (flow.revoke !== undefined) return yield* flow.revoke(client, credential)
   const hasRefreshToken = credential.refreshToken !== undefined
   const first =
     credential.refreshToken === undefined ? Effect.void : revoke(client, credential.refreshToken, "refresh_token")

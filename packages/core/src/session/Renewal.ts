@@ -15,7 +15,7 @@ import {
   type TokenRejected
 } from "../AuthError.ts"
 import { Account, Credential } from "../Credential.ts"
-import type { Obtained } from "../flow/Flow.ts"
+import type { FlowParts, Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
@@ -37,22 +37,18 @@ export type TokenError = LoginRequired | ProviderError | TokenRejected | StoreFa
 export const renew = Effect.fn("keyfob.renew")(function* (
   slot: Slot,
   credential: Credential,
-  client: OAuthClient
+  client: OAuthClient,
+  { refresh = byRefreshToken }: Pick<FlowParts, "refresh"> = {}
 ): Effect.fn.Return<Credential, TokenError> {
   const { key, refreshToken } = credential
   if (refreshToken === undefined) {
     return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
   }
-  yield* client.endpoint("token") // a provider that cannot be discovered has not spent anything: no mark for that
+  // A provider that cannot be discovered has not spent anything: no mark for that.
+  if (refresh === byRefreshToken) yield* client.endpoint("token")
   const unfinished = credential.spending === credential.generation
   if (!unfinished) yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
-  const form = {
-    grant_type: "refresh_token",
-    refresh_token: Redacted.value(refreshToken),
-    resource: key.resource
-  }
-  const { dpopKey, scopes } = credential.token
-  const exchange = yield* Effect.result(grant(client, form, { scopes, repeat: "spending", dpopKey }))
+  const exchange = yield* Effect.result(refresh(client, refreshToken, credential))
   if (Result.isFailure(exchange)) {
     const error = exchange.failure
     if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
@@ -86,6 +82,16 @@ export const renew = Effect.fn("keyfob.renew")(function* (
   if (idToken === undefined) return yield* commit(slot, next)
   return yield* adoptIdToken(slot, next, client, idToken)
 }, Effect.uninterruptible)
+
+/** RFC 6749 section 6. */
+const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) => {
+  const form = {
+    grant_type: "refresh_token",
+    refresh_token: Redacted.value(refreshToken),
+    resource: key.resource
+  }
+  return grant(client, form, { scopes: token.scopes, repeat: "spending", dpopKey: token.dpopKey })
+}
 
 /**
  * Until when the refresh token lives, as the answer says or, of one that stays, as was known. A sliding lifetime moves on

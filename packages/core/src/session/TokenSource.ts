@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function* (
       const { generation, refused, spending } = current.value
       if (refused === true)
         return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
-      return yield* renew(slot, current.value, client)
+      return yield* renew(slot, current.value, client, flow)
     }
     const counted = Effect.andThen(TokenBudget.count(flow, store), Login.obtain(flow, client))
     const again = Effect.flatMap(counted, (obtained) => Effect.uninterruptible(Login.keep(slot, obtained)))
@@ -116,7 +116,11 @@ export const make = Effect.fnUntraced(function* (
       return yield* again
     }
     // Whatever is said against its refresh token, a machine can sign in again (R4).
-    return yield* Effect.catchTag(renew(slot, current.value, client), ["LoginRequired", "ProviderRefused"], () => again)
+    return yield* Effect.catchTag(
+      renew(slot, current.value, client, flow),
+      ["LoginRequired", "ProviderRefused"],
+      () => again
+    )
   })
 
   /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */

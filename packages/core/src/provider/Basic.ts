@@ -1,0 +1,88 @@
+import * as Base64 from "effect/encoding/Base64"
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { ConfigurationInvalid, LoginFailed } from "../AuthError.ts"
+import { CredentialKey } from "../Credential.ts"
+import { parseIssuer } from "../protocol/Discovery.ts"
+import { send } from "../protocol/HttpExchange.ts"
+import { accept } from "../protocol/OAuthAnswer.ts"
+import { Seconds } from "../protocol/TokenEndpoint.ts"
+import { AccessToken } from "../Token.ts"
+import * as AuthProvider from "./AuthProvider.ts"
+import * as ProviderCredential from "./ProviderCredential.ts"
+import * as ProviderType from "./ProviderType.ts"
+
+export const Settings = Schema.Struct({
+  /** Where name and password are checked: https, or http on a loopback address. */
+  login_url: Schema.NonEmptyString,
+  // RFC 7617 section 2: a colon would end it.
+  username: Schema.String.check(
+    Schema.isPattern(/^[^:\p{Cc}]+$/u, { expected: "a name without colons and control characters" })
+  ),
+  password: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString))
+})
+
+/** What is known of it before it talks to anybody. */
+export const definition: ProviderType.Definition<typeof Settings.Type> = {
+  name: "basic",
+  description: "A user's name and password (RFC 7617), checked by a login endpoint",
+  settings: Settings,
+  identify: ({ login_url, username }, account) => ({
+    key: CredentialKey.make({
+      issuer: login_url,
+      clientId: username,
+      account,
+      subject: "user",
+      scopes: [],
+      resource: [],
+      params: {}
+    }),
+    attended: false,
+    needs: ["password"],
+    extra: { username }
+  })
+}
+
+/** The session that a login endpoint may open, in the words of RFC 6749 section 5.1. */
+const Session = Schema.Struct({
+  access_token: Schema.String.check(Schema.isPattern(/^[\x20-\x7e]+$/)),
+  expires_in: Schema.optionalKey(Seconds)
+})
+
+/**
+ * Signs in by a POST to `login_url` with `Authorization: Basic`. Where the answer brings an `access_token`, that is kept and
+ * the password is not; else name and password are, for every request.
+ */
+export const type = ProviderType.make({
+  ...definition,
+  make: Effect.fnUntraced(function* ({ login_url, password, username }, { key }) {
+    const url = yield* parseIssuer(login_url)
+    const http = yield* HttpClient.HttpClient
+    const login = Effect.fn("keyfob.Basic")(function* () {
+      if (password === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "password" })
+      const value = Redacted.make(Base64.encode(`${username}:${Redacted.value(password)}`))
+      const proof = AccessToken.make({ value, type: "Basic", scopes: [] })
+      const began = yield* Clock.currentTimeMillis
+      const request = HttpClientRequest.setHeader("authorization", Redacted.value(proof.authorization))
+      const answer = yield* send(http, "login", request(HttpClientRequest.post(url)), "spending")
+      if (answer.status === 401 || answer.status === 403) {
+        return yield* new LoginFailed({ reason: "Denied", issuer: login_url })
+      }
+      if (answer.status < 400 && answer.json?.["access_token"] === undefined) return { token: proof }
+      const { access_token, expires_in } = yield* accept(answer, Session)
+      const token = AccessToken.make({
+        value: Redacted.make(access_token),
+        type: "Bearer",
+        scopes: [],
+        ...(expires_in === undefined ? {} : { expiresAt: DateTime.makeUnsafe(began + expires_in * 1000) })
+      })
+      return { token }
+    })
+    return yield* AuthProvider.simple({ key, login, model: ProviderCredential.basic(username) })
+  })
+})

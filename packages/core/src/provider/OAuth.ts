@@ -1,0 +1,80 @@
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import { ConfigurationInvalid } from "../AuthError.ts"
+import * as AuthorizationCode from "../flow/AuthorizationCode.ts"
+import * as Auto from "../flow/Auto.ts"
+import * as ClientCredentials from "../flow/ClientCredentials.ts"
+import * as DeviceCode from "../flow/DeviceCode.ts"
+import type { Flow } from "../flow/Flow.ts"
+import * as ClientAuthentication from "../protocol/ClientAuthentication.ts"
+import * as AuthProvider from "./AuthProvider.ts"
+import { budgetOf, definition, flowOptions, type Settings } from "./OAuthSettings.ts"
+import * as ProviderType from "./ProviderType.ts"
+
+/**
+ * The provider of these settings, for the account its credential is kept under.
+ *
+ * @param authentication how the client proves who it is; default: as the settings say
+ */
+export const make = Effect.fnUntraced(function* (
+  settings: Settings,
+  account: string,
+  authentication?: ClientAuthentication.ClientAuthentication
+): Effect.fn.Return<AuthProvider.OAuthProvider, ConfigurationInvalid, ProviderType.Hosted> {
+  if (Object.keys(settings.endpoints ?? {}).length > 0) {
+    return yield* notSupported("endpoints; they are taken from the discovery document")
+  }
+  if (settings.flow === "jwt_bearer")
+    return yield* notSupported("the jwt_bearer flow; use device or client_credentials")
+  const options = {
+    ...flowOptions(settings, account),
+    authentication: authentication ?? (yield* authenticationOf(settings))
+  }
+  return yield* AuthProvider.fromFlow(
+    ({ browserAtHand = Effect.succeed(true), ...asked } = {}): Flow<AuthProvider.Person> => {
+      switch (settings.flow ?? "auto") {
+        case "browser":
+          return AuthorizationCode.make({ ...options, ...asked })
+        case "device":
+          return DeviceCode.make(options)
+        case "client_credentials":
+          return ClientCredentials.make({ ...options, budget: budgetOf(settings) })
+        default:
+          return Auto.make({ ...options, ...asked, browserAtHand })
+      }
+    }
+  )
+})
+
+export const type = ProviderType.make({ ...definition, make: (settings, { key }) => make(settings, key.account) })
+
+/** The client's authentication. A secret that is missing is found missing when it is needed: not to sign out, say. */
+const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settings) => {
+  const secret = clientSecret ?? missing("client_secret")
+  switch (clientAuth) {
+    case "none":
+      return Effect.succeed(ClientAuthentication.none)
+    case "client_secret_basic":
+      return Effect.succeed(ClientAuthentication.secretBasic(secret))
+    case "client_secret_post":
+      return Effect.succeed(ClientAuthentication.secretPost(secret))
+    case "client_secret_jwt":
+      return Effect.succeed(ClientAuthentication.secretJwt(secret))
+    case "private_key_jwt":
+      return Effect.succeed(ClientAuthentication.privateKeyJwt(privateKey ?? missing("private_key")))
+    case undefined:
+      if (privateKey !== undefined) return Effect.succeed(ClientAuthentication.privateKeyJwt(privateKey))
+      return Effect.succeed(
+        clientSecret !== undefined || flow === "client_credentials"
+          ? ClientAuthentication.secret(secret)
+          : ClientAuthentication.none
+      )
+    default:
+      return notSupported(`client authentication ${clientAuth}`)
+  }
+}
+
+const missing = (key: string) => Config.fail(new ConfigProvider.SourceError({ message: key }))
+
+const notSupported = (detail: string) => Effect.fail(new ConfigurationInvalid({ reason: "NotSupported", detail }))

@@ -1,0 +1,112 @@
+/** The settings of a provider of type `oauth`, and what they say before anything is asked of it. */
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
+import { type FlowOptions, partsOf } from "../flow/Flow.ts"
+import type { Definition, Identity } from "./ProviderType.ts"
+
+const Names = Schema.Array(Schema.NonEmptyString)
+const Strings = Schema.Record(Schema.String, Schema.String)
+const Hidden = Schema.RedactedFromValue(Schema.NonEmptyString)
+
+export const fields = {
+  issuer: Schema.NonEmptyString,
+  clientId: Schema.NonEmptyString,
+  clientAuth: Schema.optionalKey(
+    Schema.Literals([
+      "none",
+      "client_secret_basic",
+      "client_secret_post",
+      "client_secret_jwt",
+      "private_key_jwt",
+      "tls_client_auth",
+      "self_signed_tls_client_auth"
+    ])
+  ),
+  clientSecret: Schema.optionalKey(Hidden),
+  /** PEM or JWK. */
+  privateKey: Schema.optionalKey(Hidden),
+  scopes: Schema.optionalKey(Names),
+  audience: Schema.optionalKey(Schema.NonEmptyString),
+  resource: Schema.optionalKey(Names),
+  flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
+  /** Whether tokens are bound to a key (RFC 9449). */
+  dpop: Schema.optionalKey(Schema.Boolean),
+  /** 0 is any free port. */
+  redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
+  /** How many token requests the provider grants the client: `{ limit = 1000, per = "30d" }`. */
+  tokenBudget: Schema.optionalKey(
+    Schema.Struct({
+      limit: Schema.Int.check(Schema.isGreaterThan(0)),
+      per: Schema.String.check(Schema.isPattern(/^[1-9]\d{0,8}[smhd]$/, { expected: "a duration like 24h or 30d" }))
+    })
+  ),
+  /** Extra request parameters. */
+  params: Schema.optionalKey(Strings),
+  /** Endpoints by their name in the metadata (RFC 8414), for a server without a discovery document. */
+  endpoints: Schema.optionalKey(Strings)
+}
+
+/** How a table spells them. */
+export const keys = {
+  clientId: "client_id",
+  clientAuth: "client_auth",
+  clientSecret: "client_secret",
+  privateKey: "private_key",
+  redirectPort: "redirect_port",
+  tokenBudget: "token_budget"
+} as const
+
+export const Settings = Schema.Struct(fields).pipe(Schema.encodeKeys(keys))
+export type Settings = typeof Settings.Type
+
+/** What a flow is made from, without the client's authentication. */
+export const flowOptions = (settings: Settings, account: string): FlowOptions => {
+  const { audience, clientId, dpop, issuer, params, resource, scopes } = settings
+  return {
+    issuer,
+    clientId,
+    account,
+    ...(scopes === undefined ? {} : { scopes }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(resource === undefined ? {} : { resource }),
+    ...(params === undefined ? {} : { params }),
+    ...(dpop === undefined ? {} : { dpop })
+  }
+}
+
+/** Whether its flow needs nobody. */
+const isMachine = ({ flow }: Settings) => flow === "client_credentials" || flow === "jwt_bearer"
+
+const callsForSecret = ({ clientAuth, flow }: Settings) =>
+  clientAuth !== "none" && (flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true)
+
+export const identify = (settings: Settings, account: string): Identity => ({
+  key: partsOf(isMachine(settings) ? "client" : "user", flowOptions(settings, account)).key,
+  attended: !isMachine(settings),
+  needs: callsForSecret(settings)
+    ? ["client_secret"]
+    : settings.clientAuth === "private_key_jwt"
+      ? ["private_key"]
+      : [],
+  redirectPort: settings.redirectPort ?? 0,
+  budget: budgetOf(settings),
+  extra: { issuer: settings.issuer, client_id: settings.clientId }
+})
+
+export const budgetOf = ({ flow, tokenBudget }: Settings) =>
+  flow !== "client_credentials" || tokenBudget === undefined
+    ? undefined
+    : { limit: tokenBudget.limit, per: durationOf(tokenBudget.per) }
+
+const units = { s: Duration.seconds, m: Duration.minutes, h: Duration.hours, d: Duration.days }
+const durationOf = (text: string) => {
+  const [unit] = text.slice(-1) as unknown as [keyof typeof units]
+  return units[unit](Number(text.slice(0, -1)))
+}
+
+export const definition: Definition<Settings> = {
+  name: "oauth",
+  description: "An OAuth 2 / OpenID Connect provider",
+  settings: Settings,
+  identify
+}
