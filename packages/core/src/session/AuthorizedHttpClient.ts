@@ -35,7 +35,8 @@ export type AuthorizationError = TokenError | StepUpRequired
  *
  * A 401 renews the token and sends the request once more; of many, the first renews for all. It does not where that cannot
  * help: the API wants more of the person than the token shows, which is a `StepUpRequired` (RFC 9470, RFC 6750 section 3.1),
- * or takes no such tokens, or the body is a stream that is not {@link replayable}: then the 401 is the answer.
+ * or takes no such tokens, or the body is a stream that is not {@link replayable}: then the 401 is the answer. So it is to
+ * a token that this very call renewed: a call has one renewal.
  */
 export const make = Effect.fnUntraced(function* <E, R>(
   source: Effect.Effect<TokenSource, E, R>,
@@ -71,14 +72,24 @@ export const make = Effect.fnUntraced(function* <E, R>(
       return needed === undefined ? Effect.succeed(response) : Effect.fail(needed)
     }
     return Effect.gen(function* () {
-      const token = yield* tokens.token
+      const { isNew, token } = yield* asked(tokens)
       const response = yield* Effect.flatMap(sendWith(token), judged)
-      const helps = refreshOn.includes(response.status) && StepUp.isAboutToken(response)
+      const helps = !isNew && refreshOn.includes(response.status) && StepUp.isAboutToken(response)
       if (!helps || !isRepeatable) return response
       return yield* Effect.flatMap(sendWith(yield* tokens.renewedSince(token)), judged)
     })
   })
 })
+
+/** The token, and whether this call has waited for the renewal that brought it. */
+const asked = ({ observe, token }: TokenSource) =>
+  Effect.gen(function* () {
+    let isNew = false
+    yield* observe(({ _tag }) => {
+      if (_tag === "Renewed") isNew = true
+    })
+    return { token: yield* token, isNew }
+  }).pipe(Effect.scoped)
 
 /** Only the fetch client follows redirects unasked: the token would go along, and a proof is for one address. */
 const unfollowed = <A, E>(effect: Effect.Effect<A, E>) =>

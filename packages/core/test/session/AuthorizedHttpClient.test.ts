@@ -150,6 +150,57 @@ describe("AuthorizedHttpClient", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect(
+    "X-09 a call has one renewal: a 401 to the token it has just renewed is the answer, for all who waited",
+    () => {
+      const { layer, renewals, tokensSent } = scene(status(401), [tokens(2), tokens(3)])
+      return Effect.gen(function* () {
+        yield* signedIn
+        yield* TestClock.adjust("1 hour")
+        const client = yield* authorized()
+        const together = yield* Effect.all(
+          Array.from({ length: 10 }, () => client.get(things)),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual([...new Set(together.map(({ status }) => status))], [401])
+        assert.deepStrictEqual(tokensSent(), Array<string>(10).fill("Bearer access-2"))
+        assert.lengthOf(renewals(), 1)
+        yield* client.get(things)
+        assert.deepStrictEqual(
+          tokensSent().slice(10),
+          ["Bearer access-2", "Bearer access-3"],
+          "the next call has its own"
+        )
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("X-09 what a sibling renewed is not this call's renewal", () => {
+    const { layer, renewals, tokensSent } = scene(accepting("Bearer access-3"), [tokens(3)])
+    return Effect.gen(function* () {
+      yield* signedIn
+      const client = yield* authorized()
+      yield* Api.use(({ token }) => token)
+      yield* write(credential(2))
+      assert.strictEqual((yield* client.get(things)).status, 200)
+      assert.deepStrictEqual(tokensSent(), ["Bearer access-2", "Bearer access-3"])
+      assert.lengthOf(renewals(), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-09 nor is one in the background: whose old token is refused joins it", () => {
+    const { layer, renewals, tokensSent } = scene(accepting("Bearer access-2"), [tokens(2)])
+    return Effect.gen(function* () {
+      yield* signedIn
+      const client = yield* authorized()
+      yield* Api.use(({ token }) => token)
+      yield* TestClock.adjust("50 minutes")
+      assert.strictEqual((yield* client.get(things)).status, 200)
+      assert.deepStrictEqual(tokensSent(), ["Bearer access-1", "Bearer access-2"])
+      assert.lengthOf(renewals(), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   describe("the token is for the allowed origins", () => {
     it.effect.each([
       "https://api.example",
