@@ -34,11 +34,10 @@ export const login = Effect.fn("keyfob.login")(function* <R>(
 
 const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
   const store = yield* CredentialStore
-  const client = yield* OAuthClient.make(flow.client)
+  const client = yield* TokenBudget.clientOf(flow)
   return Effect.gen(function* () {
     // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
     yield* store.modify(flow.key, () => Effect.void)
-    if (!flow.attended) yield* TokenBudget.count(flow, store)
     const obtained = yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client)
     const signedIn = Credential.make({ ...obtained, signedInAt: yield* DateTime.now })
     return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, signedIn)))

@@ -1,14 +1,17 @@
 /**
- * How many token requests of a client its provider still takes. Counted before each is sent, over all processes on the
- * same store, whatever scopes or audiences they ask for; a logout takes nothing back. It warns, and never stops anybody.
+ * How many token requests of a client its provider still takes. Counted before each is sent, also
+ * the second try of one, over all processes on the same store, whatever scopes or audiences they ask for; a logout takes
+ * nothing back. It warns, and never stops anybody.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { printable, type StoreFailed } from "../AuthError.ts"
-import type { TokenBudget, UnattendedFlow } from "../flow/Flow.ts"
+import * as HttpClient from "effect/http/HttpClient"
+import { type ConfigurationInvalid, printable, type StoreFailed } from "../AuthError.ts"
+import type { Flow, TokenBudget, UnattendedFlow } from "../flow/Flow.ts"
+import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import * as StoreNote from "../store/StoreNote.ts"
 
@@ -57,23 +60,39 @@ export const spent = Effect.fnUntraced(function* (
   return standing(note.in(stored), budget, yield* Clock.currentTimeMillis)
 })
 
-/** Counts the request that is about to be sent. A count that fails is no reason to be without a token. */
-export const count = ({ budget, key }: UnattendedFlow, { modify }: CredentialStore["Service"]): Effect.Effect<void> =>
-  budget === undefined
-    ? Effect.void
-    : modify(
-        keyOf(key),
-        Effect.fnUntraced(function* (slot) {
-          const stored = yield* StoreNote.undamaged(slot.read)
-          const { since, used } = standing(note.in(stored), budget, yield* Clock.currentTimeMillis)
-          const requests = { since: since.epochMilliseconds, used: used + 1 }
-          yield* note.write(slot, keyOf(key), stored, requests)
-          return standing(requests, budget, requests.since)
-        })
-      ).pipe(
-        Effect.flatMap((spent) => (spent.isLow ? Effect.logWarning(sentenceOf(key.clientId, spent)) : Effect.void)),
-        Effect.ignore
-      )
+/** The flow's client. Where there is a budget, it counts each token request, which is all that it posts. */
+export const clientOf = Effect.fnUntraced(function* (
+  flow: Flow<unknown>
+): Effect.fn.Return<OAuthClient.OAuthClient, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore> {
+  if (flow.attended || flow.budget === undefined) return yield* OAuthClient.make(flow.client)
+  const counting = count(flow.key, flow.budget, yield* CredentialStore)
+  const http = HttpClient.tapRequest(yield* HttpClient.HttpClient, ({ method }) =>
+    method === "POST" ? counting : Effect.void
+  )
+  return yield* Effect.provideService(OAuthClient.make(flow.client), HttpClient.HttpClient, http)
+})
+
+/** Counts the request that is about to be sent. A count that fails, or hangs, is no reason to be without a token. */
+const count = (
+  key: UnattendedFlow["key"],
+  budget: TokenBudget,
+  { modify }: CredentialStore["Service"]
+): Effect.Effect<void> =>
+  modify(
+    keyOf(key),
+    Effect.fnUntraced(function* (slot) {
+      const stored = yield* StoreNote.undamaged(slot.read)
+      const { since, used } = standing(note.in(stored), budget, yield* Clock.currentTimeMillis)
+      const requests = { since: since.epochMilliseconds, used: used + 1 }
+      yield* note.write(slot, keyOf(key), stored, requests)
+      return standing(requests, budget, requests.since)
+    })
+  ).pipe(
+    Effect.flatMap((spent) => (spent.isLow ? Effect.logWarning(sentenceOf(key.clientId, spent)) : Effect.void)),
+    Effect.interruptible,
+    Effect.timeout("5 seconds"),
+    Effect.ignore
+  )
 
 /** What helps where it runs low. */
 export const remedy =

@@ -29,11 +29,17 @@ export type TokenEvent =
 /** Tells of one credential: to the metric `keyfob_token_events` (attribute `event`) and to whoever observes it. */
 export const observed = (key: CredentialKey) => {
   const observers = new Set<(event: TokenEvent) => void>()
+  // What an observer throws is its own trouble: no renewal fails over it. What it says might hold anything.
+  const tell = (observer: (event: TokenEvent) => void, event: TokenEvent) =>
+    Effect.catchDefect(
+      Effect.sync(() => observer(event)),
+      () => Effect.logError("an observer of token events threw")
+    )
   const publish = (event: TokenEvent) =>
-    Effect.suspend(() => {
-      for (const observer of observers) observer(event)
-      return Metric.update(Metric.withAttributes(counter, { event: event._tag }), 1)
-    })
+    Effect.andThen(
+      Effect.suspend(() => Effect.forEach([...observers], (observer) => tell(observer, event), { discard: true })),
+      Metric.update(Metric.withAttributes(counter, { event: event._tag }), 1)
+    )
   const observe = (observer: (event: TokenEvent) => void): Effect.Effect<void, never, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.sync(() => observers.add(observer)),

@@ -17,7 +17,6 @@ import type { Credential, CredentialKey } from "../Credential.ts"
 import { isBefore, later, moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
-import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
 import * as Login from "./Login.ts"
@@ -62,7 +61,7 @@ export interface TokenSource {
   readonly renewedSince: (refused: AccessToken) => Effect.Effect<AccessToken, TokenError>
   /** What happens to the credential from now on, as far as this source sees it. Slow readers miss the oldest. */
   readonly events: Stream.Stream<TokenEvent>
-  /** The same for one who watches many: `observer` is called until the scope closes, costs no fiber, and must not wait. */
+  /** The same for one who watches many: `observer` is called until the scope closes, costs no fiber, and must not wait. What it throws is logged as an error. */
   readonly observe: (observer: (event: TokenEvent) => void) => Effect.Effect<void, never, Scope.Scope>
 }
 
@@ -75,7 +74,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<TokenSource, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const store = yield* CredentialStore
   const scope = yield* closingInTime
-  const client = yield* OAuthClient.make(flow.client)
+  const client = yield* TokenBudget.clientOf(flow)
   const revision = store.revisionOf(flow.key)
   const memory = Ref.makeUnsafe(Option.none<{ readonly credential: Credential; readonly revision: number }>())
   /** What is remembered, unless the store was written since: by a login as somebody else, say, or a logout (R15). */
@@ -110,8 +109,9 @@ export const make = Effect.fnUntraced(function* (
         return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
       return yield* renew(slot, current.value, client, flow)
     }
-    const counted = Effect.andThen(TokenBudget.count(flow, store), Login.obtain(flow, client))
-    const again = Effect.flatMap(counted, (obtained) => Effect.uninterruptible(Login.keep(slot, obtained)))
+    const again = Effect.flatMap(Login.obtain(flow, client), (obtained) =>
+      Effect.uninterruptible(Login.keep(slot, obtained))
+    )
     if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
       return yield* again
     }

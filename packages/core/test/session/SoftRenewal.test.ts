@@ -1,16 +1,17 @@
 /** Between the soft and the hard point, and what a source tells of it. */
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Fiber, Layer, Metric, Option, Scope, Stream } from "effect"
+import { DateTime, Effect, Exit, Fiber, Logger, Metric, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Login, type TokenSource } from "keyfob"
-import { metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import { refused, status } from "../scripted.ts"
 import {
   credential,
   gate,
   kept,
   machine,
-  observed,
+  minutes,
   remove,
+  scene,
   source,
   storeFailed,
   tokens,
@@ -18,14 +19,6 @@ import {
   write
 } from "./given.ts"
 
-/** A store and a provider that answers token requests so. */
-const scene = (replies: Reply | ReadonlyArray<Reply>) => {
-  const store = observed()
-  const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
-  return { store, http, sent: () => http.to(metadata.token_endpoint), layer: Layer.merge(store.layer, http.layer) }
-}
-
-const minutes = (count: number) => TestClock.setTime(count * 60_000)
 const soft = 50 // minutes of the hour that `credential()` lives
 const over = 60
 /** What runs in the background has its turn; a moment passes. */
@@ -65,6 +58,29 @@ describe("between the soft and the hard point", () => {
           assert.lengthOf(sent(), 1)
         }).pipe(Effect.provide(layer))
       })
+  )
+
+  it.effect("callers meanwhile cost no fiber each", () =>
+    Effect.gen(function* () {
+      const answering = yield* gate
+      const { layer } = scene([(request) => Effect.andThen(answering.pass, tokens(2)(request))])
+      let started = 0
+      const counting = { recordFiberStart: () => void started++, recordFiberEnd: () => {} }
+      yield* Effect.gen(function* () {
+        yield* write(credential())
+        const { text } = yield* source()
+        yield* minutes(soft)
+        yield* text
+        yield* answering.arrived
+        const before = started
+        yield* Effect.repeat(text, { times: 1000 })
+        const after = started
+        yield* answering.open
+        yield* meanwhile
+        assert.isAtMost(after - before, 10)
+      }).pipe(Effect.provide(layer), Effect.provideService(Metric.FiberRuntimeMetrics, counting))
+      assert.isAbove(started, 0)
+    })
   )
 
   it.effect("before the soft point nothing runs", () => {
@@ -385,6 +401,28 @@ describe("what a source tells", () => {
       assert.deepStrictEqual(first.slice(3), ["LoginRequired NoCredential", "Adopted", "LoginRequired NoCredential"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "an observer that throws spoils nothing for callers and other observers; it is logged, without its words",
+    () => {
+      const { layer } = scene([tokens(2)])
+      const logged: Array<string> = []
+      const logger = Logger.layer([Logger.make(({ cause, message }) => void logged.push(`${message} ${cause}`))])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const made = yield* source()
+        yield* made.observe(() => {
+          throw new Error("canary")
+        })
+        const told = yield* telling(made)
+        assert.strictEqual((yield* made.renew).outcome, "renewed")
+        assert.deepStrictEqual(told, ["Renewed"])
+        assert.lengthOf(logged, 1)
+        assert.match(logged.join(), /^an observer of token events threw/)
+        assert.notInclude(logged.join(), "canary")
+      }).pipe(Effect.provide([layer, logger]))
+    }
+  )
 
   it.effect("as a stream, and as a metric; no secret in either", () => {
     const { layer } = scene([tokens(1)])

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Layer, Logger } from "effect"
+import { DateTime, Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { ClientCredentials, CredentialStore, Login, Logout, TokenBudget, TokenSource } from "keyfob"
 import { issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
@@ -9,7 +9,7 @@ const budget = { limit: 10, per: "30 days" } as const
 const machine = (...scopes: ReadonlyArray<string>) =>
   ClientCredentials.make({ issuer, clientId: "billing", scopes, budget })
 
-const scene = (reply: Reply = json({ access_token: "at", expires_in: 3600 })) => {
+const scene = (reply: Reply | ReadonlyArray<Reply> = json({ access_token: "at", expires_in: 3600 })) => {
   const said: Array<string> = []
   const http = scripted({ ...provider, [metadata.token_endpoint]: reply, [metadata.revocation_endpoint]: status(200) })
   const logger = Logger.layer([Logger.make(({ message }) => void said.push(String(message)))])
@@ -71,6 +71,25 @@ describe("TokenBudget", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("each request that is sent counts: a second try of one, and a renewal by refresh token", () => {
+    const brought = json({ access_token: "at", expires_in: 3600, refresh_token: "rt" })
+    const { http, layer } = scene([status(503), brought, brought])
+    return Effect.gen(function* () {
+      const { token } = yield* TokenSource.make(machine())
+      const first = yield* Effect.forkChild(token)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(first)
+      assert.strictEqual(yield* spent, 2)
+      yield* TestClock.adjust("1 hour")
+      yield* token
+      assert.deepStrictEqual(
+        http.to(metadata.token_endpoint).map(({ form }) => form["grant_type"]),
+        ["client_credentials", "client_credentials", "refresh_token"]
+      )
+      assert.strictEqual(yield* spent, 3)
+    }).pipe(Effect.provide(layer), Effect.scoped)
+  })
+
   it.effect("who cannot count has a token all the same, and without a budget nothing is counted", () => {
     const { layer } = scene()
     return Effect.gen(function* () {
@@ -80,6 +99,13 @@ describe("TokenBudget", () => {
         modify: (key, use) => (key.use === "token_requests" ? storeFailed("Full") : store.modify(key, use))
       })
       yield* Effect.provideService(Login.login(machine()), CredentialStore, broken)
+      const hanging = CredentialStore.make({
+        ...store,
+        modify: (key, use) => (key.use === "token_requests" ? Effect.never : store.modify(key, use))
+      })
+      const waiting = yield* Effect.forkChild(Effect.provideService(Login.login(machine()), CredentialStore, hanging))
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(waiting)
       yield* Login.login(ClientCredentials.make({ issuer, clientId: "billing" }))
       assert.strictEqual(yield* spent, 0)
     }).pipe(Effect.provide(layer))

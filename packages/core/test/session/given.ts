@@ -1,5 +1,6 @@
 /** What tests of sessions start from: flows, credentials, answers, and a store that tells and fails on demand. */
 import { DateTime, Deferred, Effect, Layer, Option, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import {
   AccessToken,
   ClientCredentials,
@@ -10,7 +11,7 @@ import {
   StoreFailed,
   TokenSource
 } from "keyfob"
-import { issuer, json } from "../scripted.ts"
+import { issuer, json, metadata, provider, type Reply, scripted } from "../scripted.ts"
 
 export const person = DeviceCode.make({ issuer, clientId: "app", scopes: ["openid", "offline_access"] })
 export const machine = ClientCredentials.make({ issuer, clientId: "billing", scopes: ["read"] })
@@ -118,6 +119,16 @@ export const observed = () => {
   ).pipe(Layer.provide(CredentialStore.layerMemory))
   return { layer, journal, writes, hooks }
 }
+
+/** That store, and a provider that answers token requests so. */
+export const scene = (replies: Reply | ReadonlyArray<Reply>) => {
+  const store = observed()
+  const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
+  return { store, http, sent: () => http.to(metadata.token_endpoint), layer: Layer.merge(store.layer, http.layer) }
+}
+
+/** It is so many minutes after `credential()` was issued. */
+export const minutes = (count: number) => TestClock.setTime(count * 60_000)
 
 /** Something that can be held up: `arrived` when it is reached, goes on with `open`. */
 export const gate = Effect.gen(function* () {
