@@ -201,7 +201,7 @@ describe("Renewal", () => {
       ["access_denied", 403, "AccessDenied"],
       ["temporarily_odd", 400, "Other"]
     ] as const)(
-      "A-20 B-23 (a 401 wiped every token there) %s is typed and keeps the credential for when the configuration is right again",
+      "A-20 B-23 X-13 (a 401 wiped every token there, invalid_client latched) %s is typed and keeps the credential for when the configuration is right again",
       ([code, http, reason]) => {
         const { layer } = scene(refused(code, http), tokens(2))
         return Effect.gen(function* () {
@@ -229,7 +229,7 @@ describe("Renewal", () => {
     ] as const
 
     it.effect.each(cases)(
-      "R3 X-11 (law 1: replayed once, where X-11 says never) %s: not repeated at once; the next call replays the same token",
+      "R3 X-11 X-19 X-20 (law 1: replayed once, where X-11 says never) %s: not repeated at once; the next call replays the same token",
       ([, trouble, reason]) => {
         const { layer, sent } = scene(trouble, tokens(2))
         return Effect.gen(function* () {
@@ -349,20 +349,24 @@ describe("Renewal", () => {
       }).pipe(Effect.provide(layer))
     })
 
-    it.effect("X-03 a commit that fails is tried again with the same data, then the token is given out", () => {
-      const { layer, sent, store } = scene(tokens(2))
-      return Effect.gen(function* () {
-        yield* due()
-        let failures = 2
-        store.hooks.before = (operation) => (operation === "write 2" && failures-- > 0 ? storeFailed() : Effect.void)
-        const { text } = yield* source()
-        assert.strictEqual(yield* patiently(text), "access-2")
-        const commits = store.writes.filter(({ generation }) => generation === 2)
-        assert.lengthOf(commits, 3)
-        assert.isTrue(commits.every((one) => one === commits[0]))
-        assert.lengthOf(sent(), 1)
-      }).pipe(Effect.provide(layer))
-    })
+    it.effect(
+      "X-03 a commit that fails is tried again with the same data, then the token is given out; the next process loads it",
+      () => {
+        const { layer, sent, store } = scene(tokens(2))
+        return Effect.gen(function* () {
+          yield* due()
+          let failures = 2
+          store.hooks.before = (operation) => (operation === "write 2" && failures-- > 0 ? storeFailed() : Effect.void)
+          const { text } = yield* source()
+          assert.strictEqual(yield* patiently(text), "access-2")
+          const commits = store.writes.filter(({ generation }) => generation === 2)
+          assert.lengthOf(commits, 3)
+          assert.isTrue(commits.every((one) => one === commits[0]))
+          assert.strictEqual(yield* (yield* source()).text, "access-2")
+          assert.lengthOf(sent(), 1)
+        }).pipe(Effect.provide(layer))
+      }
+    )
 
     it.effect(
       "X-03 X-10 a commit that fails for good gives out no token, and is made good before anything else is asked",
@@ -386,6 +390,42 @@ describe("Renewal", () => {
         }).pipe(Effect.provide(layer))
       }
     )
+  })
+
+  it.effect("X-21 a refresh token that was rotated is still there when the exchange after it fails", () => {
+    const { layer, sent } = scene(tokens(2), status(500), tokens(3))
+    return Effect.gen(function* () {
+      yield* due()
+      const { renew, token } = yield* source()
+      yield* token
+      assert.deepInclude(yield* Effect.flip(renew), { _tag: "ProviderUnavailable" })
+      assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2", spending: 2 })
+      yield* (yield* source()).renew
+      assert.deepStrictEqual(
+        sent().map(({ form }) => form["refresh_token"]),
+        ["refresh-1", "refresh-2", "refresh-2"]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect.each([
+    ["another issuer's", json({ ...metadata, issuer: "https://evil.example" })],
+    ["one without an issuer", json({ ...metadata, issuer: undefined })],
+    ["one with plain http", json({ ...metadata, token_endpoint: "http://id.example/token" })],
+    ["one that points into this machine", json({ ...metadata, token_endpoint: "https://127.0.0.1/token" })],
+    ["one without a token endpoint", json({ ...metadata, token_endpoint: undefined })],
+    ["one that is a page", answer("<html>", { headers: { "content-type": "text/html" } })],
+    ["one that is elsewhere", status(302, { location: "https://evil.example/" })]
+  ] as const)("X-17 a discovery document that is not safe sends no refresh and leaves no mark: %s", ([, document]) => {
+    const store = observed()
+    const { http, layer } = staged(store, { [openIdLocation]: document, [metadata.token_endpoint]: [] })
+    return Effect.gen(function* () {
+      yield* due()
+      const { token } = yield* source()
+      assert.notStrictEqual((yield* Effect.flip(token))._tag, "LoginRequired")
+      assert.isTrue(http.requests.every(({ body, method }) => method === "GET" && body === ""))
+      assert.deepInclude(yield* kept(), { generation: 1, refresh: "refresh-1", spending: null })
+    }).pipe(Effect.provide(layer))
   })
 
   describe("the ID token of a refresh", () => {

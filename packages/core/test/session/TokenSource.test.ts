@@ -2,14 +2,16 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { AccessToken, ClientCredentials, Credential, DeviceCode, type FlowOptions, Login, TokenSource } from "keyfob"
-import { answer, broken, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import { answer, broken, issuer, json, metadata, provider, refused, scripted, status } from "../scripted.ts"
 import {
   credential,
   gate,
   kept,
   machine,
+  minutes,
   observed,
   remove,
+  scene,
   source,
   storeFailed,
   textOf,
@@ -18,14 +20,6 @@ import {
   write
 } from "./given.ts"
 
-/** A store and a provider that answers token requests so. */
-const scene = (replies: Reply | ReadonlyArray<Reply>) => {
-  const store = observed()
-  const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
-  return { store, http, sent: () => http.to(metadata.token_endpoint), layer: Layer.merge(store.layer, http.layer) }
-}
-
-const minutes = (count: number) => TestClock.setTime(count * 60_000)
 const due = 59.5 // minutes of the hour that `credential()` lives: due, but not over
 const over = 60
 const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -157,7 +151,7 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
-    it.effect("that ask for all of these at once, of two sources on one store", () => {
+    it.effect("X-01 that ask for all of these at once, of two sources on one store", () => {
       const { layer, sent } = scene([tokens(2)])
       return Effect.gen(function* () {
         yield* write(credential())
@@ -398,6 +392,30 @@ describe("TokenSource", () => {
           assert.isUndefined(closing.pollUnsafe())
           yield* saving.open
           yield* Fiber.join(closing)
+          assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2", spending: null })
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("X-05 a close that its caller gave up goes on, and can be awaited again", () =>
+      Effect.gen(function* () {
+        const saving = yield* gate
+        const { layer, store } = scene([tokens(2)])
+        store.hooks.before = (operation) => (operation === "write 2" ? saving.pass : Effect.void)
+        yield* Effect.gen(function* () {
+          yield* write(credential())
+          yield* minutes(over)
+          const scope = yield* Scope.make()
+          const { token } = yield* Scope.provide(source(), scope)
+          yield* Effect.forkChild(Effect.exit(token))
+          yield* saving.arrived
+          const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+          const givingUp = yield* Effect.forkChild(Fiber.interrupt(closing), { startImmediately: true })
+          const again = yield* Effect.forkChild(Fiber.await(closing), { startImmediately: true })
+          assert.isUndefined(again.pollUnsafe(), "the save is not cut off")
+          yield* saving.open
+          yield* Fiber.join(again)
+          yield* Fiber.join(givingUp)
           assert.deepInclude(yield* kept(), { generation: 2, refresh: "refresh-2", spending: null })
         }).pipe(Effect.provide(layer))
       })
