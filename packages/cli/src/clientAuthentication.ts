@@ -2,22 +2,38 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { expandHome } from "@keyfob/node/Directories"
+import * as Certificate from "@keyfob/node/Certificate"
 import * as PrivateKey from "@keyfob/node/PrivateKey"
 import * as SecretFile from "@keyfob/node/SecretFile"
-import { ClientAuthentication, ConfigurationInvalid, type SigningKey } from "keyfob"
-import { notSupported, type Provider } from "./provider.ts"
+import {
+  ClientAuthentication,
+  type ClientCertificate,
+  ConfigurationInvalid,
+  type OAuthClient,
+  type SigningKey
+} from "keyfob"
+import type { Provider } from "./provider.ts"
 
-/** The client's authentication. What it takes and is missing is found missing when it is needed. */
+/** What a client proves itself with. What it takes and is missing is found missing when it is needed. */
 export const of = Effect.fnUntraced(function* (
+  provider: Provider
+): Effect.fn.Return<Pick<OAuthClient.ClientOptions, "authentication" | "certificate">, ConfigurationInvalid> {
+  const authentication = yield* methodOf(provider)
+  const certificate = certificateOf(provider)
+  if (certificate === undefined && ClientAuthentication.isTls(authentication)) {
+    return yield* missing("client certificate (--cert-file and --key-file, or cert_file and key_file in config.toml)")
+  }
+  return { authentication, ...(certificate === undefined ? {} : { certificate }) }
+})
+
+const methodOf = Effect.fnUntraced(function* (
   provider: Provider
 ): Effect.fn.Return<ClientAuthentication.ClientAuthentication, ConfigurationInvalid> {
   const { secret, settings } = provider
   const method = settings.clientAuth ?? methodFor(provider)
   if (method === "none") return ClientAuthentication.none
   if (method === "private_key_jwt") return ClientAuthentication.privateKeyJwt(yield* privateKey(provider))
-  if (method === "tls_client_auth" || method === "self_signed_tls_client_auth") {
-    return yield* notSupported(`client authentication ${method}`)
-  }
+  if (method === "tls" || method === "tls_client_auth" || method === "self_signed_tls_client_auth") return { method }
   if (secret === undefined || Redacted.value(secret) === "") {
     return yield* missing(
       "client secret (KEYFOB_CLIENT_SECRET, --client-secret-file, --client-secret-stdin, or client_secret in config.toml)"
@@ -37,31 +53,48 @@ export const of = Effect.fnUntraced(function* (
 
 const methodFor = ({ privateKey, secret, settings }: Provider) => {
   if (privateKey !== undefined || settings.privateKeyFile !== undefined) return "private_key_jwt"
+  if (secret === undefined && settings.keyFile !== undefined) return "tls"
   return secret === undefined && settings.flow !== "client_credentials" ? "none" : "client_secret"
 }
 
 /** From outside the configuration, else from the file it names. Read when a client is made of it, not before. */
-const privateKey = Effect.fnUntraced(function* ({
-  passphrase: given,
-  privateKey,
-  settings
-}: Provider): Effect.fn.Return<Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>, ConfigurationInvalid> {
-  const { certFile, privateKeyFile, privateKeyId: keyId, privateKeyPassphraseFile } = settings
+const privateKey = Effect.fnUntraced(function* (
+  provider: Provider
+): Effect.fn.Return<Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>, ConfigurationInvalid> {
+  const { privateKey, settings } = provider
+  const { certFile, keyFile, privateKeyFile, privateKeyId: keyId } = settings
   if (privateKey === undefined && privateKeyFile === undefined) {
     return yield* missing("private key (KEYFOB_PRIVATE_KEY, --private-key-file, or private_key_file in config.toml)")
   }
   return Effect.gen(function* () {
-    const passphrase =
-      given ??
-      (privateKeyPassphraseFile === undefined
-        ? undefined
-        : yield* SecretFile.readOwn(yield* expandHome(privateKeyPassphraseFile)))
+    const passphrase = yield* passphraseOf(provider)
     const certificate =
-      certFile === undefined ? undefined : Redacted.value((yield* SecretFile.read(yield* expandHome(certFile))).text)
+      certFile === undefined || keyFile !== undefined
+        ? undefined
+        : Redacted.value((yield* SecretFile.read(yield* expandHome(certFile))).text)
     const options = { certificate, keyId, passphrase }
     if (privateKey !== undefined) return yield* PrivateKey.fromText(privateKey, options)
     return yield* PrivateKey.file(yield* expandHome(privateKeyFile ?? ""), options)
   })
+})
+
+/** A certificate without a key of its own goes with the private key. */
+const certificateOf = (provider: Provider): ClientCertificate.CertificateSource | undefined => {
+  const { certFile, keyFile } = provider.settings
+  if (certFile === undefined || keyFile === undefined) return undefined
+  return Effect.gen(function* () {
+    const passphrase = yield* passphraseOf(provider)
+    return yield* Certificate.files({
+      certificate: yield* expandHome(certFile),
+      key: yield* expandHome(keyFile),
+      passphrase
+    })
+  })
+}
+
+const passphraseOf = Effect.fnUntraced(function* ({ passphrase, settings }: Provider) {
+  const file = settings.privateKeyPassphraseFile
+  return passphrase ?? (file === undefined ? undefined : yield* SecretFile.readOwn(yield* expandHome(file)))
 })
 
 const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

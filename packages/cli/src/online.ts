@@ -18,7 +18,6 @@ import {
   AuthorizationCode,
   type AuthorizationOptions,
   Auto,
-  ClientAuthentication,
   ClientCredentials,
   type ConfigurationInvalid,
   type Credential,
@@ -70,11 +69,11 @@ const http = ({ caFile }: Globals) =>
       })
     )
   ).pipe((client) =>
-    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provide(client))
+    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provideMerge(client))
   )
 
 const clientOptions = (provider: Provider) =>
-  Effect.map(clientAuthentication.of(provider), (authentication) => ({ ...flowOptions(provider), authentication }))
+  Effect.map(clientAuthentication.of(provider), (proof) => ({ ...flowOptions(provider), ...proof }))
 
 /** What a login asks for besides what is configured, and whether its person has a browser here. */
 interface Asked extends AuthorizationOptions {
@@ -134,10 +133,11 @@ export const logout = Effect.fnUntraced(function* (
   options: { readonly revoke: boolean }
 ): Effect.fn.Return<Logout.LogoutResult, AuthError, CredentialStore> {
   const { clientId, issuer } = credential.key
-  const proof = yield* Effect.orElseSucceed(clientAuthentication.of(provider), () => ClientAuthentication.none)
-  // Endpoints are of the server that is configured now.
-  const server = issuer === provider.settings.issuer ? serverOf(provider.settings) : { issuer }
-  const flow = { ...DeviceCode.make({ ...server, clientId, authentication: proof }), key: credential.key }
+  // Endpoints, and what the client proves itself with, are for the server that is configured now.
+  const isCurrent = issuer === provider.settings.issuer
+  const server = isCurrent ? serverOf(provider.settings) : { issuer }
+  const proof = isCurrent ? yield* Effect.orElseSucceed(clientAuthentication.of(provider), () => ({})) : {}
+  const flow = { ...DeviceCode.make({ ...server, clientId, ...proof }), key: credential.key }
   return yield* Logout.logout(flow, options).pipe(Effect.provide(http(globals)))
 })
 

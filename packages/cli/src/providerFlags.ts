@@ -43,7 +43,7 @@ export const flags = {
     "FILE",
     "What opens an encrypted private key [or KEYFOB_PRIVATE_KEY_PASSPHRASE]"
   ),
-  certFile: text("cert-file", "FILE", "The client's certificate, PEM"),
+  certFile: text("cert-file", "FILE", "The client's certificate, PEM (RFC 8705); alone it is the private key's"),
   keyFile: text("key-file", "FILE", "The key of the client's certificate, PEM"),
   redirectPort: Flag.Int("redirect-port").pipe(
     Flag.withMetavar("PORT"),

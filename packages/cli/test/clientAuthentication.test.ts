@@ -1,9 +1,9 @@
 /** How a client proves who it is, by flags, environment and configuration: sign in, renew, sign out. */
 import { assert, describe, it } from "@effect/vitest"
-import { EmbeddedProvider } from "@keyfob/embedded"
+import { EmbeddedProvider, type Options, TestAuthority } from "@keyfob/embedded"
 import { Effect } from "effect"
-import { generateKeyPairSync, type KeyObject } from "node:crypto"
-import { chmodSync, writeFileSync } from "node:fs"
+import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto"
+import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Keyfob from "./Keyfob.ts"
 
@@ -24,9 +24,9 @@ const clients = ["client_secret_basic", "client_secret_post", "client_secret_jwt
     : { client_secret: secret })
 }))
 
-const given = Effect.gen(function* () {
+const givenWith = Effect.fnUntraced(function* (options: Options) {
   const keyfob = yield* Keyfob.make
-  const { issuer, requests } = yield* EmbeddedProvider.start({ clients })
+  const { issuer, requests } = yield* EmbeddedProvider.start(options)
   const file = (name: string, text: string, mode = 0o600) => {
     const path = join(keyfob.home, name)
     writeFileSync(path, text)
@@ -51,6 +51,7 @@ const given = Effect.gen(function* () {
   })
   return { file, issuer, keyfob, login, roundTrip }
 })
+const given = givenWith({ clients })
 
 describe.concurrent("client authentication", () => {
   for (const method of ["client_secret_basic", "client_secret_post", "client_secret_jwt"]) {
@@ -85,6 +86,41 @@ describe.concurrent("client authentication", () => {
   )
 
   it.live(
+    "a certificate and its key are mutual TLS, be it an authority's or its own",
+    () =>
+      Effect.gen(function* () {
+        const authority = yield* TestAuthority.make
+        const own = authority.selfSigned("own.test")
+        const x509 = new X509Certificate(readFileSync(own.certFile))
+        const jwk = { ...x509.publicKey.export({ format: "jwk" }), x5c: [x509.raw.toString("base64")] }
+        const { keyfob, login, roundTrip } = yield* givenWith({
+          tls: authority.server,
+          clients: [
+            {
+              ...machine,
+              client_id: "tls",
+              token_endpoint_auth_method: "tls_client_auth",
+              tls_client_auth_san_dns: "app.test"
+            },
+            {
+              ...machine,
+              client_id: "self",
+              token_endpoint_auth_method: "self_signed_tls_client_auth",
+              jwks: { keys: [jwk] }
+            }
+          ]
+        })
+        const env = { KEYFOB_CA_FILE: authority.caFile }
+        const by = ({ certFile, keyFile }: TestAuthority.Issued) => ["--cert-file", certFile, "--key-file", keyFile]
+        yield* roundTrip(login("tls", "--client-auth", "tls_client_auth", ...by(authority.client("app.test"))), env)
+        yield* roundTrip(login("self", ...by(own)), env)
+        const wrong = yield* keyfob.run(login("self", ...by(authority.client("app.test"))), { env })
+        Keyfob.failsWith(wrong, 2, /invalid_client/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "what is missing, wrong or not offered is a configuration error (2) that says what would do",
     () =>
       Effect.gen(function* () {
@@ -102,6 +138,12 @@ describe.concurrent("client authentication", () => {
         yield* fails(byKey("--private-key-file", file("c", "canary")), /c: .*no private key/)
         yield* fails(byKey("--private-key-file", "~/missing"), /missing cannot be read/)
         yield* fails(byKey("--client-auth", "client_secret_jwt"), /client secret/)
+        yield* fails(byKey("--client-auth", "tls_client_auth"), /client certificate \(--cert-file and --key-file/)
+        const { certFile, keyFile } = (yield* TestAuthority.make).client("app.test")
+        yield* fails(
+          ["login", "t", ...byKey("--cert-file", certFile, "--key-file", keyFile).slice(2)],
+          /tls_client_auth or self_signed_tls_client_auth; .* offers none, client_secret_basic, .*private_key_jwt/
+        )
         for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
       }).pipe(Effect.scoped),
     60_000

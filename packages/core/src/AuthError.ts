@@ -130,7 +130,8 @@ export class AnswerRejected extends Schema.TaggedError<AnswerRejected>("keyfob/A
     "IssuerMismatch",
     "StateMismatch",
     "InsecureEndpoint",
-    "SubjectMismatch"
+    "SubjectMismatch",
+    "CertificateMismatch"
   ]),
   endpoint: Endpoint,
   host: Schema.String,
@@ -531,6 +532,13 @@ export const table: Table = {
       "provider",
       "the answer is about somebody else",
       "Do not use it; sign in again: keyfob login"
+    ),
+    CertificateMismatch: advice(
+      7,
+      "give up",
+      "provider",
+      "the token is bound to another certificate",
+      "Check which certificate arrives at the provider: a proxy may present its own"
     )
   },
   TokenRejected: {

@@ -2,6 +2,7 @@
 import { Context, Duration, Effect, Layer, Schema, type Scope } from "effect"
 import { exportJWK, generateKeyPair } from "jose"
 import * as Http from "node:http"
+import * as Https from "node:https"
 import type { AddressInfo } from "node:net"
 import { text } from "node:stream/consumers"
 import { Provider } from "oidc-provider"
@@ -27,6 +28,11 @@ export interface Options {
   readonly dpopNonces?: boolean
   /** Who can sign in, by subject. Default: alice and bob. */
   readonly accounts?: Readonly<Record<string, Claims>>
+  /**
+   * Whether it speaks TLS, with what, and which authority's certificates it believes clients (RFC 8705). Those are asked
+   * for at a port of its own, which the metadata calls `mtls_endpoint_aliases`, and nowhere else. Default: plain http.
+   */
+  readonly tls?: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer }
   /** Registered besides those of `Directory.ts`: client metadata as in RFC 7591. */
   readonly clients?: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
@@ -93,16 +99,21 @@ export class EmbeddedProvider extends Context.Service<
     Layer.effect(EmbeddedProvider, start(options))
 }
 
-const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = {}) {
-  const server = yield* Effect.acquireRelease(
-    Effect.sync(() => Http.createServer()),
-    (server) =>
-      Effect.callback<void>((resume) => {
-        server.close(() => resume(Effect.void))
-        server.closeAllConnections() // clients keep theirs alive and would hold the scope open
-      })
+const serving = (make: () => Http.Server) =>
+  Effect.acquireRelease(Effect.sync(make), (server) =>
+    Effect.callback<void>((resume) => {
+      server.close(() => resume(Effect.void))
+      server.closeAllConnections() // clients keep theirs alive and would hold the scope open
+    })
   )
+
+const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = {}) {
+  const { tls } = options
+  const server = yield* serving(() => (tls === undefined ? Http.createServer() : Https.createServer(tls)))
   const issuer = yield* listen(server, options.port ?? 0)
+  const mtls =
+    tls && (yield* serving(() => Https.createServer({ ...tls, requestCert: true, rejectUnauthorized: false })))
+  const mtlsOrigin = mtls && (yield* listen(mtls, 0))
   const audience = `${issuer}/api`
   const keys = yield* Effect.tryPromise({
     try: () => Promise.all([newKey("RS256"), newKey("ES256")]), // ID tokens, and access tokens for the API
@@ -123,7 +134,8 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
           refreshTokenTtl: seconds(options.refreshTokenTtl ?? "14 days"),
           deviceCodeTtl: seconds(options.deviceCodeTtl ?? "10 minutes"),
           rotateRefreshTokens: options.rotateRefreshTokens ?? true,
-          dpopNonces: options.dpopNonces ?? false
+          dpopNonces: options.dpopNonces ?? false,
+          ...(mtlsOrigin === undefined ? {} : { mtlsOrigin })
         })
       ),
     catch: (cause) => new EmbeddedProviderError({ cause })
@@ -150,7 +162,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
   const api = Api.make({ provider, issuer, audience, accounts: known, jwks: { keys: keys.map(({ open }) => open) } })
   const oidc = provider.callback()
 
-  server.on("request", (request, response) => {
+  const serve: Http.RequestListener = (request, response) => {
     const path = new URL(request.url ?? "/", issuer).pathname
     const fault = faults.get(path)?.shift()
     const entry: Entry = { method: request.method ?? "", path, fault, response, grantType: undefined }
@@ -163,7 +175,9 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
     if (path.startsWith("/interaction/")) return interaction(request, response)
     if (path === "/api/me") return api(request, response)
     return void oidc(request, response)
-  })
+  }
+  server.on("request", serve)
+  mtls?.on("request", serve)
 
   return EmbeddedProvider.of({
     issuer,
@@ -188,7 +202,8 @@ const listen = (server: Http.Server, port: number) =>
     server.once("error", fail)
     server.listen(port, "127.0.0.1", () => {
       server.off("error", fail)
-      resume(Effect.succeed(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)) // TCP, so never a string or null
+      const scheme = server instanceof Https.Server ? "https" : "http"
+      resume(Effect.succeed(`${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`)) // TCP, so never a string or null
     })
   })
 

@@ -1,5 +1,7 @@
 /// <reference path="./oidc-provider.d.ts" />
 import type { JWK } from "jose"
+import type { IncomingMessage } from "node:http"
+import { TLSSocket } from "node:tls"
 import { type Context, errors } from "oidc-provider"
 import { type Claims, clients } from "./Directory.ts"
 import * as MemoryAdapter from "./MemoryAdapter.ts"
@@ -16,7 +18,20 @@ export interface Settings {
   readonly deviceCodeTtl: number
   readonly rotateRefreshTokens: boolean
   readonly dpopNonces: boolean
+  /** Where client certificates are asked for. */
+  readonly mtlsOrigin?: string
 }
+
+const aliases = (origin: string) => ({
+  token_endpoint: `${origin}/token`,
+  revocation_endpoint: `${origin}/token/revocation`,
+  introspection_endpoint: `${origin}/token/introspection`,
+  device_authorization_endpoint: `${origin}/device/auth`,
+  userinfo_endpoint: `${origin}/me`
+})
+
+const certificateOf = ({ socket }: IncomingMessage) =>
+  socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
 
 const asymmetric = "RS PS ES".split(" ").flatMap((kind) => [256, 384, 512].map((size) => `${kind}${size}`))
 
@@ -55,7 +70,15 @@ export const make = (settings: Settings): Record<string, unknown> => ({
   adapter: MemoryAdapter.make(),
   jwks: { keys: settings.keys },
   clients: [...registered, ...settings.clients],
-  clientAuthMethods: ["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
+  clientAuthMethods: [
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "client_secret_jwt",
+    "private_key_jwt",
+    ...(settings.mtlsOrigin === undefined ? [] : ["tls_client_auth", "self_signed_tls_client_auth"])
+  ],
+  ...(settings.mtlsOrigin === undefined ? {} : { discovery: { mtls_endpoint_aliases: aliases(settings.mtlsOrigin) } }),
   enabledJWA: { clientAuthSigningAlgValues: ["HS256", "HS384", "HS512", ...asymmetric, "EdDSA", "Ed25519"] },
   clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
   cookies: { keys: [crypto.randomUUID()] },
@@ -70,6 +93,16 @@ export const make = (settings: Settings): Record<string, unknown> => ({
   renderError: pages.failed,
   features: {
     devInteractions: { enabled: false },
+    mTLS: {
+      enabled: settings.mtlsOrigin !== undefined,
+      certificateBoundAccessTokens: true,
+      tlsClientAuth: true,
+      selfSignedTlsClientAuth: true,
+      getCertificate: ({ req }: Context) => certificateOf(req)?.toString(),
+      certificateAuthorized: ({ req }: Context) => req.socket instanceof TLSSocket && req.socket.authorized,
+      certificateSubjectMatches: ({ req }: Context, property: string, expected: string) =>
+        property === "tls_client_auth_san_dns" && certificateOf(req)?.subjectAltName === `DNS:${expected}`
+    },
     clientCredentials: { enabled: true },
     dPoP: {
       enabled: true,

@@ -7,4 +7,5 @@ export {
   type Options,
   type RecordedRequest
 } from "./EmbeddedProvider.ts"
+export * as TestAuthority from "./TestAuthority.ts"
 export * as Person from "./Person.ts"

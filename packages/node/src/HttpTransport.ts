@@ -3,8 +3,9 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { ConfigurationInvalid } from "keyfob"
+import { ClientCertificate, ConfigurationInvalid } from "keyfob"
 import { readFileSync } from "node:fs"
 import { errno } from "./errno.ts"
 
@@ -14,6 +15,9 @@ import { errno } from "./errno.ts"
  *
  * A request to a loopback address passes a proxy only if that is on this machine too: it may be plain http, secrets and
  * all, because it does not leave the machine.
+ *
+ * A request is sent with the client certificate that is `ClientCertificate.Presented` to it, over connections of its own;
+ * proxies never see that.
  *
  * What it takes is loaded with the first request. Fails with `ConfigurationInvalid`, before any request, where a proxy is
  * no URL or `caFile` holds no certificate.
@@ -32,11 +36,16 @@ export const layer = (options: { readonly caFile?: string | undefined } = {}) =>
       )
       // Not `HttpClient.make`: the inner client already makes the span and the abort signal of a request.
       return HttpClient.makeWith<HttpClientError, never, HttpClientError, never>(
-        Effect.flatMap((request) => Effect.flatMap(clients, (clientFor) => clientFor(request.url).execute(request))),
+        Effect.flatMap((request) =>
+          Effect.gen(function* () {
+            const clientFor = yield* clients
+            return yield* (yield* clientFor(request.url, yield* ClientCertificate.Presented)).execute(request)
+          })
+        ),
         Effect.succeed
       )
     })
-  )
+  ).pipe(Layer.merge(Layer.succeed(ClientCertificate.IsPresentable, true)))
 
 interface Route {
   readonly httpProxy: string
@@ -46,7 +55,7 @@ interface Route {
   readonly loopbackToo: boolean
 }
 
-/** The client for a URL. */
+/** The client for a URL and a certificate. */
 const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route, certificates: string | undefined) {
   // undici is CommonJS: a bundler that splits at imports knows its default export and none by name.
   const [{ Dispatcher, makeUndici }, { default: undici }, tls] = yield* Effect.promise(() =>
@@ -57,17 +66,32 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
     ])
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
+  const scope = yield* Effect.scope
   const clientOver = (make: () => InstanceType<typeof undici.Agent | typeof undici.EnvHttpProxyAgent>) =>
     Effect.acquireRelease(Effect.sync(make), (agent) => Effect.promise(() => agent.destroy())).pipe(
-      Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent))
+      Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent)),
+      Scope.provide(scope)
     )
-  const routed = yield* clientOver(
-    () => new undici.EnvHttpProxyAgent({ ...route, connect: trust, requestTls: trust, proxyTls: trust })
-  )
-  if (loopbackToo) return () => routed
-  // `NO_PROXY` knows names and no ranges: 127.0.0.0/8 could not be said there.
-  const straight = yield* clientOver(() => new undici.Agent({ connect: trust }))
-  return (url: string) => (isLoopback(URL.parse(url)?.hostname ?? "") ? straight : routed)
+  const clientsWith = Effect.fnUntraced(function* (certificate?: ClientCertificate.ClientCertificate) {
+    const identity = certificate && { cert: certificate.certificate, key: Redacted.value(certificate.key) }
+    const tls = { ...trust, ...identity }
+    const routed = yield* clientOver(
+      () => new undici.EnvHttpProxyAgent({ ...route, connect: tls, requestTls: tls, proxyTls: trust })
+    )
+    if (loopbackToo) return () => routed
+    // `NO_PROXY` knows names and no ranges: 127.0.0.0/8 could not be said there.
+    const straight = yield* clientOver(() => new undici.Agent({ connect: tls }))
+    return (url: string) => (isLoopback(URL.parse(url)?.hostname ?? "") ? straight : routed)
+  })
+  const anonymous = yield* clientsWith()
+  // By thumbprint: who reads the same certificate anew shall not open connections anew.
+  const known = new Map<string, Effect.Success<ReturnType<typeof clientsWith>>>()
+  return Effect.fnUntraced(function* (url: string, certificate: ClientCertificate.ClientCertificate | undefined) {
+    if (certificate === undefined) return anonymous(url)
+    const clients = known.get(certificate.thumbprint) ?? (yield* clientsWith(certificate))
+    known.set(certificate.thumbprint, clients)
+    return clients(url)
+  }, Effect.uninterruptible)
 })
 
 const variable = (name: string) =>

@@ -1,4 +1,5 @@
 export * as Browser from "./Browser.ts"
+export * as Certificate from "./Certificate.ts"
 export * as Configuration from "./config/Configuration.ts"
 export * as ConfigurationEdit from "./config/ConfigurationEdit.ts"
 export * as Environment from "./config/Environment.ts"

@@ -28,6 +28,7 @@ export type ClientAuthentication<Secret = SecretSource, Key = KeySource> =
   | ({ readonly method: "client_secret_jwt"; readonly secret: Secret } & ClientAssertion.AssertionOptions)
   | ({ readonly method: "private_key_jwt"; readonly key: Key } & PrivateKeyOptions)
   | { readonly method: "client_assertion"; readonly assertion: AssertionSource }
+  | { readonly method: "tls_client_auth" | "self_signed_tls_client_auth" | "tls" }
 
 export interface PrivateKeyOptions extends ClientAssertion.AssertionOptions {
   /** Default: the first that fits the key and the metadata; where a JWK has `alg`, that one. */
@@ -71,6 +72,19 @@ export const clientAssertion = (assertion: AssertionSource): ClientAuthenticatio
   assertion
 })
 
+/** The client's certificate, which an authority has issued (RFC 8705 section 2.1): the `certificate` of its options. */
+export const tlsClientAuth: ClientAuthentication = { method: "tls_client_auth" }
+
+/** The client's certificate, which the provider knows as it is (RFC 8705 section 2.2). */
+export const selfSignedTlsClientAuth: ClientAuthentication = { method: "self_signed_tls_client_auth" }
+
+/** The client's certificate, as whichever of the two the provider's metadata lists. */
+export const tls: ClientAuthentication = { method: "tls" }
+
+/** Whether it is proven by the connection alone. */
+export const isTls = ({ method }: ClientAuthentication<unknown, unknown>) =>
+  method === "tls" || method === "tls_client_auth" || method === "self_signed_tls_client_auth"
+
 /** Whether it is proven by something that we have dated, and so may be refused where clocks differ. */
 export const isDated = ({ method }: ClientAuthentication<unknown, unknown>) =>
   method === "client_secret_jwt" || method === "private_key_jwt"
@@ -85,6 +99,9 @@ export const resolve = Effect.fnUntraced(function* (
   switch (authentication.method) {
     case "none":
     case "client_assertion":
+    case "tls_client_auth":
+    case "self_signed_tls_client_auth":
+    case "tls":
       return authentication
     case "private_key_jwt":
       return { ...authentication, key: yield* keyFrom(authentication.key) }
@@ -142,6 +159,10 @@ export const prove = Effect.fnUntraced(function* (
     })
   }
   switch (authentication.method) {
+    case "tls_client_auth":
+    case "self_signed_tls_client_auth":
+    case "tls":
+      return { headers: {}, form: { client_id: clientId } }
     case "client_assertion":
       return asserted(clientId, Redacted.value(yield* authentication.assertion))
     case "client_secret_jwt":
@@ -162,6 +183,7 @@ export const prove = Effect.fnUntraced(function* (
 /** What the metadata may call it; where that lists nothing, the first counts. */
 const methodsOf = (method: Resolved["method"]): readonly [string, ...ReadonlyArray<string>] => {
   if (method === "client_secret") return ["client_secret_basic", "client_secret_post"]
+  if (method === "tls") return ["tls_client_auth", "self_signed_tls_client_auth"]
   return method === "client_assertion" ? ["private_key_jwt"] : [method]
 }
 

@@ -42,7 +42,9 @@ export const ProviderMetadata = Schema.Struct({
   code_challenge_methods_supported: Strings,
   require_pushed_authorization_requests: Flag,
   authorization_response_iss_parameter_supported: Flag,
-  dpop_signing_alg_values_supported: Strings
+  dpop_signing_alg_values_supported: Strings,
+  /** Where requests with a client certificate go instead (RFC 8705 section 5). */
+  mtls_endpoint_aliases: Schema.optionalKey(Schema.Struct(endpoints))
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 
@@ -151,7 +153,8 @@ export const discover = Effect.fn("keyfob.discover")(function* (
  * a provider on the network has no business naming an endpoint on this machine (server-side request forgery).
  */
 const checkEndpoints = Effect.fnUntraced(function* (metadata: ProviderMetadata, issuer: URL) {
-  for (const [name, value] of Object.entries(metadata)) {
+  const aliases = Object.entries(metadata.mtls_endpoint_aliases ?? {})
+  for (const [name, value] of [...Object.entries(metadata), ...aliases]) {
     if (typeof value !== "string" || name === "issuer") continue
     const url = URL.parse(value)
     if (url === null || !isSecure(url) || (thisMachine.test(url.hostname) && !loopback.test(issuer.hostname))) {

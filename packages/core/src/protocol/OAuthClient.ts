@@ -8,6 +8,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { AccessToken, DpopKey } from "../Token.ts"
 import { type AnswerRejected, ConfigurationInvalid, type Endpoint, type ProviderUnavailable } from "../AuthError.ts"
 import * as ClientAuthentication from "./ClientAuthentication.ts"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Discovery from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
 import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
@@ -35,6 +36,11 @@ export interface ClientOptions extends ServerOptions {
    * token that is not bound is refused. Default: false.
    */
   readonly dpop?: boolean
+  /**
+   * Presented at the provider's endpoints, and nowhere else (RFC 8705): by it the client may authenticate, and to it the
+   * provider may bind tokens. `AuthorizedHttpClient` presents it to an API.
+   */
+  readonly certificate?: ClientCertificate.CertificateSource
 }
 
 /** A request's form: a list repeats the parameter, `undefined` leaves it out. */
@@ -57,6 +63,8 @@ export interface OAuthClient {
   readonly endpoint: (name: EndpointName) => Effect.Effect<string, MetadataError>
   /** The key that new tokens are bound to: made at the first use, then kept. Absent where none are. */
   readonly dpopKey?: Effect.Effect<DpopKey, MetadataError>
+  /** Presented at the provider's endpoints. */
+  readonly certificate?: ClientCertificate.ClientCertificate
   /** Posts a form to an endpoint as this client; with a key, it is proven that we hold it (RFC 9449 section 5). */
   readonly post: (
     endpoint: EndpointName & Endpoint,
@@ -86,6 +94,10 @@ export const make = Effect.fnUntraced(function* (
   const network = yield* HttpClient.HttpClient
   const { clock, http } = yield* ProviderClock.observing(network, hostOf(options.issuer))
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
+  const certificate = yield* ClientCertificate.resolve(options.certificate)
+  if (certificate === undefined && ClientAuthentication.isTls(authentication)) {
+    return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "client certificate" })
+  }
   const metadata =
     options.endpoints === undefined
       ? yield* once(Discovery.discover(http, options.issuer))
@@ -98,10 +110,12 @@ export const make = Effect.fnUntraced(function* (
   )
   const endpoint: OAuthClient["endpoint"] = (name) =>
     Effect.flatMap(metadata, (document) => {
-      const url = document[`${name}_endpoint`]
+      const alias = certificate === undefined ? undefined : document.mtls_endpoint_aliases
+      const url = alias?.[`${name}_endpoint`] ?? document[`${name}_endpoint`]
       return url === undefined ? Effect.fail(lacks(document.issuer, `${name}_endpoint`)) : Effect.succeed(url)
     })
   const prover = Dpop.makeProver()
+  const presenting = ClientCertificate.presenting(http, certificate)
   /**
    * Sends a request, with a proof where there is a key. Once more, where the answer has taught what the proof, or the
    * client's assertion, lacked: the nonce that the server wants, or what time it is there.
@@ -119,7 +133,7 @@ export const make = Effect.fnUntraced(function* (
       if (proving === undefined) return unproven
       return yield* prover.prove(unproven, { ...proving, clockOffset: yield* clock.offset })
     })
-    const attempt = Effect.tap(send(http, name, proven, repeat), ({ headers }) =>
+    const attempt = Effect.tap(send(presenting, name, proven, repeat), ({ headers }) =>
       Effect.sync(() => (proving === undefined ? undefined : prover.heed(url, headers)))
     )
     const before = (yield* clock.offset) ?? 0
@@ -170,6 +184,7 @@ export const make = Effect.fnUntraced(function* (
     jwks,
     endpoint,
     ...(options.dpop === true ? { dpopKey } : {}),
+    ...(certificate === undefined ? {} : { certificate }),
     post,
     getWithToken
   }

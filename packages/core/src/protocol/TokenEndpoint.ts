@@ -2,11 +2,12 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeJwt } from "jose"
-import { printable, type ProviderRefused } from "../AuthError.ts"
+import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
 import type { Repeat } from "./HttpExchange.ts"
 import { accept } from "./OAuthAnswer.ts"
@@ -92,6 +93,11 @@ export const grant = Effect.fn("keyfob.token")(function* (
   const now = yield* Clock.currentTimeMillis
   const answer = yield* client.post("token", form, options.repeat, key)
   const success = yield* accept(answer, key === undefined ? Success : BoundSuccess)
+  const ours = client.certificate?.thumbprint
+  const bound = ours === undefined ? undefined : certificateOf(success.access_token)
+  if (bound !== undefined && bound !== ours) {
+    return yield* new AnswerRejected({ reason: "CertificateMismatch", endpoint: "token", host: answer.host })
+  }
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
   const expiresAt =
@@ -120,6 +126,16 @@ export const grant = Effect.fn("keyfob.token")(function* (
     ...(refreshTokenLife === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(now + refreshTokenLife * 1000) })
   }
 })
+
+/** The certificate that a JWT says it is bound to, as its thumbprint (RFC 8705 section 3.1). Nothing is verified. */
+const certificateOf = (token: string) => {
+  try {
+    const confirmation = decodeJwt(token)["cnf"]
+    return Predicate.hasProperty(confirmation, "x5t#S256") ? confirmation["x5t#S256"] : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /**
  * Where the answer names no lifetime, an access token that is a JWT names its own end, by the provider's clock. A hint, so

@@ -9,6 +9,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { ConfigurationInvalid, printable, type StepUpRequired } from "../AuthError.ts"
+import * as ClientCertificate from "../protocol/ClientCertificate.ts"
 import { isSecure } from "../protocol/Discovery.ts"
 import * as Dpop from "../protocol/Dpop.ts"
 import * as StepUp from "../protocol/StepUp.ts"
@@ -23,6 +24,8 @@ export interface AuthorizedHttpClientOptions {
   readonly origins: ReadonlyArray<string>
   /** The statuses that renew the token. Default: 401 alone; some APIs say 403 to a token that has ended. */
   readonly refreshOn?: ReadonlyArray<401 | 403>
+  /** Presented to the allowed origins, since tokens may be bound to it (RFC 8705 section 3). */
+  readonly certificate?: ClientCertificate.CertificateSource
 }
 
 /** What a request can fail with beyond the client's own errors. */
@@ -48,6 +51,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
 > {
   const tokens = yield* source
   const http = yield* HttpClient.HttpClient
+  const certificate = yield* ClientCertificate.resolve(options.certificate)
   const origins = yield* originsOf(options)
   const refreshOn: ReadonlyArray<number> = options.refreshOn ?? [401]
   const prover = Dpop.makeProver()
@@ -56,7 +60,11 @@ export const make = Effect.fnUntraced(function* <E, R>(
     if (origin === undefined || !origins.has(origin)) return unauthorized
     // Past the client's preprocessing, which this request has been through.
     const send = (authorized: HttpClientRequest.HttpClientRequest) =>
-      unfollowed(http.postprocess(Effect.succeed(authorized)))
+      Effect.provideService(
+        unfollowed(http.postprocess(Effect.succeed(authorized))),
+        ClientCertificate.Presented,
+        certificate
+      )
     const isRepeatable = canRepeat(request.body)
     const sendWith = Effect.fnUntraced(function* (token: AccessToken) {
       const bearing = HttpClientRequest.setHeader(request, "authorization", Redacted.value(token.authorization))

@@ -152,7 +152,8 @@ describe("OAuthClient", () => {
       for (const changes of [
         { issuer: "https://evil.example" },
         { token_endpoint: "http://id.example/token" },
-        { userinfo_endpoint: "https://127.0.0.1/" }
+        { userinfo_endpoint: "https://127.0.0.1/" },
+        { mtls_endpoint_aliases: { token_endpoint: "http://id.example/token" } }
       ]) {
         const { requests, result } = asClient({ [openIdLocation]: json({ ...metadata, ...changes }) }, (client) =>
           Effect.flip(client.post("token", { refresh_token: "canary" }, "spending"))

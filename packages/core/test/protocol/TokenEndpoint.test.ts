@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Redacted, Schema } from "effect"
+import { DateTime, Effect, Redacted, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { Repeat } from "../../src/protocol/HttpExchange.ts"
 import { grant, type Granted } from "../../src/protocol/TokenEndpoint.ts"
-import type { OAuthClient } from "keyfob"
+import { ClientCertificate, type OAuthClient } from "keyfob"
 import { answer, broken, hanging, json, metadata, named, refused, type Reply, status } from "../scripted.ts"
 import { asClient } from "./client.ts"
 import { sign } from "./signing.ts"
@@ -256,5 +256,45 @@ describe("TokenEndpoint: any answer", () => {
         if (result._tag === "Success") assert.isAbove(Redacted.value(result.success.token.value).length, 0)
         else assert.include(["AnswerRejected", "ProviderRefused"], result.failure._tag)
       })
+  )
+})
+
+describe("TokenEndpoint: tokens that are bound to a certificate", () => {
+  const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+  const grantedTo = Effect.fnUntraced(
+    function* (claims: object) {
+      const token = Redacted.value(yield* sign(claims))
+      const presented: Array<string | undefined> = []
+      const { result } = refresh(
+        (request) =>
+          Effect.flatMap(ClientCertificate.Presented, (one) => {
+            presented.push(one?.thumbprint)
+            return json({ ...good, access_token: token })(request)
+          }),
+        "once",
+        { certificate }
+      )
+      const outcome = yield* Effect.result(result)
+      assert.deepStrictEqual(presented, ["ours"])
+      return outcome
+    },
+    Effect.provideService(ClientCertificate.IsPresentable, true)
+  )
+
+  it.effect("to ours, or to none that we can see", () =>
+    Effect.gen(function* () {
+      for (const claims of [{ cnf: { "x5t#S256": "ours" } }, { cnf: { jkt: "a key" } }, {}]) {
+        assert.isTrue(Result.isSuccess(yield* grantedTo(claims)))
+      }
+    })
+  )
+
+  it.effect("to another: it is refused, since it would serve somebody else alone (RFC 8705 section 3)", () =>
+    Effect.gen(function* () {
+      const outcome = yield* grantedTo({ cnf: { "x5t#S256": "another's" } })
+      assert(Result.isFailure(outcome))
+      assert.strictEqual(named(outcome.failure), "AnswerRejected.CertificateMismatch")
+      assert.notInclude(outcome.failure.message, "another's")
+    })
   )
 })
