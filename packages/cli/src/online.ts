@@ -27,6 +27,7 @@ import {
   type Flow,
   Introspection,
   Jwt,
+  JwtBearer,
   Login,
   Logout,
   OAuthClient,
@@ -35,11 +36,12 @@ import {
   Userinfo,
   type UserPrompt
 } from "keyfob"
+import * as assertion from "./assertion.ts"
 import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
 import { event } from "./output.ts"
 import * as clientAuthentication from "./clientAuthentication.ts"
-import { flowOptions, notSupported, type Provider, serverOf } from "./provider.ts"
+import { flowOptions, type Provider, serverOf } from "./provider.ts"
 
 export { Jwt }
 
@@ -98,7 +100,7 @@ const flowOf = Effect.fnUntraced(function* (
     case "client_credentials":
       return ClientCredentials.make({ ...options, budget: budgetOf(provider) })
     case "jwt_bearer":
-      return yield* notSupported("the jwt_bearer flow is not built yet; use --flow device or client_credentials")
+      return JwtBearer.make({ ...options, assertion: assertion.of(provider) })
   }
 })
 

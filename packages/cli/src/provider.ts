@@ -8,6 +8,7 @@ import {
   ConfigurationInvalid,
   type CredentialKey,
   type FlowOptions,
+  grantTypes,
   type OAuthClient,
   partsOf,
   printable
@@ -108,8 +109,11 @@ export const flowOptions = ({
 const accountOf = (...names: ReadonlyArray<string>) =>
   names.map((name) => name.replaceAll(/[%/]/g, encodeURIComponent)).join("/")
 
-const keyOf = (provider: Pick<Provider, "context" | "name" | "settings">) =>
-  partsOf(isMachine(provider.settings) ? "client" : "user", flowOptions(provider)).key
+const keyOf = (provider: Pick<Provider, "context" | "name" | "settings">) => {
+  const { flow } = provider.settings
+  if (flow === "jwt_bearer") return partsOf("client", flowOptions(provider), { grant_type: grantTypes.jwtBearer }).key
+  return partsOf(flow === "client_credentials" ? "client" : "user", flowOptions(provider)).key
+}
 
 /** Whether its flow needs nobody. */
 export const isMachine = ({ flow }: OAuthSettings) => flow === "client_credentials" || flow === "jwt_bearer"

@@ -37,6 +37,11 @@ export const flags = {
     "tls_client_auth",
     "self_signed_tls_client_auth"
   ]).pipe(Flag.withDescription("How the client proves who it is"), Flag.optional),
+  assertionFile: text(
+    "assertion-file",
+    "FILE",
+    "The JWT that the jwt_bearer flow signs in with; read for each request"
+  ),
   privateKeyFile: text("private-key-file", "FILE", "The key the client signs with, PEM or JWK [or KEYFOB_PRIVATE_KEY]"),
   privateKeyPassphraseFile: text(
     "private-key-passphrase-file",
@@ -74,6 +79,7 @@ export interface Given {
   readonly audience: Option.Option<string>
   readonly resource: ReadonlyArray<string>
   readonly clientAuth: Option.Option<NonNullable<OAuthSettings["clientAuth"]>>
+  readonly assertionFile: Option.Option<string>
   readonly privateKeyFile: Option.Option<string>
   readonly privateKeyPassphraseFile: Option.Option<string>
   readonly certFile: Option.Option<string>
@@ -101,6 +107,7 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
   audience: Option.getOrUndefined(given.audience),
   resource: given.resource.length === 0 ? undefined : given.resource,
   clientAuth: Option.getOrUndefined(given.clientAuth),
+  assertionFile: pathOf(given.assertionFile),
   privateKeyFile: pathOf(given.privateKeyFile),
   privateKeyPassphraseFile: pathOf(given.privateKeyPassphraseFile),
   certFile: pathOf(given.certFile),

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import * as Keyfob from "./Keyfob.ts"
 
 const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
@@ -203,6 +204,41 @@ describe.concurrent("R14: a session", () => {
         const open = [...login, ...flow, "--force", "--endpoint", "token_endpoint=http://id.example/token"]
         Keyfob.failsWith(yield* keyfob.run(open, { env }), 2, /not https.*token_endpoint/)
         assert.match((yield* keyfob.done(["doctor"])).stdout, /known from its configured endpoints/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "jwt_bearer: signs in with what the platform wrote into a file, and with the next one when it is due",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+        const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+        const grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        const robot = { client_id: "robot", token_endpoint_auth_method: "none", grant_types: [grantType] }
+        const { issuer } = yield* EmbeddedProvider.start({
+          trustedIssuers: [{ issuer: "https://platform.test", jwks: { keys: [jwk] } }],
+          clients: [{ ...robot, redirect_uris: [], response_types: [] }]
+        })
+        const write = Effect.fnUntraced(function* (sub: string) {
+          const jwt = new SignJWT({ sub }).setProtectedHeader({ alg: "ES256" }).setIssuer("https://platform.test")
+          const signed = jwt.setAudience(issuer).setExpirationTime("1 minute").sign(privateKey)
+          // As platforms do: for others to read.
+          yield* keyfob.write("assertion.jwt", yield* Effect.promise(() => signed), 0o644)
+        })
+        const login = ["login", "robot", "--issuer", issuer, "--client-id", "robot", "--flow", "jwt_bearer"]
+        Keyfob.failsWith(yield* keyfob.run([...login, "--no-save"]), 2, /--assertion-file/)
+        const signIn = [...login, "--assertion-file", keyfob.file("assertion.jwt")]
+        Keyfob.failsWith(yield* keyfob.run(signIn), 2, /assertion\.jwt cannot be read/)
+        yield* write("alice")
+        yield* keyfob.done(signIn)
+        const first = (yield* keyfob.done(["token", "robot"])).stdout
+        assert.include(yield* keyfob.json(["introspect", "robot"]), { sub: "alice" })
+        yield* write("bob")
+        assert.strictEqual((yield* keyfob.json(["refresh", "robot", "--force"]))[0].outcome, "renewed")
+        assert.include(yield* keyfob.json(["introspect", "robot"]), { sub: "bob" })
+        assert.notStrictEqual((yield* keyfob.done(["token", "robot"])).stdout, first)
       }).pipe(Effect.scoped),
     60_000
   )

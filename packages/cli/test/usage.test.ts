@@ -116,8 +116,6 @@ describe.concurrent("R14: the command line", () => {
       Effect.gen(function* () {
         const { run } = yield* configured
         Keyfob.failsWith(yield* run(["token", "arnica", "--context", "lab"]), 2, /type aqt; this keyfob knows oauth/)
-        const login = ["login", "api", "--flow", "jwt_bearer", "--no-save"]
-        Keyfob.failsWith(yield* run(login), 2, /jwt_bearer flow is not built yet/)
       }).pipe(Effect.scoped),
     60_000
   )

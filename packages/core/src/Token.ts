@@ -24,7 +24,10 @@ export type DpopKey = typeof DpopKey.Type
 /** An access token (RFC 6749 section 1.4) with what is needed to use it. */
 export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")({
   value: Secret,
-  /** `Bearer` (RFC 6750), or `DPoP` (RFC 9449), which is of no use without proofs by its key. */
+  /**
+   * `Bearer` (RFC 6750), or `DPoP` (RFC 9449), which is of no use without proofs by its key. `N_A` is what an exchange
+   * brought that is no access token (RFC 8693 section 2.2.1): its value is for another exchange, and for no request.
+   */
   type: Schema.String,
   /** The key it is bound to, and with it a public client's refresh token. */
   dpopKey: Schema.optionalKey(DpopKey),

@@ -4,8 +4,20 @@ export * as AuthorizationCode from "./flow/AuthorizationCode.ts"
 export * as Auto from "./flow/Auto.ts"
 export * as ClientCredentials from "./flow/ClientCredentials.ts"
 export * as DeviceCode from "./flow/DeviceCode.ts"
-export type { AttendedFlow, Flow, FlowOptions, FlowParts, GrantError, Obtained, UnattendedFlow } from "./flow/Flow.ts"
-export { partsOf } from "./flow/Flow.ts"
+export type {
+  AttendedFlow,
+  Flow,
+  FlowOptions,
+  FlowParts,
+  GrantError,
+  Obtained,
+  SomebodysToken,
+  UnattendedError,
+  UnattendedFlow
+} from "./flow/Flow.ts"
+export { grantTypes, partsOf } from "./flow/Flow.ts"
+export * as JwtBearer from "./flow/JwtBearer.ts"
+export * as TokenExchange from "./flow/TokenExchange.ts"
 export * from "./flow/RedirectReceiver.ts"
 export * from "./flow/UserPrompt.ts"
 export { type AuthorizationOptions, type Begun, PendingAuthorization } from "./protocol/AuthorizationRequest.ts"

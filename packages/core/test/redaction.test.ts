@@ -7,8 +7,10 @@ import {
   EndSession,
   Introspection,
   Jwt,
+  JwtBearer,
   OAuthClient,
   toJson,
+  TokenExchange,
   Userinfo
 } from "keyfob"
 import { inspect } from "node:util"
@@ -180,6 +182,15 @@ const uses: Record<string, (client: OAuthClient.OAuthClient) => Effect.Effect<un
   "device authorization": (client) => DeviceAuthorization.request(client, { login_hint: canaries.userCode }),
   revocation: (client) => revoke(client, Redacted.make(canaries.refreshToken), "refresh_token"),
   userinfo: (client) => Userinfo.request(client, token, "alice"),
+  "JWT bearer": (client) =>
+    JwtBearer.make({ issuer, clientId: "app", assertion: Effect.succeed(Redacted.make(canaries.code)) }).obtain(client),
+  "token exchange": (client) =>
+    TokenExchange.make({
+      issuer,
+      clientId: "app",
+      subject: { token: Effect.succeed(token.value) },
+      actor: { token: Effect.succeed(Redacted.make(canaries.refreshToken)) }
+    }).obtain(client),
   introspection: (client) => Introspection.introspect(client, token.value)
 }
 

@@ -15,6 +15,7 @@ import {
   ClientAuthentication,
   ClientCredentials,
   DeviceCode,
+  JwtBearer,
   KeepWarm,
   Login,
   Logout,
@@ -25,6 +26,7 @@ import {
   ProviderRegistry,
   ProviderType,
   SigningKey,
+  TokenExchange,
   TokenSource
 } from "keyfob"
 import type {
@@ -144,7 +146,8 @@ describe("types", () => {
   it("a login needs the person its flow asks, and a machine's needs none", () => {
     expectTypeOf(person).toEqualTypeOf<AttendedFlow<UserPrompt>>()
     expectTypeOf(machine).toEqualTypeOf<UnattendedFlow>()
-    type Failure = Provider | LoginFailed | TokenRejected | StoreFailed
+    // A flow that needs nobody may be made of a token whose owner has to sign in.
+    type Failure = Provider | LoginFailed | TokenRejected | StoreFailed | LoginRequired
     const asked = Login.login(person)
     expectTypeOf(asked).toEqualTypeOf<
       Effect.Effect<Credential, Failure, UserPrompt | HttpClient.HttpClient | CredentialStore>
@@ -152,6 +155,19 @@ describe("types", () => {
     const alone = Login.login(machine)
     expectTypeOf<Effect.Services<typeof alone>>().toEqualTypeOf<HttpClient.HttpClient | CredentialStore>()
     expectTypeOf<Login.LoginError>().toEqualTypeOf<Failure>()
+  })
+
+  it("a flow on somebody's token takes a source's, a platform's, and nothing that fails otherwise", () => {
+    const source = Effect.map(
+      Effect.flatMap(Api, ({ token }) => token),
+      ({ value }) => value
+    ).pipe(Effect.provide(Api.layer(machine)))
+    expectTypeOf(TokenExchange.make({ ...options, subject: { token: source } })).toEqualTypeOf<UnattendedFlow>()
+    const platform: AssertionSource = source as never // a signature alone: nothing is run
+    expectTypeOf(JwtBearer.make({ ...options, assertion: platform })).toEqualTypeOf<UnattendedFlow>()
+    // @ts-expect-error -- a failure nobody downstream knows
+    const strange = () => JwtBearer.make({ ...options, assertion: Effect.fail("no") })
+    expectTypeOf(strange).toBeFunction()
   })
 
   it("a login by browser needs the person and a place to come back to; its halves need neither", () => {

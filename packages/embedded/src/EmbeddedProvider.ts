@@ -9,6 +9,7 @@ import { Provider } from "oidc-provider"
 import * as Api from "./api.ts"
 import * as Configuration from "./configuration.ts"
 import { accounts, type Claims } from "./Directory.ts"
+import * as Grants from "./grants.ts"
 import * as Interaction from "./interaction.ts"
 
 export interface Options {
@@ -33,6 +34,8 @@ export interface Options {
    * for at a port of its own, which the metadata calls `mtls_endpoint_aliases`, and nowhere else. Default: plain http.
    */
   readonly tls?: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer }
+  /** Whose JWTs are taken as grants (RFC 7523, 2.1). Default: nobody's. */
+  readonly trustedIssuers?: ReadonlyArray<Grants.TrustedIssuer>
   /** Registered besides those of `Directory.ts`: client metadata as in RFC 7591. */
   readonly clients?: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
@@ -121,6 +124,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
   })
 
   const known = options.accounts ?? accounts
+  const acting: Grants.Acting = new WeakMap()
   const provider = yield* Effect.try({
     try: () =>
       new Provider(
@@ -135,11 +139,14 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
           deviceCodeTtl: seconds(options.deviceCodeTtl ?? "10 minutes"),
           rotateRefreshTokens: options.rotateRefreshTokens ?? true,
           dpopNonces: options.dpopNonces ?? false,
-          ...(mtlsOrigin === undefined ? {} : { mtlsOrigin })
+          ...(mtlsOrigin === undefined ? {} : { mtlsOrigin }),
+          acting
         })
       ),
     catch: (cause) => new EmbeddedProviderError({ cause })
   })
+
+  Grants.register(provider, { acting, issuer, trusted: options.trustedIssuers ?? [] })
 
   const requests: Array<Entry> = []
   const entryOf = new WeakMap<Http.IncomingMessage, Entry>()

@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http"
 import { TLSSocket } from "node:tls"
 import { type Context, errors } from "oidc-provider"
 import { type Claims, clients } from "./Directory.ts"
+import type { Acting } from "./grants.ts"
 import * as MemoryAdapter from "./MemoryAdapter.ts"
 import * as pages from "./pages.ts"
 
@@ -20,6 +21,7 @@ export interface Settings {
   readonly dpopNonces: boolean
   /** Where client certificates are asked for. */
   readonly mtlsOrigin?: string
+  readonly acting: Acting
 }
 
 const aliases = (origin: string) => ({
@@ -91,6 +93,10 @@ export const make = (settings: Settings): Record<string, unknown> => ({
       : undefined,
   rotateRefreshToken: settings.rotateRefreshTokens,
   renderError: pages.failed,
+  extraTokenClaims: (_context: Context, token: object) => {
+    const sub = settings.acting.get(token)
+    return sub === undefined ? undefined : { act: { sub } }
+  },
   features: {
     devInteractions: { enabled: false },
     mTLS: {

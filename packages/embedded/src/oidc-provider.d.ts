@@ -17,6 +17,15 @@ declare module "oidc-provider" {
     }
   }
 
+  /** At the token endpoint, once it is known who asks and what for. */
+  export interface GrantContext {
+    body: unknown
+    readonly oidc: {
+      readonly params: Readonly<Record<string, string | undefined>>
+      readonly client: { readonly clientId: string }
+    }
+  }
+
   export interface Adapter {
     upsert(id: string, payload: Payload, expiresIn?: number): Promise<void>
     find(id: string): Promise<Payload | undefined>
@@ -40,6 +49,8 @@ declare module "oidc-provider" {
     readonly grantId?: string
     readonly scope?: string
     readonly isValid: boolean
+    readonly expiration: number
+    save(): Promise<string>
   }
 
   export interface Grant {
@@ -68,14 +79,24 @@ declare module "oidc-provider" {
     find(id: string): Promise<A | undefined>
   }
 
-  export const errors: { readonly InvalidTarget: new () => Error }
+  export const errors: {
+    readonly InvalidTarget: new () => Error
+    readonly InvalidRequest: new (description: string) => Error
+    readonly InvalidGrant: new (description: string) => Error
+    readonly InvalidScope: new (description: string, scope: string) => Error
+  }
 
   export class Provider {
     constructor(issuer: string, configuration: Record<string, unknown>)
-    readonly AccessToken: Finder<Token>
+    readonly AccessToken: Finder<Token> & (new (of: Record<string, unknown>) => Token)
     readonly ClientCredentials: Finder<Token>
     readonly Client: Finder<{ readonly clientId: string; readonly clientName?: string }>
     readonly Grant: Finder<Grant> & (new (of: { accountId: string; clientId: string }) => Grant)
+    registerGrantType(
+      name: string,
+      handler: (context: GrantContext) => Promise<void>,
+      parameters: ReadonlyArray<string>
+    ): void
     use(middleware: (context: Context, next: () => Promise<void>) => Promise<void>): this
     callback(): RequestListener
     interactionDetails(request: IncomingMessage, response: ServerResponse): Promise<Interaction>

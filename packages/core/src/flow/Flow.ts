@@ -1,9 +1,10 @@
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as HttpClient from "effect/http/HttpClient"
 import { type Credential, CredentialKey } from "../Credential.ts"
-import type { LoginFailed, ProviderRefused } from "../AuthError.ts"
+import type { LoginFailed, LoginRequired, ProviderRefused, StoreFailed, TokenRejected } from "../AuthError.ts"
 import type { ExpectedIdToken } from "../protocol/Jwt.ts"
 import type { ClientOptions, MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
 import type { Granted } from "../protocol/TokenEndpoint.ts"
@@ -23,6 +24,15 @@ export interface FlowOptions extends ClientOptions {
 
 /** What talking to the provider for a token can fail with. */
 export type GrantError = MetadataError | ProviderRefused
+
+/** What a flow that needs nobody can fail with: the token it is made of may itself have to be got. */
+export type UnattendedError = GrantError | TokenRejected | LoginRequired | StoreFailed
+
+/**
+ * A token that somebody else has issued, or that another source gives. Run for each request that needs one, so that the
+ * next is read when it rotates; an HTTP client is at hand, which is not the provider's.
+ */
+export type SomebodysToken = Effect.Effect<Redacted.Redacted, UnattendedError, HttpClient.HttpClient>
 
 /** How many token requests a provider grants a client, where that has a price or an end. */
 export interface TokenBudget {
@@ -49,7 +59,7 @@ export interface UnattendedFlow extends FlowParts {
   readonly attended: false
   /** Its runs are counted against this. */
   readonly budget?: TokenBudget
-  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, GrantError>
+  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, UnattendedError>
 }
 
 /** What a login brought, and what its ID token must show since it was asked for. */
@@ -68,7 +78,7 @@ export type Flow<R = never> = UnattendedFlow | AttendedFlow<R>
 
 /** What says who asks and with what: extra parameters must not say it differently. */
 const reserved =
-  /^(client_|grant_type$|refresh_token$|device_code$|code$|code_|redirect_uri$|assertion$|response_|state$|nonce$|request$|request_uri$|iss$)/
+  /^(client_|grant_type$|refresh_token$|device_code$|code$|code_|redirect_uri$|assertion$|subject_token|actor_token|requested_token_type$|response_|state$|nonce$|request$|request_uri$|iss$)/
 
 /** The parameters that shape the token, in every request that may carry them. */
 export const shapeOf = (key: CredentialKey) => ({
@@ -78,8 +88,26 @@ export const shapeOf = (key: CredentialKey) => ({
   resource: key.resource
 })
 
-/** The key and the client of a flow. */
-export const partsOf = (subject: CredentialKey["subject"], options: FlowOptions) => {
+/** The grants that bring a token on somebody's word. */
+export const grantTypes = {
+  jwtBearer: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+  tokenExchange: "urn:ietf:params:oauth:grant-type:token-exchange"
+} as const
+
+/** The token for one request of the flow's. */
+export const tokenFrom = (source: SomebodysToken, { network }: OAuthClient) =>
+  Effect.provideService(source, HttpClient.HttpClient, network)
+
+/**
+ * The key and the client of a flow.
+ *
+ * @param grant the parameters of a grant that brings another token than the subject's usual one: part of the key alone
+ */
+export const partsOf = (
+  subject: CredentialKey["subject"],
+  options: FlowOptions,
+  grant: Readonly<Record<string, string>> = {}
+) => {
   const { account, audience, params, resource, scopes, ...client } = options
   const key = CredentialKey.make({
     issuer: client.issuer,
@@ -88,7 +116,7 @@ export const partsOf = (subject: CredentialKey["subject"], options: FlowOptions)
     subject,
     scopes: scopes ?? [],
     resource: resource ?? [],
-    params: params ?? {},
+    params: { ...params, ...grant },
     ...(audience === undefined ? {} : { audience }),
     ...(client.dpop === true ? { dpop: true } : {})
   })

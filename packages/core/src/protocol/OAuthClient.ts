@@ -53,6 +53,8 @@ export type MetadataError = ConfigurationInvalid | ProviderUnavailable | AnswerR
 export interface OAuthClient {
   readonly clientId: string
   readonly http: HttpClient.HttpClient
+  /** For whom else has to be asked: what is heard there teaches nothing about the provider. */
+  readonly network: HttpClient.HttpClient
   /** What time it is at the provider, as far as it has said so. */
   readonly clock: ProviderClock.ProviderClock
   /** Read from the provider at the first use, then kept; or what was configured in its place. */
@@ -179,6 +181,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     clientId: options.clientId,
     http,
+    network,
     clock,
     metadata,
     jwks,

@@ -9,7 +9,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeJwt } from "jose"
 import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
-import type { Repeat } from "./HttpExchange.ts"
+import { type Answer, malformed, type Repeat } from "./HttpExchange.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
 
@@ -52,6 +52,12 @@ const hinted = (member: unknown) =>
 // null and "" stand for "none" at some servers.
 const OptionalText = Schema.optionalKey(Schema.NullOr(Schema.String))
 
+/** What an exchange brings may be of no use as an access token (RFC 8693 section 2.2.1). */
+const notApplicable = "N_A"
+const accessToken = "urn:ietf:params:oauth:token-type:access_token"
+// Whether an access token is a JWT may be said or left open (RFC 8693 section 3).
+const asAccessToken = [accessToken, "urn:ietf:params:oauth:token-type:jwt"]
+
 const members = {
   // RFC 6749 appendix A.12. An HTTP client that is given any other repeats it in its error.
   access_token: Schema.String.check(Schema.isPattern(/^[\x20-\x7e]+$/)),
@@ -61,7 +67,8 @@ const members = {
   refresh_token_expires_in: Hint,
   refresh_expires_in: Hint,
   id_token: OptionalText,
-  scope: OptionalText
+  scope: OptionalText,
+  issued_token_type: OptionalText
 }
 
 // A token of a type one does not understand must not be used (RFC 6749 section 7.1); the letter case is left open.
@@ -72,10 +79,17 @@ const Success = Schema.Struct({
 // Any other type says that it is not bound to the key, and who asked for that does not want less (RFC 9449 section 5).
 const BoundSuccess = Schema.Struct({ ...members, token_type: Schema.String.check(Schema.isPattern(/^dpop$/i)) })
 
+// Some other kind of token, in answer to who asked for one.
+const OtherSuccess = Schema.Struct({
+  ...members,
+  token_type: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isPattern(/^(bearer|n_a)?$/i))))
+})
+
 /**
  * Asks the token endpoint for a token (RFC 6749 section 3.2).
  *
  * @param options.scopes what was asked for: what the answer means when it names no scope (RFC 6749 section 5.1)
+ * @param options.issues the type of token that an exchange must bring (RFC 8693 section 3)
  * @param options.dpopKey the key that the token must be bound to; default: the client's own, if its tokens are bound at all
  */
 export const grant = Effect.fn("keyfob.token")(function* (
@@ -84,15 +98,20 @@ export const grant = Effect.fn("keyfob.token")(function* (
   options: {
     readonly scopes: ReadonlyArray<string>
     readonly repeat: Repeat
+    readonly issues?: string
     readonly dpopKey?: DpopKey | undefined
   }
 ): Effect.fn.Return<Granted, MetadataError | ProviderRefused> {
   yield* Effect.annotateCurrentSpan({ "oauth.grant_type": form.grant_type })
   yield* client.metadata // so that its time does not count against the token's
-  const key = options.dpopKey ?? (client.dpopKey === undefined ? undefined : yield* client.dpopKey)
+  const isOther = options.issues !== undefined && options.issues !== accessToken
+  const dpopKey = isOther ? undefined : client.dpopKey
+  const key = options.dpopKey ?? (dpopKey === undefined ? undefined : yield* dpopKey)
   const now = yield* Clock.currentTimeMillis
   const answer = yield* client.post("token", form, options.repeat, key)
-  const success = yield* accept(answer, key === undefined ? Success : BoundSuccess)
+  const success = yield* accept(answer, isOther ? OtherSuccess : key === undefined ? Success : BoundSuccess)
+  if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
+  const isUsable = !isOther || /^bearer$/i.test(success.token_type ?? "")
   const ours = client.certificate?.thumbprint
   const bound = ours === undefined ? undefined : certificateOf(success.access_token)
   if (bound !== undefined && bound !== ours) {
@@ -110,7 +129,8 @@ export const grant = Effect.fn("keyfob.token")(function* (
     issuedAt,
     token: AccessToken.make({
       value: Redacted.make(success.access_token),
-      ...(key === undefined ? { type: "Bearer" } : { type: "DPoP", dpopKey: key }), // as the schemes are spelled
+      // As the schemes are spelled.
+      ...(key === undefined ? { type: isUsable ? "Bearer" : notApplicable } : { type: "DPoP", dpopKey: key }),
       scopes: success.scope
         ? success.scope
             .split(" ")
@@ -136,6 +156,21 @@ const certificateOf = (token: string) => {
     return undefined
   }
 }
+
+/**
+ * Holds the type of what was issued against what was asked for. It has to be there (RFC 8693 section 2.2.1); some servers
+ * leave it out, and what they give is taken for an access token where one was asked for, and for nothing else.
+ */
+const checkIssued = Effect.fnUntraced(function* (answer: Answer, issued: string | null | undefined, asked: string) {
+  if (!issued && asked === accessToken) {
+    return yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "issued_token_type is missing" })
+  }
+  if (issued === asked || (asked === accessToken && asAccessToken.includes(issued ?? ""))) return
+  return yield* malformed(
+    answer,
+    issued ? "issued_token_type is not what was asked for" : "issued_token_type is missing"
+  )
+})
 
 /**
  * Where the answer names no lifetime, an access token that is a JWT names its own end, by the provider's clock. A hint, so

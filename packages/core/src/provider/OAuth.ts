@@ -6,7 +6,8 @@ import * as AuthorizationCode from "../flow/AuthorizationCode.ts"
 import * as Auto from "../flow/Auto.ts"
 import * as ClientCredentials from "../flow/ClientCredentials.ts"
 import * as DeviceCode from "../flow/DeviceCode.ts"
-import type { Flow } from "../flow/Flow.ts"
+import type { Flow, SomebodysToken } from "../flow/Flow.ts"
+import * as JwtBearer from "../flow/JwtBearer.ts"
 import * as ClientAuthentication from "../protocol/ClientAuthentication.ts"
 import * as AuthProvider from "./AuthProvider.ts"
 import { budgetOf, definition, flowOptions, type Settings } from "./OAuthSettings.ts"
@@ -16,23 +17,24 @@ import * as ProviderType from "./ProviderType.ts"
  * The provider of these settings, for the account its credential is kept under.
  *
  * @param authentication how the client proves who it is; default: as the settings say
+ * @param assertion what the `jwt_bearer` flow signs in with
  */
 export const make = Effect.fnUntraced(function* (
   settings: Settings,
   account: string,
-  authentication?: ClientAuthentication.ClientAuthentication
+  authentication?: ClientAuthentication.ClientAuthentication,
+  assertion?: SomebodysToken
 ): Effect.fn.Return<AuthProvider.OAuthProvider, ConfigurationInvalid, ProviderType.Hosted> {
-  if (Object.keys(settings.endpoints ?? {}).length > 0) {
-    return yield* notSupported("endpoints; they are taken from the discovery document")
+  if (settings.flow === "jwt_bearer" && assertion === undefined) {
+    return yield* notSupported("the jwt_bearer flow, where nobody says where its assertion comes from")
   }
-  if (settings.flow === "jwt_bearer")
-    return yield* notSupported("the jwt_bearer flow; use device or client_credentials")
   const options = {
     ...flowOptions(settings, account),
     authentication: authentication ?? (yield* authenticationOf(settings))
   }
   return yield* AuthProvider.fromFlow(
     ({ browserAtHand = Effect.succeed(true), ...asked } = {}): Flow<AuthProvider.Person> => {
+      if (settings.flow === "jwt_bearer" && assertion !== undefined) return JwtBearer.make({ ...options, assertion })
       switch (settings.flow ?? "auto") {
         case "browser":
           return AuthorizationCode.make({ ...options, ...asked })

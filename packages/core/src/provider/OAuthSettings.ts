@@ -1,7 +1,7 @@
 /** The settings of a provider of type `oauth`, and what they say before anything is asked of it. */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
-import { type FlowOptions, partsOf } from "../flow/Flow.ts"
+import { type FlowOptions, grantTypes, partsOf } from "../flow/Flow.ts"
 import type { Definition, Identity } from "./ProviderType.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
@@ -28,6 +28,8 @@ export const fields = {
   scopes: Schema.optionalKey(Names),
   audience: Schema.optionalKey(Schema.NonEmptyString),
   resource: Schema.optionalKey(Names),
+  /** The file with the assertion of the `jwt_bearer` flow, where the host has files. Read for each request. */
+  assertionFile: Schema.optionalKey(Schema.NonEmptyString),
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
   /** Whether tokens are bound to a key (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
@@ -52,6 +54,7 @@ export const keys = {
   clientAuth: "client_auth",
   clientSecret: "client_secret",
   privateKey: "private_key",
+  assertionFile: "assertion_file",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
 } as const
@@ -61,11 +64,12 @@ export type Settings = typeof Settings.Type
 
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
-  const { audience, clientId, dpop, issuer, params, resource, scopes } = settings
+  const { audience, clientId, dpop, endpoints, issuer, params, resource, scopes } = settings
   return {
     issuer,
     clientId,
     account,
+    ...(endpoints === undefined ? {} : { endpoints }),
     ...(scopes === undefined ? {} : { scopes }),
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),
@@ -80,8 +84,14 @@ const isMachine = ({ flow }: Settings) => flow === "client_credentials" || flow 
 const callsForSecret = ({ clientAuth, flow }: Settings) =>
   clientAuth !== "none" && (flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true)
 
+/** What its credential is kept under, which its flow says as well: here without the code of flows. */
+const keyOf = ({ flow }: Settings, options: FlowOptions) => {
+  if (flow === "jwt_bearer") return partsOf("client", options, { grant_type: grantTypes.jwtBearer }).key
+  return partsOf(flow === "client_credentials" ? "client" : "user", options).key
+}
+
 export const identify = (settings: Settings, account: string): Identity => ({
-  key: partsOf(isMachine(settings) ? "client" : "user", flowOptions(settings, account)).key,
+  key: keyOf(settings, flowOptions(settings, account)),
   attended: !isMachine(settings),
   needs: callsForSecret(settings)
     ? ["client_secret"]

@@ -67,6 +67,12 @@ export const make = Effect.fnUntraced(function* <E, R>(
       )
     const isRepeatable = canRepeat(request.body)
     const sendWith = Effect.fnUntraced(function* (token: AccessToken) {
+      if (token.type === "N_A") {
+        return yield* new ConfigurationInvalid({
+          reason: "NotSupported",
+          detail: "requests with what is no access token"
+        })
+      }
       const bearing = HttpClientRequest.setHeader(request, "authorization", Redacted.value(token.authorization))
       const { clockOffset, dpopKey: key, value: accessToken } = token
       if (key === undefined) return yield* send(bearing)

@@ -6,7 +6,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { LoginFailed, StoreFailed, TokenRejected } from "../AuthError.ts"
 import { Credential, type CredentialKey } from "../Credential.ts"
 import type { AuthorizationCodeFlow } from "../flow/AuthorizationCode.ts"
-import type { Flow, GrantError, Obtained } from "../flow/Flow.ts"
+import type { Flow, GrantError, Obtained, UnattendedError } from "../flow/Flow.ts"
 import type { Begun, PendingAuthorization } from "../protocol/AuthorizationRequest.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
@@ -17,7 +17,7 @@ import { commit, identify } from "./Renewal.ts"
 export type { LoginOptions } from "./LoginSupervisor.ts"
 
 /** What a login can fail with. */
-export type LoginError = GrantError | LoginFailed | TokenRejected | StoreFailed
+export type LoginError = UnattendedError | LoginFailed
 
 /**
  * Runs a flow now, verifies what it brought, and keeps it. Token sources on the same store find it when what they hold is
@@ -38,7 +38,7 @@ const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
   return Effect.gen(function* () {
     // A place that cannot be written shows now, not when a person has approved and there is a credential to lose.
     yield* store.modify(flow.key, () => Effect.void)
-    const obtained = yield* obtain<GrantError | LoginFailed, R | Scope.Scope>(flow, client)
+    const obtained = yield* obtain<UnattendedError | LoginFailed, R | Scope.Scope>(flow, client)
     const signedIn = Credential.make({ ...obtained, signedInAt: yield* DateTime.now })
     return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, signedIn)))
     // The scope ends with the login and not before: how it ends is what the person's browser is told.

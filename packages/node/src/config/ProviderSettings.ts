@@ -14,6 +14,7 @@ const keys = {
   privateKeyFile: "private_key_file",
   privateKeyId: "private_key_id",
   privateKeyPassphraseFile: "private_key_passphrase_file",
+  assertionFile: "assertion_file",
   certFile: "cert_file",
   keyFile: "key_file",
   storeUrl: "store_url",
@@ -53,6 +54,8 @@ export const OAuthSettings = Schema.Struct({
   scopes: Schema.optionalKey(Names),
   audience: Schema.optionalKey(Schema.NonEmptyString),
   resource: Schema.optionalKey(Names),
+  /** The file with the assertion of the `jwt_bearer` flow. Read for each request. */
+  assertionFile: Schema.optionalKey(Schema.NonEmptyString),
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
   store: Schema.optionalKey(Schema.Literals(stores)),
   /** Whether tokens are bound to a key (RFC 9449). */

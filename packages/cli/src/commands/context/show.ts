@@ -39,6 +39,7 @@ const shown = ({ name, settings }: workspace.Configured): Readonly<Record<string
         client_auth: settings.clientAuth,
         has_client_secret: settings.clientSecret === undefined ? undefined : true,
         has_private_key: settings.privateKey === undefined ? undefined : true,
+        assertion_file: settings.assertionFile,
         private_key_file: settings.privateKeyFile,
         private_key_id: settings.privateKeyId,
         cert_file: settings.certFile,

@@ -1,0 +1,16 @@
+/** What the `jwt_bearer` flow signs in with. */
+import * as Effect from "effect/Effect"
+import { expandHome } from "@keyfob/node/Directories"
+import * as SecretFile from "@keyfob/node/SecretFile"
+import { ConfigurationInvalid, type SomebodysToken } from "keyfob"
+import type { Provider } from "./provider.ts"
+
+/** The assertion of the moment: a platform writes the next one into the same file, where others may read it. */
+export const of = ({ settings: { assertionFile } }: Provider): SomebodysToken =>
+  Effect.gen(function* () {
+    if (assertionFile === undefined) {
+      const detail = "assertion (--assertion-file, or assertion_file in config.toml)"
+      return yield* new ConfigurationInvalid({ reason: "MissingValue", detail })
+    }
+    return (yield* SecretFile.read(yield* expandHome(assertionFile))).text
+  })
