@@ -33,6 +33,8 @@ const sources = Array.from({ length: many }, (_, index): TokenSource.TokenSource
   const notAsked = Effect.die(new Error("nobody asks"))
   return {
     key,
+    origin: { _tag: "Machine" },
+    current: Effect.succeedSome(credential),
     token: notAsked,
     tokenValidFor: () => notAsked,
     renew: notAsked,

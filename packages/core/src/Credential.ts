@@ -18,7 +18,9 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   /** What else is kept in the place of a credential: a note of the library's own. A store need not know. */
   use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
   /** Whether its tokens are bound to a key of the client's (RFC 9449). */
-  dpop: Schema.optionalKey(Schema.Boolean)
+  dpop: Schema.optionalKey(Schema.Boolean),
+  /** The exchanges that lead here from the key's own credential, names and targets: `["discovery"]`, `["discovery", "domain", "d1"]`. */
+  links: Schema.optionalKey(Schema.Array(Schema.String))
 }) {
   /** The key as one string: equal for equal keys, whatever the order of scopes, resources and parameters. */
   get canonical(): string {
@@ -32,7 +34,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       [...new Set(this.resource)].sort(),
       Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1)),
       ...(this.use === undefined ? [] : [this.use]),
-      ...(this.dpop === true ? ["dpop"] : [])
+      ...(this.dpop === true ? ["dpop"] : []),
+      ...(this.links === undefined ? [] : [{ links: this.links }])
     ])
   }
 }

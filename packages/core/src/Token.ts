@@ -36,7 +36,9 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
   /** Milliseconds that machine found the provider's clock ahead of its own, where it could tell. */
   clockOffset: Schema.optionalKey(Schema.Finite),
   /** The scopes that were granted. */
-  scopes: Schema.Array(Schema.String)
+  scopes: Schema.Array(Schema.String),
+  /** What the provider says of it besides, such as the server that takes it: facts, no secrets. */
+  details: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 }) {
   /** The value of an `Authorization` header (RFC 6750 section 2.1, RFC 9449 section 7.1). */
   get authorization(): Redacted.Redacted {

@@ -2,8 +2,8 @@
  * What the public signatures say, held by the compiler (`npm run typecheck`): an error or a requirement that grows by
  * accident breaks callers, and no test at run time sees it.
  */
-import { Effect } from "effect"
-import type { Config, Layer, Redacted, Scope, Stream } from "effect"
+import { Effect, Layer } from "effect"
+import type { Config, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
   type AuthClient,
@@ -21,13 +21,15 @@ import {
   Logout,
   OAuth,
   OAuthClient,
+  TokenChain,
   OAuthSettings,
   ProviderCredential,
   ProviderRegistry,
   ProviderType,
   SigningKey,
   TokenExchange,
-  TokenSource
+  TokenSource,
+  TokenTargets
 } from "keyfob"
 import type {
   AccessToken,
@@ -124,6 +126,32 @@ describe("types", () => {
     // @ts-expect-error -- an HMAC by a private key
     const hmac = (key: Key) => ClientAuthentication.privateKeyJwt(key, { algorithm: "HS256" })
     expectTypeOf([clear, hmac]).toBeArray()
+  })
+
+  it("a chain needs its parent, and what its exchange needs; one that bites its own tail never has all", () => {
+    class Discovery extends TokenChain.Service<Discovery>()("test/Discovery") {}
+    class Domains extends TokenTargets.Service<Domains>()("test/Domains") {}
+    type Link = TokenChain.Link<CredentialStore>
+    const link = { name: "discovery", exchange: () => Effect.never } satisfies TokenChain.Link
+    const needing = (link: Link) => Discovery.layer(Api, link)
+    expectTypeOf(Discovery.layer(Api, link)).toEqualTypeOf<
+      Layer.Layer<Discovery, ConfigurationInvalid, Api | HttpClient.HttpClient>
+    >()
+    expectTypeOf(needing).returns.toEqualTypeOf<
+      Layer.Layer<Discovery, ConfigurationInvalid, Api | HttpClient.HttpClient | CredentialStore>
+    >()
+    expectTypeOf(Domains.layer(Discovery, link)).toEqualTypeOf<
+      Layer.Layer<Domains, never, Discovery | HttpClient.HttpClient>
+    >()
+    expectTypeOf<ReturnType<Domains["Service"]["token"]>>().toEqualTypeOf<Effect.Effect<AccessToken, Renewal>>()
+    class Other extends TokenChain.Service<Other>()("test/Other") {}
+    const around = Layer.merge(Discovery.layer(Other, link), Other.layer(Discovery, link))
+    expectTypeOf<Layer.Services<typeof around>>().toEqualTypeOf<Discovery | Other | HttpClient.HttpClient>()
+    // @ts-expect-error -- derived from nothing
+    const orphan = () => Discovery.layer(link)
+    // @ts-expect-error -- an exchange for a target says which one its token is for
+    const unsaid = () => Domains.layer(Discovery, { name: "domain", exchange: () => Discovery.use((one) => one.renew) })
+    expectTypeOf([orphan, unsaid]).toBeArray()
   })
 
   it("a person's flow cannot be the source of a process without a store", () => {

@@ -54,12 +54,15 @@ export interface FlowParts {
   readonly revoke?: (client: OAuthClient, credential: Credential) => Effect.Effect<void, GrantError>
 }
 
+/** What a machine obtains, and where that is known whom it stands for. */
+export interface Assigned extends Granted, Partial<Pick<Credential, "account" | "signedInAt">> {}
+
 /** A flow that a machine runs on its own, as often as it needs to. */
 export interface UnattendedFlow extends FlowParts {
   readonly attended: false
   /** Its runs are counted against this. */
   readonly budget?: TokenBudget
-  readonly obtain: (client: OAuthClient) => Effect.Effect<Granted, UnattendedError>
+  readonly obtain: (client: OAuthClient) => Effect.Effect<Assigned, UnattendedError>
 }
 
 /** What a login brought, and what its ID token must show since it was asked for. */

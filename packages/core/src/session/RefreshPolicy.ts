@@ -68,7 +68,7 @@ export const isServing = (
 
 /** Whether there is a next token without a person. */
 export const isRenewable = ({ key, refreshToken, refused }: Credential): boolean =>
-  key.subject === "client" || (refreshToken !== undefined && refused !== true)
+  key.subject === "client" || key.links !== undefined || (refreshToken !== undefined && refused !== true)
 
 /** Where a credential stands at `now`, from what is stored alone. */
 export const statusOf = (credential: Credential, now: number): "authenticated" | "refreshable" | "login_required" => {

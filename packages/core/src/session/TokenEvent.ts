@@ -26,9 +26,27 @@ export type TokenEvent =
   /** The refresh token ends at `endsAt`, and no renewal has moved that so far. Told once for each such end. */
   | { readonly _tag: "RefreshTokenEndsSoon"; readonly key: CredentialKey; readonly endsAt: DateTime.Utc }
 
+/** Those who observe, and the ways to be one. */
+export const observable = () => {
+  const observers = new Set<(event: TokenEvent) => void>()
+  const observe = (observer: (event: TokenEvent) => void): Effect.Effect<void, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => observers.add(observer)),
+      () => Effect.sync(() => observers.delete(observer))
+    )
+  return {
+    observers,
+    observe,
+    events: Stream.callback<TokenEvent>((queue) => observe((event) => Queue.offerUnsafe(queue, event)), {
+      bufferSize: 64,
+      strategy: "sliding"
+    })
+  }
+}
+
 /** Tells of one credential: to the metric `keyfob_token_events` (attribute `event`) and to whoever observes it. */
 export const observed = (key: CredentialKey) => {
-  const observers = new Set<(event: TokenEvent) => void>()
+  const { events, observe, observers } = observable()
   // What an observer throws is its own trouble: no renewal fails over it. What it says might hold anything.
   const tell = (observer: (event: TokenEvent) => void, event: TokenEvent) =>
     Effect.catchDefect(
@@ -40,19 +58,11 @@ export const observed = (key: CredentialKey) => {
       Effect.suspend(() => Effect.forEach([...observers], (observer) => tell(observer, event), { discard: true })),
       Metric.update(Metric.withAttributes(counter, { event: event._tag }), 1)
     )
-  const observe = (observer: (event: TokenEvent) => void): Effect.Effect<void, never, Scope.Scope> =>
-    Effect.acquireRelease(
-      Effect.sync(() => observers.add(observer)),
-      () => Effect.sync(() => observers.delete(observer))
-    )
   let reason: LoginRequired["reason"] | undefined
   let warnedOf: number | undefined
   return {
     observe,
-    events: Stream.callback<TokenEvent>((queue) => observe((event) => Queue.offerUnsafe(queue, event)), {
-      bufferSize: 64,
-      strategy: "sliding"
-    }),
+    events,
     gained: (outcome: "renewed" | "adopted", { generation, token }: Credential) => {
       reason = undefined
       const _tag = outcome === "renewed" ? "Renewed" : "Adopted"

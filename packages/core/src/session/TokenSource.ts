@@ -12,7 +12,7 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
-import { AnswerRejected, type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { AnswerRejected, type ConfigurationInvalid, LoginRequired, type StoreFailed } from "../AuthError.ts"
 import type { Credential, CredentialKey } from "../Credential.ts"
 import { isBefore, later, moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
@@ -42,10 +42,19 @@ export interface Fresh {
   readonly credential: Credential
 }
 
+/** Where a source's tokens come from: a person who signed in, a machine's own flow, or an exchange of another's token. */
+export type Origin =
+  | { readonly _tag: "Person" | "Machine" }
+  | { readonly _tag: "Link"; readonly parent: TokenSource; readonly name: string; readonly target?: string }
+
 /** A place to get a valid token from, as often as one likes. */
 export interface TokenSource {
   /** Whose token it is, and what for. */
   readonly key: CredentialKey
+  /** Where the next token comes from. */
+  readonly origin: Origin
+  /** What is known without asking anybody, fresh or not: from memory, or from the store. */
+  readonly current: Effect.Effect<Option.Option<Credential>, StoreFailed>
   /**
    * A token before its hard point: from memory, from the store, or renewed first. Callers share one renewal. Past its soft
    * point it is given at once all the same, and one renewal starts in the background, in the source's scope.
@@ -308,6 +317,7 @@ export const make = Effect.fnUntraced(function* (
 
   const orStored = (known: Option.Option<Credential>) =>
     Option.isSome(known) ? Effect.succeed(known) : store.get(flow.key)
+  const current = Effect.flatMap(held, orStored)
 
   /** The generation after the one that was seen, whoever gets there first. */
   const after = (seen: Option.Option<Credential>, insist: boolean) => {
@@ -332,13 +342,15 @@ export const make = Effect.fnUntraced(function* (
   )
 
   const renewedSince = Effect.fnUntraced(function* (refused: AccessToken) {
-    const seen = yield* Effect.flatMap(held, orStored)
+    const seen = yield* current
     const isRefused = Option.isNone(seen) || Equal.equals(seen.value.token.value, refused.value)
     return isRefused ? (yield* after(seen, false)).credential.token : yield* tokenValidFor(Duration.zero)
   })
 
   return {
     key: flow.key,
+    origin: { _tag: flow.attended ? "Person" : "Machine" },
+    current,
     token: tokenValidFor(Duration.zero),
     tokenValidFor,
     renew: renewNow,

@@ -1,0 +1,202 @@
+/**
+ * Tokens that are had for other tokens: a chain of sources, each with the margins, the single flight and the background
+ * renewal of any source. A link names its parent where its layer is made, so a chain without one does not compile.
+ *
+ *     class Network extends TokenSource.Service<Network>()("app/Network") {}
+ *     class Discovery extends TokenChain.Service<Discovery>()("app/Discovery") {}
+ *     const DiscoveryLive = Discovery.layer(Network, { name: "discovery", exchange: (network) => … })
+ *
+ * A token belongs to the session it was had in. A parent that renews its token changes nothing below it; one that stands
+ * for somebody else, or for nobody, takes with it what hangs on it. An exchange that its parent's token is refused for
+ * has a new one of the parent once, then fails.
+ */
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as HttpClient from "effect/http/HttpClient"
+import { type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { type Credential, CredentialKey } from "../Credential.ts"
+import type { Assigned, UnattendedFlow } from "../flow/Flow.ts"
+import type { Granted } from "../protocol/TokenEndpoint.ts"
+import { CredentialStore } from "../store/CredentialStore.ts"
+import { AccessToken } from "../Token.ts"
+import { type Fresh, make as makeSource, type Renewed, type TokenError, type TokenSource } from "./TokenSource.ts"
+
+/** One step of a chain. `R` is what its exchange needs; it is had once, when the layer is made. */
+export interface Link<R = never> {
+  /** What the step is called where the chain is shown: `discovery`. */
+  readonly name: string
+  /** A token for a token of the parent's, by whatever request the system has for that (RFC 8693 is one). */
+  readonly exchange: (parent: AccessToken) => Effect.Effect<Granted, TokenError, R>
+  /** Whether the system ends these tokens with the parent's session, whatever they say of themselves. Default: false. */
+  readonly endsWithParent?: boolean
+}
+
+/** A link whose token goes to one target; the parent is the key's own credential otherwise. */
+interface Step extends Link {
+  readonly target?: string
+}
+
+/** What a link's tokens are kept under. */
+export const keyOf = (parent: TokenSource, { name, target }: Pick<Step, "name" | "target">): CredentialKey => {
+  const at = target === undefined ? [name] : [name, target]
+  return CredentialKey.make({ ...parent.key, links: [...(parent.key.links ?? []), ...at] })
+}
+
+/** A source whose tokens are had for the parent's. They are kept in the store of the context. */
+export const make = Effect.fnUntraced(function* (
+  parent: TokenSource,
+  link: Step
+): Effect.fn.Return<TokenSource, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
+  const { issuer, clientId, account } = parent.key
+  const key = keyOf(parent, link)
+  const unsettled = new LoginRequired({ reason: "NoCredential", issuer, account })
+
+  /** A token of the parent's, and whose it is. */
+  const lent = Effect.fnUntraced(function* (ask: Effect.Effect<AccessToken, TokenError>) {
+    for (let round = 0; round < rounds; round++) {
+      const token = yield* round === 0 ? ask : parent.token
+      const current = yield* parent.current
+      if (Option.isSome(current) && Equal.equals(current.value.token.value, token.value)) return current.value
+    }
+    return yield* unsettled
+  })
+
+  const obtain = Effect.gen(function* () {
+    const first = yield* lent(parent.token)
+    const exchanged = yield* link.exchange(first.token).pipe(
+      Effect.map((granted) => assigned(granted, first, link)),
+      Effect.catchIf(isAboutParent, () =>
+        Effect.flatMap(lent(parent.renewedSince(first.token)), (next) =>
+          Effect.map(link.exchange(next.token), (granted) => assigned(granted, next, link))
+        )
+      )
+    )
+    return exchanged
+  })
+
+  const flow: UnattendedFlow = { attended: false, key, client: { issuer, clientId }, obtain: () => obtain }
+  const source = yield* makeSource(flow)
+  const store = yield* CredentialStore
+
+  const isStale = (mine: Option.Option<Credential>, theirs: Option.Option<Credential>) =>
+    Option.isSome(mine) && !isSameSession(mine.value, theirs)
+  const dropStale = store.modify(key, (slot) =>
+    Effect.flatMap(Effect.zip(slot.read, parent.current), ([mine, theirs]) =>
+      isStale(mine, theirs) ? slot.remove : Effect.void
+    )
+  )
+  const stale = Effect.zipWith(source.current, parent.current, isStale)
+  const current = Effect.zipWith(source.current, parent.current, (mine, theirs) =>
+    isStale(mine, theirs) ? Option.none() : mine
+  )
+
+  /** What was begun in one session is not handed out in another: the answer is what is had now, or it is asked for anew. */
+  const inSession = <A>(
+    ask: Effect.Effect<A, TokenError>,
+    tokenOf: (answer: A) => AccessToken
+  ): Effect.Effect<A, TokenError> =>
+    Effect.gen(function* () {
+      for (let round = 0; round < rounds; round++) {
+        if (yield* stale) yield* dropStale
+        const answer = yield* ask
+        const now = yield* current
+        if (Option.isSome(now) && Equal.equals(now.value.token.value, tokenOf(answer).value)) return answer
+      }
+      return yield* unsettled
+    })
+  const tokenInSession = (ask: Effect.Effect<AccessToken, TokenError>) => inSession(ask, identity)
+  const tokenOfRenewal = ({ credential }: Renewed | Fresh) => credential.token
+
+  return {
+    ...source,
+    origin: {
+      _tag: "Link",
+      parent,
+      name: link.name,
+      ...(link.target === undefined ? {} : { target: link.target })
+    },
+    current,
+    token: tokenInSession(source.token),
+    tokenValidFor: (minValidity) => tokenInSession(source.tokenValidFor(minValidity)),
+    renew: inSession(source.renew, tokenOfRenewal),
+    renewIfDue: inSession(source.renewIfDue, tokenOfRenewal),
+    renewedSince: (refused) => tokenInSession(source.renewedSince(refused))
+  }
+})
+
+/** Accounts that change while one asks make another round; so often that does not happen. */
+const rounds = 5
+
+/** Whether an exchange failed for the token that was shown: the parent's. */
+const isAboutParent = (failure: TokenError) =>
+  failure._tag === "ProviderRefused" && (failure.reason === "InvalidToken" || failure.reason === "InvalidGrant")
+
+/** Whose a derived token is: what it was had for says so. A machine is always itself. */
+const isSameSession = (mine: Credential, theirs: Option.Option<Credential>) => {
+  if (mine.key.subject === "client") return true
+  if (Option.isNone(theirs) || theirs.value.refused === true) return false
+  const { account, signedInAt } = theirs.value
+  return mine.account?.sub === account?.sub && Equal.equals(mine.signedInAt, signedInAt)
+}
+
+/** What an exchange brought, as the parent's session has it. */
+const assigned = (granted: Granted, parent: Credential, link: Link): Assigned => {
+  const { account, signedInAt } = parent
+  const end = link.endsWithParent === true ? sessionEnd(parent) : undefined
+  const { expiresAt } = granted.token
+  const isShorter = end !== undefined && (expiresAt === undefined || DateTime.isGreaterThan(expiresAt, end))
+  return {
+    token: isShorter ? AccessToken.make({ ...granted.token, expiresAt: end }) : granted.token,
+    issuedAt: granted.issuedAt,
+    ...(granted.refreshAt === undefined ? {} : { refreshAt: granted.refreshAt }),
+    ...(account === undefined ? {} : { account }),
+    ...(signedInAt === undefined ? {} : { signedInAt })
+  }
+}
+
+/** When a session ends, as far as that is known: with its refresh token, or with a token that has none. */
+const sessionEnd = ({ key, refreshExpiresAt, refreshToken, token }: Credential) => {
+  if (refreshToken !== undefined) return refreshExpiresAt
+  return key.subject === "client" ? undefined : token.expiresAt
+}
+
+/** A class for a source in a chain: `class Discovery extends TokenChain.Service<Discovery>()("app/Discovery") {}`. */
+export interface ServiceClass<Self, Key extends string> extends Context.ServiceClass<Self, Key, TokenSource> {
+  /** The source of the tokens a link has for the parent's. They are kept in memory, for as long as the layer lives. */
+  readonly layer: <E, RParent, R>(
+    parent: Effect.Effect<TokenSource, E, RParent>,
+    link: Link<R>
+  ) => Layer.Layer<Self, E | ConfigurationInvalid, Exclude<RParent | R, Scope.Scope> | HttpClient.HttpClient>
+  /** The same, kept in a store: found again by the next process. */
+  readonly layerStored: <E, RParent, R>(
+    parent: Effect.Effect<TokenSource, E, RParent>,
+    link: Link<R>
+  ) => Layer.Layer<
+    Self,
+    E | ConfigurationInvalid,
+    Exclude<RParent | R, Scope.Scope> | HttpClient.HttpClient | CredentialStore
+  >
+}
+
+export const Service =
+  <Self>() =>
+  <const Key extends string>(key: Key): ServiceClass<Self, Key> =>
+    class extends Context.Service<Self, TokenSource>()(key) {
+      static readonly layerStored = <E, RParent, R>(parent: Effect.Effect<TokenSource, E, RParent>, link: Link<R>) =>
+        Layer.effect(
+          this,
+          Effect.gen(function* () {
+            const context = yield* Effect.context<R>()
+            const exchange: Link["exchange"] = (token) => Effect.provideContext(link.exchange(token), context)
+            return yield* make(yield* parent, { ...link, exchange })
+          })
+        )
+      static readonly layer = <E, RParent, R>(parent: Effect.Effect<TokenSource, E, RParent>, link: Link<R>) =>
+        this.layerStored(parent, link).pipe(Layer.provide(CredentialStore.layerMemory))
+    }

@@ -1,0 +1,426 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Deferred, Effect, Fiber, Layer, Option, Redacted, Result } from "effect"
+import { TestClock } from "effect/testing"
+import {
+  AccessToken,
+  Account,
+  CredentialStore,
+  Login,
+  ProviderRefused,
+  ProviderUnavailable,
+  TokenChain,
+  TokenSource,
+  TokenTargets
+} from "keyfob"
+import { issuer, metadata, provider, refused, scripted } from "../scripted.ts"
+import { credential, gate, machine, person, remove, textOf, tokens, withoutRefreshToken, write } from "./given.ts"
+
+class Network extends TokenSource.Service<Network>()("test/Network") {}
+class Discovery extends TokenChain.Service<Discovery>()("test/Discovery") {}
+class Domains extends TokenTargets.Service<Domains>()("test/Domains") {}
+
+const rejected = new ProviderRefused({ reason: "InvalidToken", endpoint: "token", host: "id.example", status: 401 })
+const down = new ProviderUnavailable({ reason: "ServerError", endpoint: "token", host: "id.example", status: 503 })
+
+/** A token of an hour, named after what it was had for. */
+const granted = (text: string, seconds = 3600) =>
+  Effect.map(DateTime.now, (issuedAt) => ({
+    issuedAt,
+    token: AccessToken.make({
+      value: Redacted.make(text),
+      type: "Bearer",
+      expiresAt: DateTime.add(issuedAt, { seconds }),
+      scopes: []
+    })
+  }))
+
+/** Exchanges that say what they were shown, and fail as they are told to. */
+const exchanges = () => {
+  const shown: Array<string> = []
+  const failures: Array<ProviderRefused | ProviderUnavailable> = []
+  const hooks: { before: Effect.Effect<unknown> } = { before: Effect.void }
+  const exchange = (name: string) =>
+    Effect.fnUntraced(function* (parent: AccessToken) {
+      shown.push(Redacted.value(parent.value))
+      yield* hooks.before
+      const failure = failures.shift()
+      if (failure !== undefined) return yield* failure
+      return yield* granted(`${name}(${Redacted.value(parent.value)})`)
+    })
+  return { shown, failures, hooks, exchange }
+}
+
+const signedIn = (sub: string, generation = 1, at = 0) =>
+  credential(generation, { account: Account.make({ sub }), signedInAt: DateTime.makeUnsafe(at) })
+
+const scene = (different: Partial<TokenChain.Link> = {}) => {
+  const made = exchanges()
+  const replies = Array.from({ length: 20 }, (_, index) => tokens(index + 2))
+  const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
+  const network = Network.layerStored(person)
+  const discovery = Discovery.layer(Network, {
+    name: "discovery",
+    exchange: made.exchange("discovery"),
+    ...different
+  })
+  const layer = Layer.provideMerge(
+    Layer.provideMerge(discovery, network),
+    Layer.merge(CredentialStore.layerMemory, http.layer)
+  )
+  return { ...made, http, layer }
+}
+
+const ask = Discovery.use(({ token }) => textOf(token))
+const minutes = (count: number) => TestClock.setTime(count * 60_000)
+
+describe("TokenChain", () => {
+  it.effect("a token for the parent's: exchanged once for a thousand callers, then from memory (law 3)", () => {
+    const { http, layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const all = yield* Effect.all(
+        Array.from({ length: 1000 }, () => ask),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(new Set(all), new Set(["discovery(access-1)"]))
+      assert.deepStrictEqual(shown, ["access-1"])
+      assert.lengthOf(http.requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("nobody signed in: says so, and exchanges nothing", () => {
+    const { layer, shown } = scene()
+    return Effect.gen(function* () {
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "LoginRequired", reason: "NoCredential" })
+      assert.lengthOf(shown, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5 a parent past its hard point is renewed before it is shown to anybody", () => {
+    const { layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      yield* minutes(59.5)
+      assert.strictEqual(yield* ask, "discovery(access-2)")
+      assert.deepStrictEqual(shown, ["access-2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R5 X-27 the child has the same margins: renewed in the background past its soft point", () => {
+    const { layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      yield* ask
+      yield* minutes(40)
+      yield* ask
+      assert.lengthOf(shown, 1)
+      yield* minutes(50)
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* TestClock.adjust(1)
+      assert.lengthOf(shown, 2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a parent that merely renews its token takes nothing from the child", () => {
+    const { layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* Network.use(({ renew }) => renew)
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      assert.lengthOf(shown, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R15 B-38 somebody else signs in: the child is theirs from the next call on", () => {
+    const { layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* write(signedIn("bob", 7))
+      assert.strictEqual(yield* ask, "discovery(access-7)")
+      yield* remove()
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "LoginRequired", reason: "NoCredential" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R15 an exchange that began before the switch is not handed to who asks after it", () => {
+    const { hooks, layer } = scene()
+    return Effect.gen(function* () {
+      const held = yield* gate
+      yield* write(signedIn("alice"))
+      hooks.before = held.pass
+      const before = yield* Effect.forkChild(ask)
+      yield* held.arrived
+      yield* write(signedIn("bob", 7))
+      hooks.before = Effect.void
+      const after = yield* Effect.forkChild(ask)
+      yield* Effect.yieldNow
+      yield* held.open
+      assert.strictEqual(yield* Fiber.join(after), "discovery(access-7)")
+      assert.strictEqual(yield* Fiber.join(before), "discovery(access-7)")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a session that the provider ended ends what hangs on it", () => {
+    const { exchange } = exchanges()
+    const http = scripted({ ...provider, [metadata.token_endpoint]: refused("invalid_grant") })
+    const layer = Discovery.layer(Network, { name: "discovery", exchange: exchange("discovery") }).pipe(
+      Layer.provideMerge(Network.layerStored(person)),
+      Layer.provideMerge(Layer.merge(CredentialStore.layerMemory, http.layer))
+    )
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      yield* ask
+      yield* Effect.flip(Network.use(({ renew }) => renew))
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "LoginRequired", reason: "RefreshRefused" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-07 an exchange that is refused for the parent's token has a new one of it, once", () => {
+    const { failures, http, layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      failures.push(rejected)
+      assert.strictEqual(yield* ask, "discovery(access-2)")
+      assert.deepStrictEqual(shown, ["access-1", "access-2"])
+      assert.lengthOf(http.to(metadata.token_endpoint), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-07 and fails typed where that is refused too", () => {
+    const { failures, http, layer, shown } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      failures.push(rejected, rejected)
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProviderRefused", reason: "InvalidToken" })
+      assert.deepStrictEqual(shown, ["access-1", "access-2"])
+      assert.lengthOf(http.to(metadata.token_endpoint), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a 401 of an API for the child's token is one exchange, and leaves the login alone", () => {
+    let exchanged = 0
+    const { http, layer } = scene({ exchange: () => granted(`discovery-${++exchanged}`) })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const { renewedSince, token } = yield* Discovery
+      const first = yield* token
+      yield* Effect.all([renewedSince(first), renewedSince(first)], { concurrency: "unbounded" })
+      assert.strictEqual(exchanged, 2)
+      assert.lengthOf(http.requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-13 X-21 trouble that passes takes no login and no token that still serves", () => {
+    const { failures, layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      failures.push(down)
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProviderUnavailable", status: 503 })
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* minutes(59.3)
+      failures.push(down)
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a child lives no longer than its parent's session, where the system says so", () => {
+    const lived = (endsWithParent: boolean) => {
+      const { layer } = scene({ endsWithParent, exchange: () => granted("child", 7200) })
+      return Effect.gen(function* () {
+        yield* write(withoutRefreshToken(signedIn("alice")))
+        const { expiresAt } = yield* Discovery.use(({ token }) => token)
+        return expiresAt?.epochMilliseconds
+      }).pipe(Effect.provide(layer))
+    }
+    return Effect.gen(function* () {
+      assert.strictEqual(yield* lived(false), 7_200_000)
+      assert.strictEqual(yield* lived(true), 3_600_000)
+    })
+  })
+
+  it.effect("a machine's next token is the same session", () => {
+    const { exchange, shown } = exchanges()
+    const http = scripted({ ...provider, [metadata.token_endpoint]: [tokens(1), tokens(2)] })
+    const layer = Discovery.layer(Network, { name: "discovery", exchange: exchange("discovery") }).pipe(
+      Layer.provideMerge(Network.layerStored(machine)),
+      Layer.provideMerge(Layer.merge(CredentialStore.layerMemory, http.layer))
+    )
+    return Effect.gen(function* () {
+      yield* Login.login(machine)
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* Network.use(({ renew }) => renew)
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      assert.lengthOf(shown, 1)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("kept in a store, the next process finds it, and only for the same session", () => {
+    const { exchange, shown } = exchanges()
+    const http = scripted(provider)
+    const process = Discovery.layerStored(Network, { name: "discovery", exchange: exchange("discovery") }).pipe(
+      Layer.provideMerge(Network.layerStored(person))
+    )
+    const run = Effect.provide(ask, Layer.fresh(process))
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      assert.strictEqual(yield* run, yield* run)
+      assert.lengthOf(shown, 1)
+      yield* write(signedIn("bob", 2))
+      assert.strictEqual(yield* run, "discovery(access-2)")
+    }).pipe(Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+  })
+})
+
+describe("TokenTargets", () => {
+  const domainScene = (options: Partial<TokenTargets.TargetLink<string>> = {}) => {
+    const asked: Array<string> = []
+    const refusing = new Set<string>()
+    const { layer, ...rest } = scene()
+    const domains = Domains.layer(Discovery, {
+      name: "domain",
+      exchange: Effect.fnUntraced(function* (parent, target) {
+        asked.push(target)
+        if (refusing.has(target)) return yield* down
+        return { target, ...(yield* granted(`${target}<${Redacted.value(parent.value)}`)) }
+      }),
+      ...options
+    })
+    return { ...rest, asked, refusing, layer: Layer.provideMerge(domains, layer) }
+  }
+  const domain = (id: string) => Domains.use(({ token }) => textOf(token(id)))
+
+  it.effect("B-42 B-44 several targets, each its own token; what they hang on is had once", () => {
+    const { asked, layer, shown } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const found = yield* Effect.all(["a", "b", "a", "b", "a"].map(domain), { concurrency: "unbounded" })
+      assert.deepStrictEqual(found.slice(0, 2), ["a<discovery(access-1)", "b<discovery(access-1)"])
+      assert.deepStrictEqual(asked.toSorted(), ["a", "b"])
+      assert.deepStrictEqual(shown, ["access-1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("X-08 a target that fails is alone in that", () => {
+    const { layer, refusing } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      refusing.add("b")
+      const each = yield* Domains.use(({ tokens }) => tokens(["a", "b", "c"]))
+      assert.deepStrictEqual(
+        each.map(({ result, target }) => [target, Result.isSuccess(result)]),
+        [
+          ["a", true],
+          ["b", false],
+          ["c", true]
+        ]
+      )
+      assert.strictEqual(yield* domain("a"), "a<discovery(access-1)")
+      refusing.clear()
+      assert.strictEqual(yield* domain("b"), "b<discovery(access-1)")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R6 X-24 a token for another target is given to nobody", () => {
+    const { layer } = domainScene({
+      exchange: (_, target) => Effect.map(granted(target), (one) => ({ ...one, target: "canary" }))
+    })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const failure = yield* Effect.flip(domain("a"))
+      assert.deepInclude(failure, { _tag: "AnswerRejected", reason: "SubjectMismatch" })
+      assert.notInclude(String(failure), "canary")
+      assert.isTrue(Option.isNone(yield* Domains.use(({ source }) => source("a").current)))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R6 answers that come in another order than they were asked for are filed where they belong", () => {
+    const gates = new Map<string, Deferred.Deferred<void>>()
+    const { layer } = domainScene({
+      exchange: Effect.fnUntraced(function* (_, target) {
+        const opened = yield* Deferred.make<void>()
+        gates.set(target, opened)
+        yield* Deferred.await(opened)
+        return { target, ...(yield* granted(`for ${target}`)) }
+      })
+    })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const asking = yield* Effect.forkChild(Effect.all(["a", "b", "c"].map(domain), { concurrency: "unbounded" }))
+      yield* Effect.repeat(Effect.yieldNow, { until: () => gates.size === 3 })
+      for (const id of ["c", "a", "b"]) yield* Deferred.succeed(gates.get(id) ?? assert.fail(), undefined)
+      assert.deepStrictEqual(yield* Fiber.join(asking), ["for a", "for b", "for c"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("as many exchanges at once as were allowed", () => {
+    let running = 0
+    let most = 0
+    const { layer } = domainScene({
+      concurrency: 3,
+      exchange: Effect.fnUntraced(function* (_, target) {
+        most = Math.max(most, ++running)
+        yield* Effect.yieldNow
+        running--
+        return { target, ...(yield* granted(target)) }
+      })
+    })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const ids = Array.from({ length: 20 }, (_, index) => `domain-${index}`)
+      yield* Domains.use(({ tokens }) => tokens(ids))
+      assert.strictEqual(most, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("the targets unused the longest are forgotten, and had again when asked for", () => {
+    const { asked, layer } = domainScene({ capacity: 2 })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      for (const id of ["a", "b", "a", "c"]) yield* domain(id)
+      const known = yield* Domains.use(({ known }) => known)
+      assert.deepStrictEqual(
+        known.map(({ key }) => key.links?.at(-1)),
+        ["a", "c"]
+      )
+      for (const id of ["a", "b"]) yield* domain(id)
+      assert.deepStrictEqual(asked, ["a", "b", "c", "b"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("R15 B-38 somebody else signs in: no level and no target is left of the one before", () => {
+    const { layer } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      yield* domain("a")
+      yield* write(signedIn("bob", 9))
+      assert.strictEqual(yield* domain("a"), "a<discovery(access-9)")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("B-34 all three levels expired: each is renewed once, from the top", () => {
+    const { asked, http, layer, shown } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      yield* domain("a")
+      yield* minutes(61)
+      assert.strictEqual(yield* domain("a"), "a<discovery(access-2)")
+      assert.lengthOf(http.to(metadata.token_endpoint), 1)
+      assert.deepStrictEqual([shown.length, asked.length], [2, 2])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("what happens to any target is told, by its key", () => {
+    const { layer } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const { source, token } = yield* Domains
+      const seen: Array<string> = []
+      yield* source("a").observe((event) => void seen.push(`${event._tag} ${event.key.links?.join("/")}`))
+      yield* Effect.all([token("a"), token("b")])
+      assert.deepStrictEqual(seen, ["Renewed discovery/domain/a"])
+      assert.strictEqual(source("a").key.issuer, issuer)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+})
