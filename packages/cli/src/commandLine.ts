@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as behind from "./behind.ts"
 import { context } from "./commands/context/context.ts"
+import { curl } from "./commands/curl.ts"
 import { decode } from "./commands/decode.ts"
 import { doctor } from "./commands/doctor.ts"
+import { exec } from "./commands/exec.ts"
 import { header } from "./commands/header.ts"
 import { introspect } from "./commands/introspect.ts"
 import { keepalive } from "./commands/keepalive.ts"
@@ -37,6 +40,8 @@ const keyfob = Command.make("keyfob").pipe(
     keepalive,
     schedule,
     header,
+    exec,
+    curl,
     userinfo,
     introspect,
     decode,
@@ -61,6 +66,7 @@ export const run = (
       const report = reportOfCause(cause)
       return report === undefined ? Effect.void : complain(mode, report)
     }),
+    Effect.provideService(behind.Behind, behind.of(args)),
     Effect.provide([
       logging.layer(mode),
       help.layer,

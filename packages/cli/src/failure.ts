@@ -36,6 +36,9 @@ export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly co
 /** What a command can fail with. */
 export type CommandError = AuthError | Failure | UsageError | ProblemsFound | OutputFailed
 
+/** The program that ran in the command's place has ended: what there was to say, it has said. */
+export class Ended extends Data.TaggedError("Ended")<{ readonly exitCode: number }> {}
+
 export interface Report {
   readonly exitCode: number
   readonly message: string

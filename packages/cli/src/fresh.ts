@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Credential, CredentialStore, LoginRequired } from "keyfob"
+import { UsageError } from "./failure.ts"
 import { type Provider, withRemedy } from "./provider.ts"
 import { stored } from "./stored.ts"
 import * as store from "./store.ts"
@@ -22,3 +23,13 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
       return yield* new LoginRequired({ reason: "NoCredential", issuer: key.issuer, account: key.account })
     return Credential.make({ ...renewed.value, token })
   }).pipe(Effect.provide(store.layer(opened, provider)), withRemedy(opened, provider))
+
+/** The provider's token, for whoever takes a token and nothing else. */
+export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: Provider) {
+  const { token } = yield* credential(opened, provider)
+  if (token.dpopKey === undefined) return token
+  return yield* new UsageError({
+    message: "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold",
+    remedy: "Use keyfob's library for such requests, or sign in without dpop"
+  })
+})

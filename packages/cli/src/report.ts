@@ -4,6 +4,7 @@ import * as CliError from "effect/cli/CliError"
 import { isAuthError, printable } from "keyfob"
 import {
   type CommandError,
+  Ended,
   Failure,
   OutputFailed,
   ProblemsFound,
@@ -16,6 +17,7 @@ import {
 export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined => {
   if (Cause.hasInterruptsOnly(cause)) return undefined
   const error = Cause.squash(cause)
+  if (error instanceof Ended) return undefined
   if (CliError.isCliError(error)) {
     if (error._tag !== "ShowHelp") return reportOf(usage(error, ["keyfob"]))
     const [first] = error.errors

@@ -1,0 +1,54 @@
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Command from "effect/cli/Command"
+import * as behind from "../behind.ts"
+import * as child from "../child.ts"
+import { UsageError } from "../failure.ts"
+import * as fresh from "../fresh.ts"
+import { here } from "../here.ts"
+import * as secret from "../secret.ts"
+import * as target from "../target.ts"
+
+const usage = "keyfob curl [PROVIDER] -- URL [ARGUMENTS OF CURL]"
+
+export const curl = Command.make(
+  "curl",
+  { words: behind.words("arguments", "A provider of the context, --, a URL and arguments of curl"), ...secret.flags },
+  Effect.fnUntraced(function* ({ words, ...flags }) {
+    const opened = yield* here
+    const split = yield* behind.split(words, usage)
+    if (readsInput(split.behind)) {
+      return yield* new UsageError({
+        message: "curl's standard input is taken: the header comes that way",
+        remedy: "Give what is to be sent as a file: --data @FILE"
+      })
+    }
+    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags))
+    return yield* child.run("curl", ["--config", "-", ...split.behind], {
+      stdin: configuration(split.behind, Redacted.value(token.authorization))
+    })
+  })
+).pipe(Command.withDescription("Run curl with a valid token, which shows in no process list; ends as it does"))
+
+/** Before the person's own arguments, which may say otherwise: https alone, but on this machine, and for addresses without a scheme too. */
+const configuration = (args: ReadonlyArray<string>, authorization: string) =>
+  [
+    `header = "Authorization: ${authorization.replaceAll(/["\\]/g, "\\$&")}"`,
+    `proto-default = "https"`,
+    `proto = "=${args.some(isOfThisMachine) ? "http,https" : "https"}"`,
+    `proto-redir = "=https"`,
+    ""
+  ].join("\n")
+
+const isOfThisMachine = (arg: string) => /^(--url=)?http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])([:/?#]|$)/i.test(arg)
+
+/** `@-` in whatever option, and the options that name a file alone. */
+const readsInput = (args: ReadonlyArray<string>) =>
+  args.some((arg, index) => {
+    const before = args[index - 1] ?? ""
+    return (
+      /[@<]-$/.test(arg) ||
+      /^(-[TK]|--(upload-file|config)=)-$/.test(arg) ||
+      (arg === "-" && /^(-[TK]|--upload-file|--config)$/.test(before))
+    )
+  })

@@ -1,0 +1,204 @@
+/** `exec` and `curl`: real programs in a process of their own, looked at from inside and from outside. */
+import { assert, describe, it } from "@effect/vitest"
+import { clients, EmbeddedProvider } from "@keyfob/embedded"
+import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as Keyfob from "./Keyfob.ts"
+
+const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
+
+/** A machine that is signed in. */
+const signedIn = Effect.gen(function* () {
+  const keyfob = yield* Keyfob.make
+  const provider = yield* EmbeddedProvider.start()
+  const machine = ["login", "machine", "--issuer", provider.issuer, "--client-id", clients.billing.id]
+  yield* keyfob.done([...machine, "--scope", "api:read", "--flow", "client_credentials"], { env })
+  const token = (yield* keyfob.done(["token"])).stdout.trim()
+  return { keyfob, provider, token }
+})
+
+const node = (script: string) => [process.execPath, "-e", script]
+
+/** What every process of this machine shows of its command line. */
+const commandLines = () =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8")
+      } catch {
+        return "" // it has ended meanwhile
+      }
+    })
+
+/** A server that is asked by curl. */
+const serving = (answer: (request: IncomingMessage, response: ServerResponse) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const server = createServer(answer).listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as AddressInfo // TCP, so never a string or null
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}/`, close: () => void server.close() }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+describe.concurrent("exec", () => {
+  it.live(
+    "the token is in the child's environment, and in no command line and no other environment",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, token } = yield* signedIn
+        const script = `
+          const { readFileSync, readdirSync } = require("node:fs")
+          const of = (pid, what) => { try { return readFileSync("/proc/" + pid + "/" + what, "utf8") } catch { return "" } }
+          const token = process.env.ACCESS_TOKEN
+          const pids = readdirSync("/proc").filter((name) => /^\\d+$/.test(name))
+          console.log(JSON.stringify({
+            token,
+            shown: pids.filter((pid) => of(pid, "cmdline").includes(token)).length,
+            parent: of(process.ppid, "environ").includes(token),
+            command: of(process.ppid, "cmdline").includes("exec"),
+            keyfob: Object.keys(process.env).filter((name) => name.startsWith("KEYFOB_"))
+          }))`
+        const ran = yield* keyfob.done(["exec", "machine", "--", ...node(script)], { env })
+        const seen = { token, shown: 0, parent: false, command: true, keyfob: ["KEYFOB_HOME"] }
+        assert.deepStrictEqual(JSON.parse(ran.stdout), seen)
+        const other = [
+          "exec",
+          "--env",
+          "API_TOKEN",
+          "--",
+          ...node("console.log(process.env.API_TOKEN, process.env.ACCESS_TOKEN)")
+        ]
+        assert.strictEqual((yield* keyfob.done(other)).stdout, `${token} undefined\n`)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "input, output, arguments and exit code are the program's; no shell is in between",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        assert.strictEqual((yield* keyfob.done(["exec", "--", "cat"], { stdin: "in and out" })).stdout, "in and out")
+        const words = ["$HOME; exit 3", "a b", "--", "--env", "-o", "json", "*"]
+        const echo = [...node("console.log(JSON.stringify(process.argv.slice(1)))"), "--", ...words]
+        assert.deepStrictEqual(JSON.parse((yield* keyfob.done(["exec", "machine", "--", ...echo])).stdout), words)
+        const failing = yield* keyfob.run(["exec", "--", "sh", "-c", "echo said >&2; exit 42"])
+        assert.deepInclude(failing, { code: 42, stdout: "", stderr: "said\n" })
+        assert.strictEqual((yield* keyfob.run(["exec", "--", "sh", "-c", "kill -KILL $$"])).code, 128 + 9)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+    it.live(
+      `${name} is the program's to answer`,
+      () =>
+        Effect.gen(function* () {
+          const { keyfob } = yield* signedIn
+          const script = `process.on("${name}", () => { console.log("heard"); process.exit(9) })
+            setInterval(() => undefined, 1000); console.error("ready")`
+          const ran = yield* keyfob.run(["exec", "--", ...node(script)], {
+            onLine: (line, signal) => (line === "ready" ? signal(name) : undefined)
+          })
+          assert.deepInclude(ran, { code: 9, stdout: "heard\n" })
+        }).pipe(Effect.scoped),
+      120_000
+    )
+  }
+
+  it.live(
+    "nothing is run where there is no token, or it is not clear what",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const { run } = keyfob
+        const touch = ["--", "touch", keyfob.file("ran")]
+        Keyfob.failsWith(yield* run(["exec", "machine", ...touch.slice(1)]), 2, /-- is missing/)
+        Keyfob.failsWith(yield* run(["exec", "machine", "other", ...touch]), 2, /one provider, then --/)
+        Keyfob.failsWith(yield* run(["exec", "machine", "--"]), 2, /one provider, then --/)
+        Keyfob.failsWith(yield* run(["exec", "--env", "A=B", ...touch]), 2, /--env needs another value/)
+        Keyfob.failsWith(yield* run(["exec", "nobody", ...touch]), 2, /there is machine/)
+        Keyfob.failsWith(yield* run(["exec", "--", "no-such-program"]), 2, /no-such-program cannot be run \(ENOENT\)/)
+        yield* keyfob.done(["logout", "machine", "--no-revoke"], { env })
+        yield* keyfob.done(["context", "add", "default", "machine", "--flow", "device"])
+        Keyfob.failsWith(yield* run(["exec", ...touch]), 3, /nobody is signed in/)
+        assert.notInclude(yield* keyfob.files, "ran")
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
+
+describe.concurrent("curl", () => {
+  it.live(
+    "asks with the token, which shows in no command line while it does",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider, token } = yield* signedIn
+        const me = yield* keyfob.done(["curl", "machine", "--", "-sS", provider.apiUrl])
+        assert.include(JSON.parse(me.stdout), { client_id: clients.billing.id, token: "jwt" })
+        const seen: Array<string> = []
+        const server = yield* serving((request, response) => {
+          seen.push(String(request.headers.authorization), ...commandLines())
+          response.end("ok")
+        })
+        const ran = yield* keyfob.done(["curl", "--", "-sS", "-X", "POST", "-d", "a=b", server.url])
+        assert.strictEqual(ran.stdout, "ok")
+        const [authorization, ...lines] = seen
+        assert.strictEqual(authorization, `Bearer ${token}`)
+        assert.isTrue(lines.some((line) => line.includes("--config\0-\0-sS")))
+        for (const line of lines) assert.notInclude(line, token)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "the token goes over no unprotected line, and to nobody a redirect names",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        const seen: Array<string | undefined> = []
+        const elsewhere = yield* serving((request, response) => {
+          seen.push(request.headers.authorization)
+          response.end("elsewhere")
+        })
+        const api = yield* serving((_, response) => response.writeHead(302, { location: elsewhere.url }).end())
+        // 192.0.2.1 is nobody's (RFC 5737); curl never gets as far.
+        const open = yield* keyfob.run(["curl", "--", "-sS", "http://192.0.2.1/"])
+        assert.strictEqual(open.code, 1, open.stderr)
+        const followed = yield* keyfob.run(["curl", "--", "-sS", "-L", api.url])
+        assert.strictEqual(followed.code, 1, followed.stderr)
+        assert.deepStrictEqual(seen, [])
+        const told = yield* keyfob.done(["curl", "--", "-sS", "-L", "--proto-redir", "=http", api.url])
+        assert.strictEqual(told.stdout, "elsewhere")
+        assert.deepStrictEqual(seen, [undefined])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "its exit code is curl's; where curl would read what is not there, it is not run",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        assert.strictEqual((yield* keyfob.run(["curl", "--", "-sS", "http://127.0.0.1:1/"])).code, 7)
+        for (const args of [
+          ["-d", "@-"],
+          ["--data-binary=@-"],
+          ["-F", "a=<-"],
+          ["-T", "-"],
+          ["-K-"],
+          ["--config", "-"]
+        ]) {
+          const ran = yield* keyfob.run(["curl", "--", "https://id.example", ...args], { stdin: "data" })
+          Keyfob.failsWith(ran, 2, /standard input is taken/)
+        }
+        Keyfob.failsWith(yield* keyfob.run(["curl", "https://id.example"]), 2, /-- is missing/)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+})
