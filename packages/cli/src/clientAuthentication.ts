@@ -3,9 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { expandHome } from "@keyfob/node/Directories"
 import * as Certificate from "@keyfob/node/Certificate"
+import * as LocalAssertion from "@keyfob/node/LocalAssertion"
 import * as PrivateKey from "@keyfob/node/PrivateKey"
 import * as SecretFile from "@keyfob/node/SecretFile"
 import {
+  Assertion,
+  type AssertionSource,
   ClientAuthentication,
   type ClientCertificate,
   ConfigurationInvalid,
@@ -32,6 +35,10 @@ const methodOf = Effect.fnUntraced(function* (
   const { secret, settings } = provider
   const method = settings.clientAuth ?? methodFor(provider)
   if (method === "none") return ClientAuthentication.none
+  const assertion = assertionOf(settings)
+  if (method === "private_key_jwt" && assertion !== undefined && !hasKey(provider)) {
+    return ClientAuthentication.clientAssertion(assertion)
+  }
   if (method === "private_key_jwt") return ClientAuthentication.privateKeyJwt(yield* privateKey(provider))
   if (method === "tls" || method === "tls_client_auth" || method === "self_signed_tls_client_auth") return { method }
   if (secret === undefined || Redacted.value(secret) === "") {
@@ -51,10 +58,24 @@ const methodOf = Effect.fnUntraced(function* (
   }
 })
 
-const methodFor = ({ privateKey, secret, settings }: Provider) => {
-  if (privateKey !== undefined || settings.privateKeyFile !== undefined) return "private_key_jwt"
+const hasKey = ({ privateKey, settings }: Provider) => privateKey !== undefined || settings.privateKeyFile !== undefined
+
+const methodFor = (provider: Provider) => {
+  const { secret, settings } = provider
+  if (hasKey(provider) || assertionOf(settings) !== undefined) return "private_key_jwt"
   if (secret === undefined && settings.keyFile !== undefined) return "tls"
   return secret === undefined && settings.flow !== "client_credentials" ? "none" : "client_secret"
+}
+
+/** What somebody else says of the client, as the settings name it. */
+const assertionOf = (settings: Provider["settings"]): AssertionSource | undefined => {
+  const { clientAssertionCommand: command, clientAssertionFile: file, clientAssertionUrl: url } = settings
+  if (file !== undefined) return Effect.flatMap(expandHome(file), LocalAssertion.file)
+  if (command !== undefined) return LocalAssertion.command(command)
+  if (url !== undefined) return Assertion.url({ url })
+  return settings.clientAssertionPlatform === undefined
+    ? undefined
+    : Assertion.gitHubActions({ audience: settings.clientAssertionAudience })
 }
 
 /** From outside the configuration, else from the file it names. Read when a client is made of it, not before. */

@@ -1,11 +1,13 @@
 /** How a client proves who it is, by flags, environment and configuration: sign in, renew, sign out. */
 import { assert, describe, it } from "@effect/vitest"
-import { EmbeddedProvider, type Options, TestAuthority } from "@keyfob/embedded"
+import { clients as clientsOfAll, EmbeddedProvider, type Options, TestAuthority } from "@keyfob/embedded"
 import { Effect } from "effect"
 import { generateKeyPairSync, type KeyObject, X509Certificate } from "node:crypto"
 import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { importJWK, SignJWT } from "jose"
 import * as Keyfob from "./Keyfob.ts"
+import * as Misbehaving from "./Misbehaving.ts"
 
 const passphrase = "canary-passphrase"
 const secret = "canary secret of thirty-two bytes & more"
@@ -62,7 +64,7 @@ describe.concurrent("client authentication", () => {
           const { login, roundTrip } = yield* given
           yield* roundTrip(login(method, "--client-auth", method), { KEYFOB_CLIENT_SECRET: secret })
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   }
 
@@ -75,14 +77,13 @@ describe.concurrent("client authentication", () => {
         const opens = file("passphrase", `${passphrase}\n`)
         const ofFile = login("private_key_jwt", "--private-key-file", key)
         yield* roundTrip([...ofFile, "--private-key-passphrase-file", opens], {})
-        yield* roundTrip(ofFile, { KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase })
         const jwk = JSON.stringify({ ...ec.privateKey.export({ format: "jwk" }), kid: "one" })
-        yield* roundTrip(login("private_key_jwt"), { KEYFOB_PRIVATE_KEY: jwk })
+        yield* keyfob.done(login("private_key_jwt"), { env: { KEYFOB_PRIVATE_KEY: jwk } })
         chmodSync(key, 0o644)
         const wide = yield* keyfob.done(ofFile, { env: { KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase } })
         assert.include(wide.stderr, `others can read the secret in ${key}; run: chmod 600 ${key}`)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -113,11 +114,54 @@ describe.concurrent("client authentication", () => {
         const env = { KEYFOB_CA_FILE: authority.caFile }
         const by = ({ certFile, keyFile }: TestAuthority.Issued) => ["--cert-file", certFile, "--key-file", keyFile]
         yield* roundTrip(login("tls", "--client-auth", "tls_client_auth", ...by(authority.client("app.test"))), env)
-        yield* roundTrip(login("self", ...by(own)), env)
+        yield* keyfob.done(login("self", ...by(own)), { env })
         const wrong = yield* keyfob.run(login("self", ...by(authority.client("app.test"))), { env })
         Keyfob.failsWith(wrong, 2, /invalid_client/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
+  )
+
+  it.live(
+    "what a platform says of the client, from a file that it rotates, a URL, or a program",
+    () =>
+      Effect.gen(function* () {
+        const { file, issuer, keyfob, login } = yield* given
+        const key = yield* Effect.promise(async () =>
+          importJWK({ ...ec.privateKey.export({ format: "jwk" }) }, "ES256")
+        )
+        let count = 0
+        const assertion = Effect.promise(() =>
+          new SignJWT({ jti: `canary-${++count}` })
+            .setProtectedHeader({ alg: "ES256" })
+            .setIssuer("private_key_jwt")
+            .setSubject("private_key_jwt")
+            .setAudience(issuer)
+            .setExpirationTime("1 minute")
+            .sign(key)
+        )
+        const path = file("token", yield* assertion)
+        const server = yield* Misbehaving.make
+        yield* server.set("/identity", { body: { value: yield* assertion } })
+        const printing = file("printed", yield* assertion)
+        yield* keyfob.done(login("billing"), { env: { KEYFOB_CLIENT_SECRET: clientsOfAll.billing.secret } })
+        const config = (yield* keyfob.read("config.toml")).replace(/client_id = .*/, 'client_id = "private_key_jwt"')
+        const signsIn = Effect.fnUntraced(function* (line: string) {
+          yield* keyfob.write("config.toml", `${config.trimEnd()}\n${line}\n`)
+          return yield* keyfob.run(["login", "m", "--force"])
+        })
+        const byFile = `client_assertion_file = ${JSON.stringify(path)}`
+        assert.strictEqual((yield* signsIn(byFile)).code, 0)
+        Keyfob.failsWith(yield* signsIn(byFile), 2, /invalid_client/) // which is spent now
+        writeFileSync(path, yield* assertion)
+        assert.strictEqual((yield* signsIn(byFile)).code, 0)
+        assert.strictEqual((yield* signsIn(`client_assertion_url = "${server.issuer}/identity"`)).code, 0)
+        const program = JSON.stringify(["cat", printing])
+        assert.strictEqual((yield* signsIn(`client_assertion_command = ${program}`)).code, 0)
+        Keyfob.failsWith(yield* signsIn('client_assertion_platform = "github_actions"'), 2, /id-token: write/)
+        Keyfob.failsWith(yield* signsIn('client_assertion_file = "~/none"'), 2, /none cannot be read/)
+        for (const { stderr, stdout } of keyfob.ran) assert.notInclude(`${stderr}${stdout}`, "eyJhbGciOiJFUzI1NiJ9.")
+      }).pipe(Effect.scoped),
+    120_000
   )
 
   it.live(
@@ -146,6 +190,6 @@ describe.concurrent("client authentication", () => {
         )
         for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 
 /** The endpoint or document that was being talked to. */
 export const Endpoint = Schema.Literals([
+  "assertion",
   "discovery",
   "jwks",
   "authorization",

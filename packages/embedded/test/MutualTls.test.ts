@@ -244,7 +244,7 @@ layer(Layer.mergeAll(layerProvider, layerHttp, CredentialStore.layerMemory).pipe
           Effect.gen(function* () {
             const response = yield* HttpClient.get(`${curious.origin}/identity`)
             yield* response.text
-            return Redacted.make("assertion")
+            return Redacted.make("header.claims.signature")
           }).pipe(Effect.orDie)
         )
       })

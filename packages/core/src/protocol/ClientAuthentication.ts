@@ -3,7 +3,7 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
-import type { AssertionSource } from "./AssertionSource.ts"
+import type { AssertionSource } from "./Assertion.ts"
 import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 import type { Algorithm } from "./Jwt.ts"
@@ -164,7 +164,7 @@ export const prove = Effect.fnUntraced(function* (
     case "tls":
       return { headers: {}, form: { client_id: clientId } }
     case "client_assertion":
-      return asserted(clientId, Redacted.value(yield* authentication.assertion))
+      return asserted(clientId, yield* Effect.flatMap(authentication.assertion, textOf))
     case "client_secret_jwt":
     case "private_key_jwt":
       return asserted(clientId, yield* ClientAssertion.make(authentication, clientId, metadata, now))
@@ -185,6 +185,14 @@ const methodsOf = (method: Resolved["method"]): readonly [string, ...ReadonlyArr
   if (method === "client_secret") return ["client_secret_basic", "client_secret_post"]
   if (method === "tls") return ["tls_client_auth", "self_signed_tls_client_auth"]
   return method === "client_assertion" ? ["private_key_jwt"] : [method]
+}
+
+/** What is no JWT may be anything: a page, a password. It is not sent. */
+const textOf = (assertion: Redacted.Redacted) => {
+  const text = Redacted.value(assertion)
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)
+    ? Effect.succeed(text)
+    : Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail: "the client assertion is no JWT" }))
 }
 
 const asserted = (client_id: string, client_assertion: string): Proof => ({

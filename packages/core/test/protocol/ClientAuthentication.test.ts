@@ -228,14 +228,18 @@ describe("ClientAuthentication", () => {
     Effect.gen(function* () {
       let asked = 0
       const authentication = ClientAuthentication.clientAssertion(
-        Effect.sync(() => Redacted.make(`assertion ${++asked}`))
+        Effect.sync(() => Redacted.make(`assertion.number.${++asked}`))
       )
       const resolved = yield* resolve(authentication)
       const proofs = Effect.all([1, 2].map(() => prove(resolved, "app", supporting("private_key_jwt"), 0)))
       const found = (yield* Effect.provide(proofs, scripted({}).layer)).map(({ form }) => form["client_assertion"])
-      assert.deepStrictEqual(found, ["assertion 1", "assertion 2"])
+      assert.deepStrictEqual(found, ["assertion.number.1", "assertion.number.2"])
       const error = yield* Effect.flip(proofOf(authentication, "app", supporting("client_secret_basic")))
       assert.include(error.message, "private_key_jwt")
+      const page = ClientAuthentication.clientAssertion(Effect.succeed(Redacted.make("<html>canary")))
+      const refused = yield* Effect.flip(proofOf(page))
+      assert.strictEqual(named(refused), "ConfigurationInvalid.InvalidValue")
+      assert.notInclude(refused.message, "canary")
     })
   )
 

@@ -17,6 +17,11 @@ const keys = {
   assertionFile: "assertion_file",
   certFile: "cert_file",
   keyFile: "key_file",
+  clientAssertionFile: "client_assertion_file",
+  clientAssertionUrl: "client_assertion_url",
+  clientAssertionCommand: "client_assertion_command",
+  clientAssertionPlatform: "client_assertion_platform",
+  clientAssertionAudience: "client_assertion_audience",
   storeUrl: "store_url",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
@@ -51,6 +56,13 @@ export const OAuthSettings = Schema.Struct({
   /** The client's certificate (PEM), and the key that goes with it in TLS. */
   certFile: Schema.optionalKey(Schema.NonEmptyString),
   keyFile: Schema.optionalKey(Schema.NonEmptyString),
+  /** Where a JWT comes from by which somebody else says who the client is: one of these. */
+  clientAssertionFile: Schema.optionalKey(Schema.NonEmptyString),
+  clientAssertionUrl: Schema.optionalKey(Schema.NonEmptyString),
+  clientAssertionCommand: Schema.optionalKey(Schema.NonEmptyArray(Schema.NonEmptyString)),
+  clientAssertionPlatform: Schema.optionalKey(Schema.Literal("github_actions")),
+  /** Whom the platform's is for. */
+  clientAssertionAudience: Schema.optionalKey(Schema.NonEmptyString),
   scopes: Schema.optionalKey(Names),
   audience: Schema.optionalKey(Schema.NonEmptyString),
   resource: Schema.optionalKey(Names),

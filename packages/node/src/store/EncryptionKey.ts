@@ -7,8 +7,8 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import { printable, type StoreFailed } from "keyfob"
-import { execFile } from "node:child_process"
 import { randomBytes, randomUUID } from "node:crypto"
+import { type Program, programOutput } from "../programOutput.ts"
 import * as DurableFile from "./DurableFile.ts"
 import { errnoOf, failuresOf } from "./FileFailure.ts"
 import * as FileLease from "./FileLease.ts"
@@ -46,32 +46,19 @@ export const passphrase = (text: Redacted.Redacted, options: { readonly cost?: n
  * shell reads them. It has 30 s, may ask a person on its terminal, and prints what is wrong on stderr.
  */
 export const command = (
-  [program, ...args]: readonly [string, ...ReadonlyArray<string>],
+  program: Program,
   options: { readonly timeout?: Duration.Input; readonly cost?: number } = {}
 ): KeySource => {
   const timeout = options.timeout ?? "30 seconds"
-  const location = printable(program)
-  return Effect.callback<string, StoreFailed>((resume) => {
-    const child = execFile(program, args, { encoding: "utf8", maxBuffer: 64 * 1024 }, (error, stdout) =>
-      resume(
-        error === null
-          ? Effect.succeed(stdout)
-          : Effect.fail(locked(location, `it failed with ${String(error.code ?? error.signal)}`))
-      )
-    )
-    child.stdin?.end()
-    child.stderr?.pipe(process.stderr, { end: false })
-    return Effect.sync(() => child.kill("SIGKILL"))
-  }).pipe(
-    Effect.interruptible,
-    Effect.timeoutOrElse({
-      duration: timeout,
-      orElse: () => Effect.fail(unavailable(location, `no answer in ${Duration.toSeconds(timeout)} s`))
-    }),
+  const location = printable(program[0])
+  return programOutput(program, { timeout }).pipe(
+    Effect.mapError((failure) =>
+      failure._tag === "TimedOut"
+        ? unavailable(location, `no answer in ${Duration.toSeconds(timeout)} s`)
+        : locked(location, `it failed with ${failure.how}`)
+    ),
     Effect.flatMap((printed) =>
-      printed.trim() === ""
-        ? Effect.fail(locked(location, "it printed nothing"))
-        : passphrase(Redacted.make(printed.trim()), options)
+      printed === "" ? Effect.fail(locked(location, "it printed nothing")) : passphrase(Redacted.make(printed), options)
     )
   )
 }
