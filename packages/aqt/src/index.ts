@@ -1,3 +1,6 @@
-export * from "./Arnica.ts"
+export * as Aqt from "./Aqt.ts"
+export { Arnica, type JobError, type WaitOptions } from "./Arnica.ts"
+export * as ConnectorFiles from "./ConnectorFiles.ts"
 export { type FinalJobState, isFinal, JobState } from "./Job.ts"
 export { JobUnavailable } from "./JobUnavailable.ts"
+export { environment, Settings } from "./Settings.ts"

@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { LoginFailed } from "../AuthError.ts"
+import type { LoginFailed, TokenRejected } from "../AuthError.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import * as AuthorizationCode from "./AuthorizationCode.ts"
 import * as DeviceCode from "./DeviceCode.ts"
@@ -36,7 +36,7 @@ export const make = ({ browserAtHand, ...options }: AutoOptions): AttendedFlow<U
 }
 
 /** Nothing was asked of the person yet, and nothing will be this way. */
-const isNoWay = (error: GrantError | LoginFailed) =>
+const isNoWay = (error: GrantError | TokenRejected | LoginFailed) =>
   (error._tag === "LoginFailed" && error.reason === "NoRedirect") ||
   (error._tag === "ConfigurationInvalid" && error.reason === "NotSupported") ||
   (error._tag === "ProviderRefused" &&

@@ -73,7 +73,9 @@ export interface Obtained extends Granted {
 /** A flow that needs a person; `R` is how it reaches them. Runs in a login alone, whose scope it has. */
 export interface AttendedFlow<R> extends FlowParts {
   readonly attended: true
-  readonly obtain: (client: OAuthClient) => Effect.Effect<Obtained, GrantError | LoginFailed, R | Scope.Scope>
+  readonly obtain: (
+    client: OAuthClient
+  ) => Effect.Effect<Obtained, GrantError | TokenRejected | LoginFailed, R | Scope.Scope>
 }
 
 /** One way to obtain a credential, and the key it is kept under. */

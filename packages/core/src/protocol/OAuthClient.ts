@@ -14,6 +14,7 @@ import * as Dpop from "./Dpop.ts"
 import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
 import * as Jwks from "./Jwks.ts"
 import * as ProviderClock from "./ProviderClock.ts"
+import * as ProviderProfile from "./ProviderProfile.ts"
 
 /** Which server it is, and how to find its endpoints. */
 export interface ServerOptions {
@@ -24,6 +25,8 @@ export interface ServerOptions {
    * document is asked for then, and what is not named is not there. ID tokens need `jwks_uri`.
    */
   readonly endpoints?: Readonly<Record<string, string>>
+  /** In what it differs from the RFCs. */
+  readonly profile?: Partial<ProviderProfile.ProviderProfile>
 }
 
 /** A client as it is registered at a provider. */
@@ -55,6 +58,7 @@ export interface OAuthClient {
   readonly http: HttpClient.HttpClient
   /** For whom else has to be asked: what is heard there teaches nothing about the provider. */
   readonly network: HttpClient.HttpClient
+  readonly profile: ProviderProfile.ProviderProfile
   /** What time it is at the provider, as far as it has said so. */
   readonly clock: ProviderClock.ProviderClock
   /** Read from the provider at the first use, then kept; or what was configured in its place. */
@@ -104,6 +108,7 @@ export const make = Effect.fnUntraced(function* (
     options.endpoints === undefined
       ? yield* once(Discovery.discover(http, options.issuer))
       : Effect.succeed(yield* Discovery.configured(options.issuer, options.endpoints))
+  const profile = { ...ProviderProfile.generic, ...options.profile }
   const lacks = lacking(options)
   const jwks = yield* once(
     Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
@@ -159,7 +164,9 @@ export const make = Effect.fnUntraced(function* (
       ).pipe(Effect.provideService(HttpClient.HttpClient, network))
       return HttpClientRequest.post(url).pipe(
         HttpClientRequest.setHeaders(proof.headers),
-        HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))
+        name === "token" && profile.tokenRequest === "json"
+          ? HttpClientRequest.bodyJsonUnsafe(Object.fromEntries(given({ ...form, ...proof.form })))
+          : HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))
       )
     })
     return exchange(name, request, repeat, key && { key })
@@ -182,6 +189,7 @@ export const make = Effect.fnUntraced(function* (
     clientId: options.clientId,
     http,
     network,
+    profile,
     clock,
     metadata,
     jwks,
@@ -201,12 +209,14 @@ const lacking =
   }
 
 const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
+  given(form).flatMap(([name, value]) =>
+    typeof value === "string" ? [[name, value] as const] : value.map((one) => [name, one] as const)
+  )
+
+/** Without what is left out, a list of nothing too. */
+const given = (form: Form) =>
   Object.entries(form).flatMap(([name, value]) =>
-    value === undefined
-      ? []
-      : typeof value === "string"
-        ? [[name, value] as const]
-        : value.map((one) => [name, one] as const)
+    value === undefined || value.length === 0 ? [] : [[name, value] as const]
   )
 
 /** Keeps the first success; a failure is not kept, and callers share one run. */

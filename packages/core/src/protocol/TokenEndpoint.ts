@@ -119,16 +119,18 @@ export const grant = Effect.fn("keyfob.token")(function* (
   }
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
+  const idTokenAsBearer = client.profile.bearer === "id_token" && success.id_token ? success.id_token : undefined
+  const value = idTokenAsBearer ?? success.access_token
   const expiresAt =
-    typeof success.expires_in === "number"
+    typeof success.expires_in === "number" && idTokenAsBearer === undefined
       ? now + success.expires_in * 1000
-      : jwtExpiry(success.access_token, clockOffset)
+      : jwtExpiry(value, clockOffset)
   const refreshIn = hinted(success.refresh_in)
   const refreshTokenLife = hinted(success.refresh_token_expires_in) ?? hinted(success.refresh_expires_in)
   return {
     issuedAt,
     token: AccessToken.make({
-      value: Redacted.make(success.access_token),
+      value: Redacted.make(value),
       // As the schemes are spelled.
       ...(key === undefined ? { type: isUsable ? "Bearer" : notApplicable } : { type: "DPoP", dpopKey: key }),
       scopes: success.scope

@@ -1,6 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -154,7 +155,8 @@ export const identify = Effect.fnUntraced(function* (
     jwks,
     issuer,
     audience: client.clientId,
-    accessToken: token.value,
+    // Where the ID token itself goes on requests, the access token is not used, and nothing need bind the two.
+    ...(Equal.equals(token.value, idToken) ? {} : { accessToken: token.value }),
     ...asked,
     ...(nonce === undefined ? {} : { nonce: Redacted.value(nonce) })
   })

@@ -1,0 +1,194 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Fault, patiently, SimulatedPerson } from "@keyfob/testing/Provider"
+import { Effect, Layer, Redacted } from "effect"
+import { Base64Url } from "effect/encoding"
+import { TestClock } from "effect/testing"
+import { decodeJwt } from "jose"
+import { AuthClient, CredentialStore, Login, ProviderRegistry, RedirectReceiver, TokenSource } from "keyfob"
+import { Aqt, Arnica } from "../src/index.ts"
+import { arnicaUrl, deviceClientId, FakeArnica, is, issuer, jobId, machine } from "./FakeArnica.ts"
+import { settingsOf } from "./settings.ts"
+
+/** There is no browser flow here. */
+const noBrowser = Layer.mock(RedirectReceiver, {})
+
+class Tokens extends TokenSource.Service<Tokens>()("test/aqt") {}
+
+const given = (overrides: Parameters<typeof settingsOf>[0] = {}) =>
+  Arnica.layer(Tokens, { arnicaUrl }).pipe(
+    Layer.provideMerge(Tokens.layerStored(Aqt.flow(settingsOf(overrides), "test"))),
+    Layer.provideMerge([CredentialStore.layerMemory, SimulatedPerson.layer()]),
+    Layer.provideMerge(FakeArnica.layer())
+  )
+const login = patiently(Login.login(Aqt.flow(settingsOf(), "test")))
+const encode = (part: object) => Base64Url.encode(JSON.stringify(part))
+const claimsOf = (token: Redacted.Redacted) => decodeJwt(Redacted.value(token))
+
+describe("a person's login", () => {
+  it.effect("asks as documented, and its bearer is the ID token (A-09, A-11, A-14, A-62)", () =>
+    Effect.gen(function* () {
+      const { idp, seen } = yield* FakeArnica
+      yield* idp.approve("alice", { afterPolls: 2 })
+      const { account, idToken, refreshToken, token } = yield* login
+      assert.isDefined(refreshToken)
+      assert.strictEqual(Redacted.value(token.value), idToken === undefined ? "" : Redacted.value(idToken))
+      assert.deepInclude(claimsOf(token.value), { aud: deviceClientId, iss: issuer, sub: account?.sub ?? "" })
+      const [device, ...polls] = seen.filter(({ path }) => path.startsWith("/oauth/"))
+      assert.strictEqual(device?.path, "/oauth/device/code")
+      assert.include(device?.type, "application/x-www-form-urlencoded")
+      assert.deepStrictEqual(device?.form, { client_id: deviceClientId, scope: "openid profile offline_access" })
+      assert.strictEqual(polls.length, 3)
+      for (const { form, type } of polls) {
+        assert.include(type, "application/x-www-form-urlencoded")
+        assert.hasAllKeys(form, ["grant_type", "device_code", "client_id"])
+      }
+    }).pipe(Effect.provide(given()))
+  )
+
+  it.effect(
+    "keeps the refresh token, renews by it with its own client, and goes on with the ID token (A.8#1, A.8#2)",
+    () =>
+      Effect.gen(function* () {
+        const { brought, idp, jobs, seen } = yield* FakeArnica
+        yield* idp.approve("alice")
+        const first = yield* login
+        yield* TestClock.adjust("3 hours")
+        jobs(is({ status: "queued" }))
+        yield* (yield* Arnica).fetchJobState(jobId)
+        const { token } = { token: yield* (yield* Tokens).token }
+        assert.notStrictEqual(Redacted.value(token.value), Redacted.value(first.token.value))
+        assert.deepInclude(claimsOf(token.value), { aud: deviceClientId })
+        assert.deepStrictEqual(brought, [Redacted.value(token.value)], "Arnica took it at once")
+        const refresh = seen.find(({ form }) => form["grant_type"] === "refresh_token")
+        assert.hasAllKeys(refresh?.form, ["grant_type", "refresh_token", "client_id"])
+        assert.strictEqual(refresh?.form["client_id"], deviceClientId)
+      }).pipe(Effect.provide(given()))
+  )
+
+  it.effect("follows a refresh token that was revoked, and does not fail for good (A.8#3)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      yield* idp.approve("alice")
+      yield* login
+      yield* idp.revokeAll
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual((yield* Effect.flip((yield* Tokens).token))._tag, "LoginRequired")
+      yield* login
+      assert.strictEqual(claimsOf((yield* (yield* Tokens).token).value).aud, deviceClientId)
+    }).pipe(Effect.provide(given()))
+  )
+
+  it.effect("ends where the ID token is for somebody else (A-12, A-19)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      yield* idp.approve("alice")
+      yield* idp.faults(
+        Fault.onRequest(
+          { grant: "urn:ietf:params:oauth:grant-type:device_code", times: 9 },
+          Fault.idToken({ claims: { aud: "another" } })
+        )
+      )
+      const error = yield* Effect.flip(login)
+      assert.deepInclude(error, { _tag: "TokenRejected", reason: "Audience" })
+    }).pipe(Effect.provide(given()))
+  )
+})
+
+describe("a machine's login", () => {
+  it.effect("posts its four members as JSON, for the API that arnica_url names (A-15, A-61, A.8#8)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* FakeArnica
+      const token = yield* (yield* Tokens).token
+      const [{ form, path, type } = { form: {}, path: "", type: "" }] = seen
+      assert.strictEqual(path, "/oauth/token")
+      assert.include(type, "application/json")
+      assert.deepStrictEqual(form, { ...machine, audience: arnicaUrl, grant_type: "client_credentials" })
+      assert.strictEqual([claimsOf(token.value).aud].flat()[0], arnicaUrl)
+    }).pipe(Effect.provide(given(machine)))
+  )
+
+  it.effect("is made again by itself when its token is due (A.8#11)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* FakeArnica
+      const { token } = yield* Tokens
+      const first = yield* token
+      yield* TestClock.adjust("3 hours")
+      assert.notStrictEqual(Redacted.value((yield* token).value), Redacted.value(first.value))
+      assert.strictEqual(seen.filter(({ path }) => path === "/oauth/token").length, 2)
+    }).pipe(Effect.provide(given(machine)))
+  )
+
+  it.effect("ends with a token that Arnica would not take, and with keys that are none (A-16, A-49)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      const { token } = yield* Tokens
+      yield* idp.faults(Fault.onRequest({ endpoint: "jwks" }, Fault.answer({ status: 200, body: { no: "keys" } })))
+      assert.deepInclude(yield* Effect.flip(token), { _tag: "AnswerRejected", endpoint: "jwks" })
+      yield* TestClock.adjust("10 minutes")
+      const forged = `${encode({ alg: "none" })}.${encode({ iss: issuer, aud: arnicaUrl, sub: "machine" })}.`
+      yield* idp.faults(
+        Fault.onRequest(
+          { endpoint: "token" },
+          Fault.answer({ status: 200, body: { access_token: forged, token_type: "Bearer", expires_in: 3600 } })
+        )
+      )
+      assert.deepInclude(yield* Effect.flip(token), { _tag: "TokenRejected", reason: "Algorithm" })
+    }).pipe(Effect.provide(given(machine)))
+  )
+
+  it.effect("with a wrong secret is refused (A-17, A-42)", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip((yield* Tokens).token)
+      assert.deepInclude(error, { _tag: "ProviderRefused", reason: "InvalidClient" })
+    }).pipe(Effect.provide(given({ ...machine, client_secret: "wrong" })))
+  )
+})
+
+describe("type = aqt", () => {
+  const client = (table: object) =>
+    AuthClient.layer({
+      contexts: {
+        lab: {
+          providers: {
+            arnica: { type: "aqt", arnica_url: arnicaUrl, issuer, device_client_id: deviceClientId, ...table }
+          }
+        }
+      }
+    }).pipe(
+      Layer.provide(ProviderRegistry.layer(Aqt.type)),
+      Layer.provideMerge([CredentialStore.layerMemory, SimulatedPerson.layer()]),
+      Layer.provideMerge(FakeArnica.layer())
+    )
+
+  it.effect("signs a machine in, shows how it stands, and out again (A-26)", () =>
+    Effect.gen(function* () {
+      const { isAuthenticated, list, login, logout, token } = yield* AuthClient
+      yield* Effect.provide(login("arnica"), noBrowser)
+      assert.isTrue(yield* isAuthenticated("arnica"))
+      assert.deepInclude((yield* list)[0], { type: "aqt", status: "authenticated", extra: { arnica_url: arnicaUrl } })
+      assert.isDefined(yield* token("arnica"))
+      assert.deepInclude(yield* logout("arnica"), { removed: true })
+    }).pipe(Effect.provide(client(machine)))
+  )
+
+  it.effect("signs a person in where no client is configured (A-27)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      yield* idp.approve("alice")
+      const { login } = yield* AuthClient
+      const { account } = yield* patiently(Effect.provide(login("arnica"), noBrowser))
+      assert.isDefined(account)
+    }).pipe(Effect.provide(client({})))
+  )
+
+  it.effect("says so where half a client is configured, and asks nobody (A.8#11)", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* FakeArnica
+      const { login } = yield* AuthClient
+      const error = yield* Effect.flip(Effect.provide(login("arnica"), noBrowser))
+      assert.deepInclude(error, { _tag: "ConfigurationInvalid", reason: "MissingValue" })
+      assert.include(error.message, "client secret")
+      assert.strictEqual(seen.length, 0)
+    }).pipe(Effect.provide(client({ client_id: "machine" })))
+  )
+})
