@@ -13,6 +13,7 @@ import {
   TokenExchange,
   Userinfo
 } from "keyfob"
+import { exportJWK, generateKeyPair } from "jose"
 import { inspect } from "node:util"
 import * as DeviceAuthorization from "../src/protocol/DeviceAuthorization.ts"
 import { revoke } from "../src/protocol/Revocation.ts"
@@ -221,6 +222,34 @@ describe("R13 X-18 X-23 no secret comes to light", () => {
         })
       }
     }
+  }
+
+  for (const trouble of ["an error that echoes", "a transport that repeats the request", "silence"]) {
+    it.effect(`a key, a secret that signs, and what they have signed, met by ${trouble}`, () => {
+      const { layer, to } = scripted({
+        ...provider,
+        [metadata.token_endpoint]: echoing[trouble] ?? hanging
+      })
+      return Effect.gen(function* () {
+        const { privateKey } = yield* Effect.promise(() => generateKeyPair("ES256", { extractable: true }))
+        const jwk = yield* Effect.promise(() => exportJWK(privateKey))
+        const sent = () => to(metadata.token_endpoint).map(({ form }) => form["client_assertion"] ?? "missing")
+        for (const authentication of [
+          ClientAuthentication.privateKeyJwt(Redacted.make(JSON.stringify(jwk))),
+          ClientAuthentication.secretJwt(Redacted.make(canaries.secret)),
+          ClientAuthentication.clientAssertion(Effect.succeed(Redacted.make(`${canaries.userCode}.b.c`)))
+        ]) {
+          const client = yield* OAuthClient.make({ issuer, clientId: "app", authentication })
+          const { exit, text } = yield* inTime(
+            observed(grant(client, { grant_type: "client_credentials" }, { scopes: [], repeat: "once" }))
+          )
+          assert.isTrue(Exit.isFailure(exit))
+          assertHidden(text)
+          for (const hidden of [String(jwk.d), ...sent()]) assert.notInclude(text, hidden)
+        }
+        assert.lengthOf(new Set(sent()), 3)
+      }).pipe(Effect.provide(layer))
+    })
   }
 
   it.effect("what is granted is shown without its secrets", () =>
