@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import { expandHome } from "@keyfob/node/Directories"
 import * as SecretFile from "@keyfob/node/SecretFile"
 import { ConfigurationInvalid, type SomebodysToken } from "keyfob"
-import type { Provider } from "./provider.ts"
+import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 
 /** The assertion of the moment: a platform writes the next one into the same file, where others may read it. */
-export const of = ({ settings: { assertionFile } }: Provider): SomebodysToken =>
+export const of = ({ assertionFile }: OAuthSettings): SomebodysToken =>
   Effect.gen(function* () {
     if (assertionFile === undefined) {
       const detail = "assertion (--assertion-file, or assertion_file in config.toml)"

@@ -15,14 +15,14 @@ import {
   type OAuthClient,
   type SigningKey
 } from "keyfob"
-import type { Provider } from "./provider.ts"
+import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 
 /** What a client proves itself with. What it takes and is missing is found missing when it is needed. */
 export const of = Effect.fnUntraced(function* (
-  provider: Provider
+  settings: OAuthSettings
 ): Effect.fn.Return<Pick<OAuthClient.ClientOptions, "authentication" | "certificate">, ConfigurationInvalid> {
-  const authentication = yield* methodOf(provider)
-  const certificate = certificateOf(provider)
+  const authentication = yield* methodOf(settings)
+  const certificate = certificateOf(settings)
   if (certificate === undefined && ClientAuthentication.isTls(authentication)) {
     return yield* missing("client certificate (--cert-file and --key-file, or cert_file and key_file in config.toml)")
   }
@@ -30,16 +30,16 @@ export const of = Effect.fnUntraced(function* (
 })
 
 const methodOf = Effect.fnUntraced(function* (
-  provider: Provider
+  settings: OAuthSettings
 ): Effect.fn.Return<ClientAuthentication.ClientAuthentication, ConfigurationInvalid> {
-  const { secret, settings } = provider
-  const method = settings.clientAuth ?? methodFor(provider)
+  const { clientSecret: secret } = settings
+  const method = settings.clientAuth ?? methodFor(settings)
   if (method === "none") return ClientAuthentication.none
   const assertion = assertionOf(settings)
-  if (method === "private_key_jwt" && assertion !== undefined && !hasKey(provider)) {
+  if (method === "private_key_jwt" && assertion !== undefined && !hasKey(settings)) {
     return ClientAuthentication.clientAssertion(assertion)
   }
-  if (method === "private_key_jwt") return ClientAuthentication.privateKeyJwt(yield* privateKey(provider))
+  if (method === "private_key_jwt") return ClientAuthentication.privateKeyJwt(yield* privateKeyOf(settings))
   if (method === "tls" || method === "tls_client_auth" || method === "self_signed_tls_client_auth") return { method }
   if (secret === undefined || Redacted.value(secret) === "") {
     return yield* missing(
@@ -58,17 +58,18 @@ const methodOf = Effect.fnUntraced(function* (
   }
 })
 
-const hasKey = ({ privateKey, settings }: Provider) => privateKey !== undefined || settings.privateKeyFile !== undefined
+const hasKey = ({ privateKey, privateKeyFile }: OAuthSettings) =>
+  privateKey !== undefined || privateKeyFile !== undefined
 
-const methodFor = (provider: Provider) => {
-  const { secret, settings } = provider
-  if (hasKey(provider) || assertionOf(settings) !== undefined) return "private_key_jwt"
-  if (secret === undefined && settings.keyFile !== undefined) return "tls"
-  return secret === undefined && settings.flow !== "client_credentials" ? "none" : "client_secret"
+const methodFor = (settings: OAuthSettings) => {
+  const { clientSecret, flow, keyFile } = settings
+  if (hasKey(settings) || assertionOf(settings) !== undefined) return "private_key_jwt"
+  if (clientSecret === undefined && keyFile !== undefined) return "tls"
+  return clientSecret === undefined && flow !== "client_credentials" ? "none" : "client_secret"
 }
 
 /** What somebody else says of the client, as the settings name it. */
-const assertionOf = (settings: Provider["settings"]): AssertionSource | undefined => {
+const assertionOf = (settings: OAuthSettings): AssertionSource | undefined => {
   const { clientAssertionCommand: command, clientAssertionFile: file, clientAssertionUrl: url } = settings
   if (file !== undefined) return Effect.flatMap(expandHome(file), LocalAssertion.file)
   if (command !== undefined) return LocalAssertion.command(command)
@@ -79,16 +80,15 @@ const assertionOf = (settings: Provider["settings"]): AssertionSource | undefine
 }
 
 /** From outside the configuration, else from the file it names. Read when a client is made of it, not before. */
-const privateKey = Effect.fnUntraced(function* (
-  provider: Provider
+const privateKeyOf = Effect.fnUntraced(function* (
+  settings: OAuthSettings
 ): Effect.fn.Return<Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>, ConfigurationInvalid> {
-  const { privateKey, settings } = provider
-  const { certFile, keyFile, privateKeyFile, privateKeyId: keyId } = settings
+  const { certFile, keyFile, privateKey, privateKeyFile, privateKeyId: keyId } = settings
   if (privateKey === undefined && privateKeyFile === undefined) {
     return yield* missing("private key (KEYFOB_PRIVATE_KEY, --private-key-file, or private_key_file in config.toml)")
   }
   return Effect.gen(function* () {
-    const passphrase = yield* passphraseOf(provider)
+    const passphrase = yield* passphraseOf(settings)
     const certificate =
       certFile === undefined || keyFile !== undefined
         ? undefined
@@ -100,11 +100,11 @@ const privateKey = Effect.fnUntraced(function* (
 })
 
 /** A certificate without a key of its own goes with the private key. */
-const certificateOf = (provider: Provider): ClientCertificate.CertificateSource | undefined => {
-  const { certFile, keyFile } = provider.settings
+const certificateOf = (settings: OAuthSettings): ClientCertificate.CertificateSource | undefined => {
+  const { certFile, keyFile } = settings
   if (certFile === undefined || keyFile === undefined) return undefined
   return Effect.gen(function* () {
-    const passphrase = yield* passphraseOf(provider)
+    const passphrase = yield* passphraseOf(settings)
     return yield* Certificate.files({
       certificate: yield* expandHome(certFile),
       key: yield* expandHome(keyFile),
@@ -113,9 +113,11 @@ const certificateOf = (provider: Provider): ClientCertificate.CertificateSource 
   })
 }
 
-const passphraseOf = Effect.fnUntraced(function* ({ passphrase, settings }: Provider) {
-  const file = settings.privateKeyPassphraseFile
-  return passphrase ?? (file === undefined ? undefined : yield* SecretFile.readOwn(yield* expandHome(file)))
+const passphraseOf = Effect.fnUntraced(function* ({
+  privateKeyPassphrase,
+  privateKeyPassphraseFile: file
+}: OAuthSettings) {
+  return privateKeyPassphrase ?? (file === undefined ? undefined : yield* SecretFile.readOwn(yield* expandHome(file)))
 })
 
 const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

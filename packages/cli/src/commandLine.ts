@@ -15,6 +15,7 @@ import { keepalive } from "./commands/keepalive.ts"
 import { login } from "./commands/login.ts"
 import { logout } from "./commands/logout.ts"
 import { playground } from "./commands/playground.ts"
+import { provider } from "./commands/provider/provider.ts"
 import { refresh } from "./commands/refresh.ts"
 import { schedule } from "./commands/schedule.ts"
 import { status } from "./commands/status.ts"
@@ -47,6 +48,7 @@ const keyfob = Command.make("keyfob").pipe(
     decode,
     verify,
     context,
+    provider,
     store,
     doctor,
     playground

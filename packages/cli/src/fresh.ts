@@ -14,8 +14,8 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
   Effect.gen(function* () {
     const fresh = yield* stored(provider, minValidity)
     if (Option.isSome(fresh)) return fresh.value
-    const { withTokens } = yield* Effect.promise(() => import("./online.ts"))
-    const token = yield* withTokens(provider, opened.globals, (source) => source.tokenValidFor(minValidity))
+    const online = yield* Effect.promise(() => import("./online.ts"))
+    const token = yield* online.token(provider, opened.globals, minValidity)
     const { key } = provider
     const renewed = yield* CredentialStore.use(({ get }) => get(key))
     // Somebody signed out in this very moment.
@@ -32,4 +32,13 @@ export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: 
     message: "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold",
     remedy: "Use keyfob's library for such requests, or sign in without dpop"
   })
+})
+
+/** What a request to the provider's API has to carry. */
+export const headers = Effect.fnUntraced(function* (opened: Workspace, provider: Provider) {
+  yield* bearer(opened, provider)
+  const online = yield* Effect.promise(() => import("./online.ts"))
+  return yield* online
+    .headers(provider, opened.globals)
+    .pipe(Effect.provide(store.layer(opened, provider)), withRemedy(opened, provider))
 })

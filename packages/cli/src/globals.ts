@@ -18,6 +18,10 @@ export interface Globals {
   readonly clientSecret: Redacted.Redacted | undefined
   readonly privateKey: Redacted.Redacted | undefined
   readonly privateKeyPassphrase: Redacted.Redacted | undefined
+  readonly password: Redacted.Redacted | undefined
+  readonly token: Redacted.Redacted | undefined
+  readonly refreshToken: Redacted.Redacted | undefined
+  readonly appSecret: Redacted.Redacted | undefined
   readonly storeUrl: Redacted.Redacted | undefined
   readonly storePassphrase: Redacted.Redacted | undefined
   readonly formerStorePassphrase: Redacted.Redacted | undefined
@@ -33,6 +37,10 @@ const defaults: Globals = {
   clientSecret: undefined,
   privateKey: undefined,
   privateKeyPassphrase: undefined,
+  password: undefined,
+  token: undefined,
+  refreshToken: undefined,
+  appSecret: undefined,
   storeUrl: undefined,
   storePassphrase: undefined,
   formerStorePassphrase: undefined

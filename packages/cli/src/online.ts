@@ -3,6 +3,7 @@
  * to start than a token that is fresh takes to print.
  */
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,38 +11,29 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import * as HttpTransport from "@keyfob/node/HttpTransport"
 import type * as Stdio from "effect/Stdio"
 import {
   type AccessToken,
   type AuthError,
-  AuthorizationCode,
   type AuthorizationOptions,
-  Auto,
-  ClientCredentials,
+  type AuthProvider,
   type ConfigurationInvalid,
   type Credential,
-  type CredentialStore,
-  DeviceCode,
+  CredentialStore,
   EndSession,
-  type Flow,
   Introspection,
   Jwt,
-  JwtBearer,
-  Login,
-  Logout,
+  type Logout,
   OAuthClient,
-  type RedirectReceiver,
-  TokenSource,
-  Userinfo,
-  type UserPrompt
+  printable,
+  Userinfo
 } from "keyfob"
-import * as assertion from "./assertion.ts"
-import { budgetOf } from "./budget.ts"
 import type { Globals } from "./globals.ts"
 import { event } from "./output.ts"
-import * as clientAuthentication from "./clientAuthentication.ts"
-import { flowOptions, type Provider, serverOf } from "./provider.ts"
+import { notSupported, type Provider } from "./provider.ts"
+import { registry } from "./registry.ts"
 
 export { Jwt }
 
@@ -74,35 +66,43 @@ const http = ({ caFile }: Globals) =>
     Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provideMerge(client))
   )
 
-const clientOptions = (provider: Provider) =>
-  Effect.map(clientAuthentication.of(provider), (proof) => ({ ...flowOptions(provider), ...proof }))
+/** Sets the provider to work. */
+const working = <A, E, R>(
+  provider: Provider,
+  globals: Globals,
+  use: (auth: AuthProvider.AuthProvider) => Effect.Effect<A, E, R>
+) =>
+  Effect.gen(function* () {
+    const type = yield* registry.get(provider.type)
+    // Its table was read before, as far as types.ts knows it.
+    const { make } = yield* Effect.orDie(type.configure(Redacted.value(provider.table), provider))
+    return yield* Effect.flatMap(make, use)
+  }).pipe(Effect.scoped, Effect.provide(http(globals)))
 
-/** What a login asks for besides what is configured, and whether its person has a browser here. */
-interface Asked extends AuthorizationOptions {
-  readonly browserAtHand: Effect.Effect<boolean>
+/** For what can be done without a client secret that is not at hand. */
+const workingAnyhow: typeof working = (provider, globals, use) => {
+  const { client_auth: _, ...table } = Redacted.value(provider.table)
+  const bare = { ...provider, table: Redacted.make({ ...table, client_auth: "none" }) }
+  return Effect.flatMap(
+    Effect.result(working(provider, globals, () => Effect.void)),
+    Result.match({
+      onFailure: () => working(provider.type === "oauth" ? bare : provider, globals, use),
+      onSuccess: () => working(provider, globals, use)
+    })
+  )
 }
 
-/** Who has signed in is not asked again: a token source has no use for a browser. */
-const nobody: Asked = { browserAtHand: Effect.succeed(false) }
-
-const flowOf = Effect.fnUntraced(function* (
-  provider: Provider,
-  { browserAtHand, ...asked }: Asked = nobody
-): Effect.fn.Return<Flow<UserPrompt | RedirectReceiver>, ConfigurationInvalid> {
-  const options = yield* clientOptions(provider)
-  switch (provider.settings.flow ?? "auto") {
-    case "auto":
-      return Auto.make({ ...options, ...asked, browserAtHand })
-    case "browser":
-      return AuthorizationCode.make({ ...options, ...asked })
-    case "device":
-      return DeviceCode.make(options)
-    case "client_credentials":
-      return ClientCredentials.make({ ...options, budget: budgetOf(provider) })
-    case "jwt_bearer":
-      return JwtBearer.make({ ...options, assertion: assertion.of(provider) })
-  }
-})
+/** What the provider can do, if it can. */
+const able = <C extends keyof AuthProvider.AuthProvider>(
+  { name }: Provider,
+  auth: AuthProvider.AuthProvider,
+  capability: C
+): Effect.Effect<NonNullable<AuthProvider.AuthProvider[C]>, ConfigurationInvalid> => {
+  const has = auth[capability]
+  return has === undefined
+    ? Effect.fail(notSupported(`provider ${printable(name)} has no ${capability}`))
+    : Effect.succeed(has)
+}
 
 /** What the command line asks of one login. */
 export interface LoginRequest extends AuthorizationOptions {
@@ -117,81 +117,83 @@ export const login = Effect.fnUntraced(function* (
   { browser, opensBrowser, ...asked }: LoginRequest
 ): Effect.fn.Return<Credential, AuthError, CredentialStore | Stdio.Stdio> {
   const Screen = yield* Effect.promise(() => import("./screen.ts"))
-  const redirectPort = provider.settings.redirectPort ?? 0
-  const screen = Screen.make(globals, { browser, opens: opensBrowser, redirectPort })
-  const flow = yield* flowOf(provider, { ...asked, browserAtHand: screen.browserAtHand })
+  const screen = Screen.make(globals, { browser, opens: opensBrowser, redirectPort: provider.redirectPort ?? 0 })
   const waiting = event(globals, { event: "waiting", for: "login" })
   const told = globals.output === "json" ? { onWaiting: waiting } : {}
-  return yield* Login.login(flow, { personAsked: true, ...told }).pipe(
-    Effect.provide(Layer.merge(http(globals), screen.layer))
-  )
+  const request = { ...asked, ...told, personAsked: true, browserAtHand: screen.browserAtHand }
+  return yield* working(provider, globals, (auth) =>
+    Effect.flatMap(able(provider, auth, "login"), (login) => login(request))
+  ).pipe(Effect.provide(screen.layer))
 })
 
 /** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */
-export const logout = Effect.fnUntraced(function* (
+export const logout = (
   provider: Provider,
-  credential: Credential,
+  { key }: Credential,
   globals: Globals,
-  options: { readonly revoke: boolean }
-): Effect.fn.Return<Logout.LogoutResult, AuthError, CredentialStore> {
-  const { clientId, issuer } = credential.key
-  // Endpoints, and what the client proves itself with, are for the server that is configured now.
-  const isCurrent = issuer === provider.settings.issuer
-  const server = isCurrent ? serverOf(provider.settings) : { issuer }
-  const proof = isCurrent ? yield* Effect.orElseSucceed(clientAuthentication.of(provider), () => ({})) : {}
-  const flow = { ...DeviceCode.make({ ...server, clientId, ...proof }), key: credential.key }
-  return yield* Logout.logout(flow, options).pipe(Effect.provide(http(globals)))
-})
+  { revoke }: { readonly revoke: boolean }
+): Effect.Effect<Logout.LogoutResult, AuthError, CredentialStore> =>
+  workingAnyhow(provider, globals, (auth) =>
+    Effect.flatMap(able(provider, auth, "logout"), (logout) => logout({ key, revoke }))
+  )
 
 /** The page where a person ends their session at the provider itself. Without a hint of who they are: a screen shows it. */
-export const endSessionUrl = Effect.fnUntraced(function* (
-  provider: Provider,
-  globals: Globals
-): Effect.fn.Return<string, AuthError> {
-  const { clientId } = provider.settings
-  return yield* OAuthClient.make({ ...serverOf(provider.settings), clientId }).pipe(
-    Effect.flatMap((client) => EndSession.url(client)),
-    Effect.map(Redacted.value),
-    Effect.provide(http(globals))
-  )
-})
+export const endSessionUrl = (provider: Provider, globals: Globals): Effect.Effect<string, AuthError> =>
+  workingAnyhow(provider, globals, (auth) =>
+    Effect.gen(function* () {
+      const { authentication: _, ...client } = yield* able(provider, auth, "client")
+      return Redacted.value(yield* EndSession.url(yield* OAuthClient.make(client)))
+    })
+  ).pipe(Effect.provide(CredentialStore.layerMemory))
 
-/** Uses the provider's token source. */
-export const withTokens = Effect.fnUntraced(function* <A>(
+/** A valid token of the provider's. */
+export const token = (
   provider: Provider,
   globals: Globals,
-  use: (source: TokenSource.TokenSource) => Effect.Effect<A, TokenSource.TokenError>
-): Effect.fn.Return<A, AuthError, CredentialStore> {
-  const flow = yield* flowOf(provider)
-  return yield* TokenSource.make(flow).pipe(Effect.flatMap(use), Effect.scoped, Effect.provide(http(globals)))
-})
+  minValidity: Duration.Duration
+): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) => Effect.flatMap(able(provider, auth, "token"), (token) => token(minValidity)))
+
+/** What a request to the provider's API carries. */
+export const headers = (
+  provider: Provider,
+  globals: Globals
+): Effect.Effect<Readonly<Record<string, Redacted.Redacted>>, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) => Effect.flatten(able(provider, auth, "headers")))
+
+/** Uses the way the provider renews. */
+export const renewing = <A, E, R>(
+  provider: Provider,
+  globals: Globals,
+  use: (refresh: AuthProvider.RefreshCapability["refresh"]) => Effect.Effect<A, E, R>
+) => working(provider, globals, (auth) => Effect.flatMap(able(provider, auth, "refresh"), use))
 
 /** Asks the provider who the token is about. */
-export const userinfo = Effect.fnUntraced(function* (
+export const userinfo = (
   provider: Provider,
   globals: Globals,
   token: AccessToken,
   subject: string | undefined
-): Effect.fn.Return<Userinfo.Userinfo, AuthError> {
-  const options = yield* clientOptions(provider)
-  return yield* OAuthClient.make(options).pipe(
-    Effect.flatMap((client) => Userinfo.request(client, token, subject)),
-    Effect.provide(http(globals))
-  )
-})
+): Effect.Effect<Userinfo.Userinfo, AuthError> =>
+  asClient(provider, globals, (client) => Userinfo.request(client, token, subject))
 
 /** Asks the provider about the token, as the client it was given to. */
-export const introspect = Effect.fnUntraced(function* (
+export const introspect = (
   provider: Provider,
   globals: Globals,
   token: AccessToken
-): Effect.fn.Return<Introspection.Introspection, AuthError> {
-  const options = yield* clientOptions(provider)
-  return yield* OAuthClient.make(options).pipe(
-    Effect.flatMap((client) => Introspection.introspect(client, token.value, "access_token")),
-    Effect.provide(http(globals))
-  )
-})
+): Effect.Effect<Introspection.Introspection, AuthError> =>
+  asClient(provider, globals, (client) => Introspection.introspect(client, token.value, "access_token"))
+
+/** Asks the provider's authorization server. Nothing is kept of that. */
+const asClient = <A>(
+  provider: Provider,
+  globals: Globals,
+  ask: (client: OAuthClient.OAuthClient) => Effect.Effect<A, AuthError>
+): Effect.Effect<A, AuthError> =>
+  working(provider, globals, (auth) =>
+    able(provider, auth, "client").pipe(Effect.flatMap(OAuthClient.make), Effect.flatMap(ask))
+  ).pipe(Effect.provide(CredentialStore.layerMemory))
 
 /** Verifies a JWT with the issuer's keys. */
 export const verify = Effect.fnUntraced(function* (

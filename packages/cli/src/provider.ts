@@ -1,44 +1,28 @@
-/** From what is configured for a provider to what the library needs to know: where its credential is kept, and how it is obtained. */
+/** From what is configured for a provider to what the library needs to know: its table, with the secrets that are meant for it. */
 import * as Effect from "effect/Effect"
-import type * as Redacted from "effect/Redacted"
-import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
-import {
-  type AuthError,
-  adviceOf,
-  ConfigurationInvalid,
-  type CredentialKey,
-  type FlowOptions,
-  grantTypes,
-  type OAuthClient,
-  partsOf,
-  printable
-} from "keyfob"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { OAuthSettings, type ProviderEntry } from "@keyfob/node/ProviderSettings"
+import { type AuthError, adviceOf, ConfigurationInvalid, type OAuthClient, printable, type ProviderType } from "keyfob"
 import { Failure } from "./failure.ts"
+import { types } from "./types.ts"
 import { commandFor, type Configured, type Workspace } from "./workspace.ts"
 
-/** A provider of a type this command serves, ready for use. */
-export interface Provider {
-  readonly context: string
-  readonly name: string
-  readonly settings: OAuthSettings
-  /** The client secret, if there is one: defaults < file < environment < flags. */
-  readonly secret: Redacted.Redacted | undefined
-  /** The client's private key, PEM or JWK, where it is no file that the settings name. */
-  readonly privateKey: Redacted.Redacted | undefined
-  /** What opens the private key, where it is encrypted. */
-  readonly passphrase: Redacted.Redacted | undefined
-  /** What the credential is kept under. */
-  readonly key: CredentialKey
+/** A provider of a type this command knows. */
+export interface Provider extends ProviderType.Known {
+  /** Where its credential is kept. */
+  readonly settings: Pick<ProviderEntry, "store" | "storeUrl">
+  /** What its type is set to work with: defaults < file < environment < flags. */
+  readonly table: Redacted.Redacted<Readonly<Record<string, unknown>>>
 }
 
 /** Secrets from the environment or a flag, and whether the provider is the only one this call is about. */
 export interface Outside {
-  readonly secret?: Redacted.Redacted | undefined
-  readonly privateKey?: Redacted.Redacted | undefined
-  /** Of whichever key: it is for this machine alone. */
-  readonly passphrase?: Redacted.Redacted | undefined
+  readonly secrets?: Secrets
   readonly named: boolean
 }
+export type Secrets = { readonly [key in ProviderType.Secret]?: Redacted.Redacted | undefined }
 
 /**
  * The provider with the secrets that are meant for it. A secret from outside the file goes to the provider that was named;
@@ -47,76 +31,39 @@ export interface Outside {
  */
 export const resolve = Effect.fnUntraced(function* (
   { context, name, settings }: Configured,
-  outside: Outside
+  { named, secrets = {} }: Outside
 ): Effect.fn.Return<Provider, ConfigurationInvalid> {
-  if (settings.type !== "oauth") {
-    return yield* notSupported(`provider ${printable(name)} is of type ${settings.typeName}; this keyfob knows oauth`)
+  const type = types.find((one) => one.name === settings.type)
+  if (type === undefined || settings.known === undefined) {
+    const all = types.map((one) => one.name).join(", ")
+    return yield* notSupported(
+      `provider ${printable(name)} is of type ${printable(settings.type)}; this keyfob knows ${all}`
+    )
   }
-  return {
-    context,
-    name,
-    settings,
-    secret: secretOf(settings, outside),
-    privateKey: privateKeyOf(settings, outside),
-    passphrase: outside.passphrase,
-    key: keyOf({ context, name, settings })
-  }
+  const own = Redacted.value(settings.table)
+  const { known } = settings
+  const meant = named ? type.secrets : (known.needs ?? []).filter((key) => own[key] === undefined)
+  const given = meant.flatMap((key) => {
+    const secret = secrets[key]
+    return secret === undefined ? [] : [[key, Redacted.value(secret)] as const]
+  })
+  const table = { ...own, ...Object.fromEntries(given) }
+  if (given.length === 0) return { ...known, context, name, settings, table: settings.table }
+  const invalid = () =>
+    new ConfigurationInvalid({ reason: "InvalidValue", detail: given.map(([key]) => key).join(", ") })
+  const withSecrets = yield* Effect.mapError(type.configure(table, { context, name }), invalid)
+  return { ...withSecrets, settings, table: Redacted.make(table) }
 })
 
-const secretOf = (settings: OAuthSettings, outside: Outside) => {
-  if (settings.clientAuth === "none") return undefined
-  if (outside.named) return outside.secret ?? settings.clientSecret
-  return settings.clientSecret ?? (callsForSecret(settings) ? outside.secret : undefined)
-}
-
-const privateKeyOf = (settings: OAuthSettings, { named, privateKey }: Outside) => {
-  const own = settings.privateKey
-  if (settings.clientAuth !== undefined && settings.clientAuth !== "private_key_jwt") return undefined
-  if (named) return privateKey ?? own
-  const callsForKey = settings.clientAuth === "private_key_jwt" && settings.privateKeyFile === undefined
-  return own ?? (callsForKey ? privateKey : undefined)
-}
-
-const callsForSecret = ({ clientAuth, flow }: OAuthSettings) =>
-  flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true
+/** The settings of a provider of type `oauth`, as the file has them. */
+export const oauthOf = ({ table, type }: ProviderEntry): OAuthSettings | undefined =>
+  type === "oauth" ? Option.getOrUndefined(Schema.decodeUnknownOption(OAuthSettings)(Redacted.value(table))) : undefined
 
 /** Which server it is. */
 export const serverOf = ({ endpoints, issuer }: OAuthSettings): OAuthClient.ServerOptions => ({
   issuer,
   ...(endpoints === undefined ? {} : { endpoints })
 })
-
-/** What a flow is made from, without the client's authentication. */
-export const flowOptions = ({
-  context,
-  name,
-  settings
-}: Pick<Provider, "context" | "name" | "settings">): FlowOptions => {
-  const { audience, clientId, dpop, params, resource, scopes } = settings
-  return {
-    ...serverOf(settings),
-    clientId,
-    account: accountOf(context, name),
-    ...(scopes === undefined ? {} : { scopes }),
-    ...(audience === undefined ? {} : { audience }),
-    ...(resource === undefined ? {} : { resource }),
-    ...(params === undefined ? {} : { params }),
-    ...(dpop === undefined ? {} : { dpop })
-  }
-}
-
-/** Names may have slashes in them: `a/b` and `c` are somebody else than `a` and `b/c`. */
-const accountOf = (...names: ReadonlyArray<string>) =>
-  names.map((name) => name.replaceAll(/[%/]/g, encodeURIComponent)).join("/")
-
-const keyOf = (provider: Pick<Provider, "context" | "name" | "settings">) => {
-  const { flow } = provider.settings
-  if (flow === "jwt_bearer") return partsOf("client", flowOptions(provider), { grant_type: grantTypes.jwtBearer }).key
-  return partsOf(flow === "client_credentials" ? "client" : "user", flowOptions(provider)).key
-}
-
-/** Whether its flow needs nobody. */
-export const isMachine = ({ flow }: OAuthSettings) => flow === "client_credentials" || flow === "jwt_bearer"
 
 export const notSupported = (detail: string) => new ConfigurationInvalid({ reason: "NotSupported", detail })
 

@@ -2,10 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
-import { stores, type OAuthSettings } from "@keyfob/node/ProviderSettings"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { OAuthSettings, type ProviderEntry, stores } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { resolve } from "node:path"
+import { ConfigurationInvalid, ProviderType } from "keyfob"
 import { UsageError } from "./failure.ts"
+import { oauth } from "./types.ts"
 
 const text = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.withDescription(description), Flag.optional)
@@ -137,4 +141,29 @@ export const settings = Effect.fnUntraced(function* (
     })
   }
   return Precedence.resolve<OAuthSettings>({ type: "oauth", issuer, clientId }, configured ?? {}, said)
+})
+
+const type = ProviderType.known(oauth)
+
+/** A provider as if the file had it, and what to write there for that. */
+export const described = Effect.fnUntraced(function* (
+  place: ProviderType.Place,
+  given: Given,
+  configured: OAuthSettings | undefined
+) {
+  const said = yield* settings(given, configured)
+  const wrong = (error: Schema.SchemaError) => {
+    const { expected, keys } = ProviderType.complaintOf(error)
+    return new ConfigurationInvalid({ reason: "InvalidValue", detail: `${keys.join(".")}: ${expected}` })
+  }
+  const table = yield* Effect.mapError(Schema.encodeEffect(OAuthSettings)(said), wrong)
+  const known = yield* Effect.mapError(type.configure(table, place), wrong)
+  const entry: ProviderEntry = {
+    type: type.name,
+    table: Redacted.make({ ...table }),
+    known,
+    ...(said.store === undefined ? {} : { store: said.store }),
+    ...(said.storeUrl === undefined ? {} : { storeUrl: said.storeUrl })
+  }
+  return { ...place, settings: entry, said }
 })

@@ -19,6 +19,10 @@ export interface Row {
   readonly failure?: Failure
 }
 
+/** Those that can be renewed at all. One that nobody knows is among them, to be told of. */
+export const renewable = (configured: ReadonlyArray<Configured>) =>
+  configured.filter(({ settings }) => settings.known?.renewable !== false)
+
 /** Renews what is stored for the provider, if it is due; that nobody is signed in is its caller's to judge as well. */
 export const row = (
   opened: Workspace,
@@ -44,15 +48,16 @@ const renewed = Effect.fnUntraced(function* (
   return yield* Effect.gen(function* () {
     const { get } = yield* CredentialStore
     if (!isDue(yield* get(provider.key), yield* Clock.currentTimeMillis)) return "fresh"
-    const { withTokens } = yield* Effect.promise(() => import("./online.ts"))
-    return yield* withTokens(
+    const { renewing } = yield* Effect.promise(() => import("./online.ts"))
+    return yield* renewing(
       provider,
       opened.globals,
-      Effect.fnUntraced(function* ({ renew, renewIfDue }) {
+      Effect.fnUntraced(function* (refresh) {
         // A sibling may have renewed it since: what is judged here is what is renewed, or what came after it.
-        const { credential, outcome } = yield* renewIfDue
+        const { credential, outcome } = yield* refresh()
         if (outcome !== "fresh") return outcome
-        return isDue(Option.some(credential), yield* Clock.currentTimeMillis) ? (yield* renew).outcome : "adopted"
+        const due = isDue(Option.some(credential), yield* Clock.currentTimeMillis)
+        return due ? (yield* refresh({ force: true })).outcome : "adopted"
       })
     )
   }).pipe(Effect.provide(store.layer(opened, provider)))

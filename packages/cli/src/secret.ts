@@ -1,4 +1,4 @@
-/** A client's secrets from outside the configuration file. Never a flag's value: those show in the process list. */
+/** Secrets from outside the configuration file. Never a flag's value: those show in the process list. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -8,19 +8,40 @@ import * as SecretFile from "@keyfob/node/SecretFile"
 import { ConfigurationInvalid } from "keyfob"
 import { UsageError } from "./failure.ts"
 import type { Globals } from "./globals.ts"
+import type { Secrets } from "./provider.ts"
 import * as stdin from "./stdin.ts"
 
-export const flags = {
-  clientSecretStdin: Flag.Boolean("client-secret-stdin").pipe(
+const stdinFlag = (name: string, what: string) =>
+  Flag.Boolean(`${name}-stdin`).pipe(
     Flag.withoutNegation,
-    Flag.withDescription("Read the client secret from standard input"),
+    Flag.withDescription(`Read ${what} from standard input`),
     Flag.withDefault(false)
-  ),
-  clientSecretFile: Flag.String("client-secret-file").pipe(
+  )
+
+const fileFlag = (name: string, what: string) =>
+  Flag.String(`${name}-file`).pipe(
     Flag.withMetavar("FILE"),
-    Flag.withDescription("Read the client secret from a file [or KEYFOB_CLIENT_SECRET]"),
+    Flag.withDescription(`Read ${what} from a file [or KEYFOB_${name.toUpperCase().replaceAll("-", "_")}]`),
     Flag.optional
   )
+
+/** A client's, which its renewals take as well. */
+export const flags = {
+  clientSecretStdin: stdinFlag("client-secret", "the client secret"),
+  clientSecretFile: fileFlag("client-secret", "the client secret")
+}
+
+/** Those a login takes besides, and what it keeps does without. */
+export const loginFlags = {
+  ...flags,
+  passwordStdin: stdinFlag("password", "the password"),
+  passwordFile: fileFlag("password", "the password"),
+  tokenStdin: stdinFlag("token", "a token that you were given"),
+  tokenFile: fileFlag("token", "a token that you were given"),
+  refreshTokenStdin: stdinFlag("refresh-token", "a refresh token that you were given"),
+  refreshTokenFile: fileFlag("refresh-token", "a refresh token that you were given"),
+  appSecretStdin: stdinFlag("app-secret", "the app secret"),
+  appSecretFile: fileFlag("app-secret", "the app secret")
 }
 
 export interface Flags {
@@ -28,30 +49,59 @@ export interface Flags {
   readonly clientSecretFile: Option.Option<string>
 }
 
-/** Environment < flags; the file's own is weaker than both. */
-export const read = Effect.fnUntraced(function* (flags: Flags, globals: Globals) {
-  const { privateKey, privateKeyPassphrase: passphrase } = globals
-  return { secret: yield* clientSecret(flags, globals), privateKey, passphrase }
-})
+interface Given extends Partial<Flags> {
+  readonly passwordStdin?: boolean
+  readonly passwordFile?: Option.Option<string>
+  readonly tokenStdin?: boolean
+  readonly tokenFile?: Option.Option<string>
+  readonly refreshTokenStdin?: boolean
+  readonly refreshTokenFile?: Option.Option<string>
+  readonly appSecretStdin?: boolean
+  readonly appSecretFile?: Option.Option<string>
+}
 
-const clientSecret = Effect.fnUntraced(function* ({ clientSecretFile, clientSecretStdin }: Flags, globals: Globals) {
-  if (clientSecretStdin && Option.isSome(clientSecretFile)) {
-    return yield* new UsageError({
-      message: "--client-secret-stdin and --client-secret-file exclude each other",
-      remedy: "Give one of them"
-    })
+/** Environment < flags; the file's own is weaker than both. */
+export const read = Effect.fnUntraced(function* (given: Given, globals: Globals) {
+  const asked = [
+    ["client_secret", "client secret", given.clientSecretStdin, given.clientSecretFile],
+    ["password", "password", given.passwordStdin, given.passwordFile],
+    ["token", "token", given.tokenStdin, given.tokenFile],
+    ["refresh_token", "refresh token", given.refreshTokenStdin, given.refreshTokenFile],
+    ["app_secret", "app secret", given.appSecretStdin, given.appSecretFile]
+  ] as const
+  const fromStdin = asked.filter(([, , isStdin]) => isStdin)
+  if (fromStdin.length > 1) {
+    const names = fromStdin.map(([key]) => `--${key.replaceAll("_", "-")}-stdin`)
+    return yield* new UsageError({ message: `${names.join(" and ")} exclude each other`, remedy: "Give one of them" })
   }
-  if (clientSecretStdin) return yield* secretIn(yield* stdin.text)
-  if (Option.isSome(clientSecretFile)) {
-    return yield* SecretFile.readOwn(yield* expandHome(clientSecretFile.value))
+  const { appSecret, clientSecret, password, privateKey, privateKeyPassphrase, refreshToken, token } = globals
+  let secrets: Secrets = {
+    client_secret: clientSecret,
+    private_key: privateKey,
+    private_key_passphrase: privateKeyPassphrase,
+    password,
+    token,
+    refresh_token: refreshToken,
+    app_secret: appSecret
   }
-  return globals.clientSecret
+  for (const [key, what, isStdin = false, file = Option.none()] of asked) {
+    if (isStdin && Option.isSome(file)) {
+      const flag = `--${key.replaceAll("_", "-")}`
+      return yield* new UsageError({
+        message: `${flag}-stdin and ${flag}-file exclude each other`,
+        remedy: "Give one of them"
+      })
+    }
+    if (isStdin) secrets = { ...secrets, [key]: yield* secretIn(yield* stdin.text, what) }
+    if (Option.isSome(file)) secrets = { ...secrets, [key]: yield* SecretFile.readOwn(yield* expandHome(file.value)) }
+  }
+  return { secrets }
 })
 
 /** `echo` ends with a line break, which is none of the secret's. */
-const secretIn = (text: string) => {
+const secretIn = (text: string, what: string) => {
   const secret = text.replace(/\r?\n$/, "")
   return secret === ""
-    ? Effect.fail(new ConfigurationInvalid({ reason: "MissingValue", detail: "no client secret in standard input" }))
+    ? Effect.fail(new ConfigurationInvalid({ reason: "MissingValue", detail: `no ${what} in standard input` }))
     : Effect.succeed(Redacted.make(secret))
 }

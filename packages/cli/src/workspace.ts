@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Configuration from "@keyfob/node/Configuration"
 import { Directories } from "@keyfob/node/Directories"
-import type { ProviderSettings } from "@keyfob/node/ProviderSettings"
+import type { ProviderEntry } from "@keyfob/node/ProviderSettings"
 import { ConfigurationInvalid, printable } from "keyfob"
 import type { Globals } from "./globals.ts"
+import { types } from "./types.ts"
 
 export interface Workspace {
   readonly globals: Globals
@@ -20,12 +21,12 @@ export interface Workspace {
 export interface Configured {
   readonly context: string
   readonly name: string
-  readonly settings: ProviderSettings
+  readonly settings: ProviderEntry
 }
 
 export const open = Effect.fnUntraced(function* (globals: Globals) {
   const directories = yield* Directories.make
-  const configuration = yield* Configuration.read(globals.configFile ?? directories.configFile)
+  const configuration = yield* Configuration.read(globals.configFile ?? directories.configFile, types)
   for (const warning of configuration.warnings) yield* Effect.logWarning(warning)
   return from(globals, directories, configuration)
 })

@@ -324,7 +324,7 @@ describe("types", () => {
   it("what a type needs of its own, its registry needs", () => {
     const type = ProviderType.make({
       ...OAuthSettings.definition,
-      make: (settings, { key }) => Effect.andThen(Api, OAuth.make(settings, key.account))
+      make: (settings, identity) => Effect.andThen(Api, OAuth.make(settings, identity))
     })
     expectTypeOf(ProviderRegistry.layer(type)).toEqualTypeOf<Layer.Layer<ProviderRegistry, never, Api>>()
     expectTypeOf(ProviderRegistry.layer(OAuth.type)).toEqualTypeOf<Layer.Layer<ProviderRegistry>>()

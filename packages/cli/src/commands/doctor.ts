@@ -15,6 +15,7 @@ import { ProblemsFound } from "../failure.ts"
 import { Globals } from "../globalFlags.ts"
 import type * as globals from "../globals.ts"
 import { answer } from "../output.ts"
+import { types } from "../types.ts"
 import * as workspace from "../workspace.ts"
 
 /** Ends with 0 where there is no problem, else with the code of the first one; warnings change nothing. */
@@ -44,7 +45,7 @@ const examine = Effect.fnUntraced(function* (globals: globals.Globals) {
     ...(yield* credentials(directories.credentials)),
     ...(yield* locks(directories.credentials))
   ]
-  const read = yield* Effect.result(Configuration.read(globals.configFile ?? directories.configFile))
+  const read = yield* Effect.result(Configuration.read(globals.configFile ?? directories.configFile, types))
   if (Result.isFailure(read)) return [problem("config", read.failure), ...around]
   const opened = workspace.from(globals, directories, read.success)
   const providers = yield* Effect.result(workspace.providers(opened))

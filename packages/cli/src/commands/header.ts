@@ -12,8 +12,10 @@ export const header = Command.make(
   { provider: target.argument, ...secret.flags },
   Effect.fnUntraced(function* (flags) {
     const opened = yield* here
-    const token = yield* fresh.bearer(opened, yield* target.one(opened, flags.provider, flags))
-    const value = Redacted.value(token.authorization)
-    yield* answer(opened.globals, { Authorization: value }, () => `Authorization: ${value}`)
+    const found = yield* fresh.headers(opened, yield* target.one(opened, flags.provider, flags))
+    const headers = Object.entries(found).map(([name, value]) => [name, Redacted.value(value)] as const)
+    yield* answer(opened.globals, Object.fromEntries(headers), () =>
+      headers.map(([name, value]) => `${name}: ${value}`).join("\n")
+    )
   })
 ).pipe(Command.withDescription("Print an Authorization header with a valid token"))

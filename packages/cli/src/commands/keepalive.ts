@@ -24,7 +24,8 @@ export const keepalive = Command.make(
   Effect.fnUntraced(function* (flags) {
     const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
-    const asked = flags.all ? yield* workspace.everyProvider(opened) : yield* workspace.providers(opened)
+    const found = flags.all ? yield* workspace.everyProvider(opened) : yield* workspace.providers(opened)
+    const asked = renewals.renewable(found)
     const rows = yield* Effect.forEach(asked, (configured) =>
       renewals.row(opened, configured, { ...outside, named: asked.length === 1 }, isDue)
     )

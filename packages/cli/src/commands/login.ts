@@ -14,7 +14,7 @@ import {
 import { Failure } from "../failure.ts"
 import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
-import { isMachine, type Provider, resolve, withRemedy } from "../provider.ts"
+import { oauthOf, type Provider, resolve, withRemedy } from "../provider.ts"
 import * as browserFlags from "../browserFlags.ts"
 import * as providerFlags from "../providerFlags.ts"
 import { remember } from "../remember.ts"
@@ -31,7 +31,7 @@ export const login = Command.make(
   {
     provider: target.argument,
     ...providerFlags.flags,
-    ...secret.flags,
+    ...secret.loginFlags,
     ...browserFlags.flags,
     save: Flag.Boolean("save").pipe(
       Flag.withDescription("Remember the provider in config.toml; --no-save does not"),
@@ -65,7 +65,7 @@ export const login = Command.make(
     }
     const configured = yield* described(opened, name, flags)
     const { json, text } = yield* signIn(configured, true)
-    if (flags.save) yield* remember(opened, configured)
+    if (flags.save) yield* remember(opened, configured, configured.said)
     yield* answer(opened.globals, json, () => text)
   })
 ).pipe(Command.withDescription("Sign in; with --issuer and --client-id to a provider that is not configured yet"))
@@ -80,8 +80,7 @@ const described = Effect.fnUntraced(function* (
   const [only] = known?.size === 1 ? known.keys() : []
   const name = asked ?? (Option.isNone(flags.issuer) ? only : undefined) ?? "default"
   const before = known?.get(name)
-  const settings = yield* providerFlags.settings(flags, before?.type === "oauth" ? before : undefined)
-  return { context, name, settings }
+  return yield* providerFlags.described({ context, name }, flags, before && oauthOf(before))
 })
 
 const howToAdd = <A, R>(effect: Effect.Effect<A, ConfigurationInvalid, R>) =>
@@ -115,7 +114,7 @@ const signedIn = Effect.fnUntraced(function* (
       yield* note(opened.globals, `already signed in to ${printable(provider.name)}; --force signs in again`)
       return yield* describe(stored.value, "already_signed_in", now)
     }
-    if (globals.nonInteractive && !isMachine(provider.settings)) {
+    if (globals.nonInteractive && provider.attended) {
       const { account, issuer } = provider.key
       return yield* new Failure({
         error: new LoginRequired({ reason: "NoCredential", issuer, account }),
@@ -130,7 +129,7 @@ const signedIn = Effect.fnUntraced(function* (
     yield* store.ready(opened, provider)
     const online = yield* Effect.promise(() => import("../online.ts"))
     const credential = yield* online.login(provider, globals, request)
-    if (!isMachine(provider.settings)) yield* event(opened.globals, { event: "authorized" })
+    if (provider.attended) yield* event(opened.globals, { event: "authorized" })
     return yield* describe(credential, "signed_in", yield* Clock.currentTimeMillis)
   }).pipe(Effect.provide(store.layer(opened, provider)))
 })

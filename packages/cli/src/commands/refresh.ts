@@ -23,7 +23,8 @@ export const refresh = Command.make(
   Effect.fnUntraced(function* (flags) {
     const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
-    const asked = yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
+    const found = yield* workspace.providersNamed(opened, Option.getOrUndefined(flags.provider))
+    const asked = Option.isSome(flags.provider) ? found : renewals.renewable(found)
     const rows = yield* Effect.forEach(asked, (configured) =>
       renewals.row(
         opened,

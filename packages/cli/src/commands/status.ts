@@ -112,11 +112,11 @@ const unreadable = (opened: workspace.Workspace, configured: workspace.Configure
 const headOf = ({ context: current }: workspace.Workspace, { context, name, settings }: workspace.Configured) => ({
   context,
   provider: name,
-  type: settings.type === "oauth" ? "oauth" : settings.typeName,
+  type: settings.type,
   current: context === current
 })
 
-const storeOf = ({ settings }: workspace.Configured) => (settings.type === "oauth" ? store.nameOf({ settings }) : "")
+const storeOf = ({ settings }: workspace.Configured) => store.nameOf({ settings })
 
 interface Row {
   readonly cells: ReadonlyArray<string>

@@ -6,7 +6,7 @@ import { UsageError } from "../failure.ts"
 import * as jwtArgument from "../jwtArgument.ts"
 import { answer, stringify } from "../output.ts"
 import { here } from "../here.ts"
-import { serverOf } from "../provider.ts"
+import { oauthOf, serverOf } from "../provider.ts"
 import * as workspace from "../workspace.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -43,7 +43,7 @@ const expectations = Effect.fnUntraced(function* (
     })
   }
   const { settings } = yield* workspace.provider(opened, Option.getOrUndefined(given.provider))
-  const known = settings.type === "oauth" ? settings : undefined
+  const known = oauthOf(settings)
   const server = issuer === undefined ? known && serverOf(known) : { issuer }
   const whom = audience ?? known?.audience ?? known?.clientId
   if (server === undefined || whom === undefined) {

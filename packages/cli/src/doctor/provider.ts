@@ -3,19 +3,23 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Jwt, printable } from "keyfob"
-import { serverOf } from "../provider.ts"
+import { oauthOf, serverOf } from "../provider.ts"
+import { types } from "../types.ts"
 import type { Configured } from "../workspace.ts"
 import type { Globals } from "../globals.ts"
 import { type Finding, ok, problem, warning } from "./finding.ts"
 
 export const provider = Effect.fnUntraced(function* ({ name, settings }: Configured, globals: Globals) {
   const check = `provider ${printable(name)}`
-  if (settings.type !== "oauth") return [warning(check, `of type ${settings.typeName}`, "This keyfob knows type oauth")]
+  const oauth = oauthOf(settings)
+  if (oauth === undefined) {
+    const known = `This keyfob knows ${types.map((type) => type.name).join(", ")}`
+    return settings.known === undefined ? [warning(check, `of type ${printable(settings.type)}`, known)] : []
+  }
   const { inspect } = yield* Effect.promise(() => import("../online.ts"))
-  return yield* inspect(serverOf(settings), globals).pipe(
+  return yield* inspect(serverOf(oauth), globals).pipe(
     Effect.flatMap(({ date, issuer }) => {
-      const how =
-        settings.endpoints === undefined ? "answers" : "is known from its configured endpoints; it was not asked"
+      const how = oauth.endpoints === undefined ? "answers" : "is known from its configured endpoints; it was not asked"
       return Effect.map(clock(check, date), (clock) => [ok(check, `${printable(issuer)} ${how}`), ...clock])
     }),
     Effect.catch((error) => Effect.succeed([problem(check, error)]))

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
+import type { ProviderEntry } from "@keyfob/node/ProviderSettings"
 import * as store from "../store.ts"
 import type { Configured, Workspace } from "../workspace.ts"
 import { contents } from "./contents.ts"
@@ -10,14 +10,14 @@ import { ok, problem } from "./finding.ts"
 
 interface Kept {
   readonly name: string
-  readonly settings: OAuthSettings
+  readonly settings: ProviderEntry
 }
 
 export const stores = Effect.fnUntraced(function* (opened: Workspace, configured: ReadonlyArray<Configured>) {
   // Once each, however many providers keep something there.
   const places = new Map<string, Kept>()
   for (const { name, settings } of configured) {
-    if (settings.type !== "oauth" || isAtHand(store.nameOf({ settings }))) continue
+    if (isAtHand(store.nameOf({ settings }))) continue
     const url = settings.storeUrl === undefined ? "" : Redacted.value(settings.storeUrl)
     places.set(`${store.nameOf({ settings })} ${url}`, { name, settings })
   }

@@ -110,8 +110,12 @@ export const fromFlow = Effect.fnUntraced(function* (
   return {
     ...(yield* kept(flow.key, model)),
     login: (request) => Effect.provideContext(Login.login(flowFor(request), request), services),
-    logout: ({ key = flow.key, revoke = true } = {}) =>
-      Effect.provideContext(Logout.logout({ ...flow, key }, { revoke }), services),
+    logout: ({ key = flow.key, revoke = true } = {}) => {
+      const { clientId, issuer } = key
+      // An older credential may be of another server, and neither endpoints nor secrets of this one are for that.
+      const client = issuer === flow.key.issuer ? { ...flow.client, clientId } : { issuer, clientId }
+      return Effect.provideContext(Logout.logout({ ...flow, key, client }, { revoke }), services)
+    },
     headers: Effect.flatMap(token(), headersOf),
     token,
     refresh: ({ force = false } = {}) =>

@@ -7,7 +7,6 @@ import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { ConfigurationInvalid, LoginFailed } from "../AuthError.ts"
-import { CredentialKey } from "../Credential.ts"
 import { parseIssuer } from "../protocol/Discovery.ts"
 import { send } from "../protocol/HttpExchange.ts"
 import { accept } from "../protocol/OAuthAnswer.ts"
@@ -15,38 +14,8 @@ import { Seconds } from "../protocol/TokenEndpoint.ts"
 import { AccessToken } from "../Token.ts"
 import * as AuthProvider from "./AuthProvider.ts"
 import * as ProviderCredential from "./ProviderCredential.ts"
+import { definition } from "./BasicSettings.ts"
 import * as ProviderType from "./ProviderType.ts"
-
-export const Settings = Schema.Struct({
-  /** Where name and password are checked: https, or http on a loopback address. */
-  login_url: Schema.NonEmptyString,
-  // RFC 7617 section 2: a colon would end it.
-  username: Schema.String.check(
-    Schema.isPattern(/^[^:\p{Cc}]+$/u, { expected: "a name without colons and control characters" })
-  ),
-  password: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString))
-})
-
-/** What is known of it before it talks to anybody. */
-export const definition: ProviderType.Definition<typeof Settings.Type> = {
-  name: "basic",
-  description: "A user's name and password (RFC 7617), checked by a login endpoint",
-  settings: Settings,
-  identify: ({ login_url, username }, account) => ({
-    key: CredentialKey.make({
-      issuer: login_url,
-      clientId: username,
-      account,
-      subject: "user",
-      scopes: [],
-      resource: [],
-      params: {}
-    }),
-    attended: false,
-    needs: ["password"],
-    extra: { username }
-  })
-}
 
 /** The session that a login endpoint may open, in the words of RFC 6749 section 5.1. */
 const Session = Schema.Struct({

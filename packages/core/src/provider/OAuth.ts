@@ -9,28 +9,34 @@ import * as DeviceCode from "../flow/DeviceCode.ts"
 import type { Flow, SomebodysToken } from "../flow/Flow.ts"
 import * as JwtBearer from "../flow/JwtBearer.ts"
 import * as ClientAuthentication from "../protocol/ClientAuthentication.ts"
+import type { ClientOptions } from "../protocol/OAuthClient.ts"
 import * as AuthProvider from "./AuthProvider.ts"
-import { budgetOf, definition, flowOptions, type Settings } from "./OAuthSettings.ts"
+import { definition, flowOptions, type Settings } from "./OAuthSettings.ts"
 import * as ProviderType from "./ProviderType.ts"
 
+/** What a host knows better than the settings. */
+export interface Host extends Pick<ClientOptions, "authentication" | "certificate"> {
+  /** What the `jwt_bearer` flow signs in with. */
+  readonly assertion?: SomebodysToken
+}
+
 /**
- * The provider of these settings, for the account its credential is kept under.
+ * The provider of these settings.
  *
- * @param authentication how the client proves who it is; default: as the settings say
- * @param assertion what the `jwt_bearer` flow signs in with
+ * @param host how the client proves who it is; default: as the settings say
  */
 export const make = Effect.fnUntraced(function* (
   settings: Settings,
-  account: string,
-  authentication?: ClientAuthentication.ClientAuthentication,
-  assertion?: SomebodysToken
+  { budget, key }: Pick<ProviderType.Identity, "budget" | "key">,
+  { assertion, ...proof }: Host = {}
 ): Effect.fn.Return<AuthProvider.OAuthProvider, ConfigurationInvalid, ProviderType.Hosted> {
   if (settings.flow === "jwt_bearer" && assertion === undefined) {
     return yield* notSupported("the jwt_bearer flow, where nobody says where its assertion comes from")
   }
   const options = {
-    ...flowOptions(settings, account),
-    authentication: authentication ?? (yield* authenticationOf(settings))
+    ...flowOptions(settings, key.account),
+    authentication: proof.authentication ?? (yield* authenticationOf(settings)),
+    ...proof
   }
   return yield* AuthProvider.fromFlow(
     ({ browserAtHand = Effect.succeed(true), ...asked } = {}): Flow<AuthProvider.Person> => {
@@ -41,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
         case "device":
           return DeviceCode.make(options)
         case "client_credentials":
-          return ClientCredentials.make({ ...options, budget: budgetOf(settings) })
+          return ClientCredentials.make({ ...options, budget })
         default:
           return Auto.make({ ...options, ...asked, browserAtHand })
       }
@@ -49,7 +55,7 @@ export const make = Effect.fnUntraced(function* (
   )
 })
 
-export const type = ProviderType.make({ ...definition, make: (settings, { key }) => make(settings, key.account) })
+export const type = ProviderType.make({ ...definition, make: (settings, identity) => make(settings, identity) })
 
 /** The client's authentication. A secret that is missing is found missing when it is needed: not to sign out, say. */
 const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settings) => {
@@ -73,7 +79,7 @@ const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settin
           : ClientAuthentication.none
       )
     default:
-      return notSupported(`client authentication ${clientAuth}`)
+      return notSupported(`client authentication ${clientAuth}, where nobody has a certificate`)
   }
 }
 

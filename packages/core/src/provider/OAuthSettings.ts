@@ -103,16 +103,13 @@ export const identify = (settings: Settings, account: string): Identity => ({
   extra: { issuer: settings.issuer, client_id: settings.clientId }
 })
 
-export const budgetOf = ({ flow, tokenBudget }: Settings) =>
+const budgetOf = ({ flow, tokenBudget }: Settings) =>
   flow !== "client_credentials" || tokenBudget === undefined
     ? undefined
     : { limit: tokenBudget.limit, per: durationOf(tokenBudget.per) }
 
-const units = { s: Duration.seconds, m: Duration.minutes, h: Duration.hours, d: Duration.days }
-const durationOf = (text: string) => {
-  const [unit] = text.slice(-1) as unknown as [keyof typeof units]
-  return units[unit](Number(text.slice(0, -1)))
-}
+const seconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+const durationOf = (text: string) => Duration.seconds(Number(text.slice(0, -1)) * (seconds[text.slice(-1)] ?? 1))
 
 export const definition: Definition<Settings> = {
   name: "oauth",

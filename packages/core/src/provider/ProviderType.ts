@@ -25,6 +25,8 @@ export interface Identity {
   readonly key: CredentialKey
   /** Whether a person has to do something at a login. Default: true. */
   readonly attended?: boolean
+  /** Whether there is anything to renew without a person. Default: true. */
+  readonly renewable?: boolean
   /** The secrets its settings call for, by their key: what is given for several providers goes to these. Default: none. */
   readonly needs?: ReadonlyArray<Secret>
   /** The port of its redirect URI; 0 is any. */
@@ -36,7 +38,15 @@ export interface Identity {
 }
 
 /** The keys under which settings may hold a secret. A host takes these from elsewhere as well, and shows none of them. */
-export const secrets = ["client_secret", "private_key", "password", "token", "refresh_token", "app_secret"] as const
+export const secrets = [
+  "client_secret",
+  "private_key",
+  "private_key_passphrase",
+  "password",
+  "token",
+  "refresh_token",
+  "app_secret"
+] as const
 export type Secret = (typeof secrets)[number]
 
 /** A kind of provider, as its author writes it. */
@@ -53,15 +63,20 @@ export interface Definition<Settings> {
 /** What makes a provider needs, over what every host has. */
 export type Hosted = HttpClient.HttpClient | CredentialStore | Scope.Scope
 
-/** A provider as it is configured, not at work yet. */
-export interface Configured<R = never> extends Place, Identity {
+/** A provider as it is configured: what its settings alone say of it. */
+export interface Known extends Place, Identity {
   readonly type: string
   readonly attended: boolean
+  readonly renewable: boolean
+}
+
+/** The same, to be set to work. */
+export interface Configured<R = never> extends Known {
   readonly make: Effect.Effect<AuthProvider, ConfigurationInvalid, Hosted | R>
 }
 
-/** A kind of provider, ready for a {@link ProviderRegistry}; `R` is what its providers need besides HTTP and a store. */
-export interface ProviderType<R = never> {
+/** A kind of provider, as far as its settings go. */
+export interface KnownType<Provider extends Known = Known> {
   readonly name: string
   readonly description: string
   /** For lists of what may be set. */
@@ -74,23 +89,36 @@ export interface ProviderType<R = never> {
   readonly configure: (
     table: Readonly<Record<string, unknown>>,
     place: Place
-  ) => Effect.Effect<Configured<R>, Schema.SchemaError>
+  ) => Effect.Effect<Provider, Schema.SchemaError>
 }
+
+/** A kind of provider, ready for a {@link ProviderRegistry}; `R` is what its providers need besides HTTP and a store. */
+export type ProviderType<R = never> = KnownType<Configured<R>>
 
 /** A type from its definition, and what makes a provider from its settings. */
 export const make = <Settings, R = never>({
-  description,
-  identify,
   make,
-  name,
-  settings
+  ...definition
 }: Definition<Settings> & {
   readonly make: (
     settings: Settings,
     identity: Identity,
     place: Place
   ) => Effect.Effect<AuthProvider, ConfigurationInvalid, R>
-}): ProviderType<Exclude<R, Hosted>> => {
+}): ProviderType<Exclude<R, Hosted>> =>
+  typeOf(definition, (known, settings) => ({
+    ...known,
+    // What R leaves out is Hosted: that much the compiler does not see of an open R.
+    make: make(settings, known, known) as Effect.Effect<AuthProvider, ConfigurationInvalid, Hosted | Exclude<R, Hosted>>
+  }))
+
+/** What is known of a type without the code that talks to anybody: for hosts that load that when they need it. */
+export const known = <Settings>(definition: Definition<Settings>): KnownType => typeOf(definition, (known) => known)
+
+const typeOf = <Settings, Provider extends Known>(
+  { description, identify, name, settings }: Definition<Settings>,
+  complete: (known: Known, settings: Settings) => Provider
+): KnownType<Provider> => {
   const keys = keysOf(settings)
   const decode = Schema.decodeUnknownEffect(settings)
   return {
@@ -99,21 +127,18 @@ export const make = <Settings, R = never>({
     settings,
     keys,
     secrets: secrets.filter((key) => keys.includes(key)),
-    configure: Effect.fnUntraced(function* (table, place) {
-      const decoded = yield* decode(table)
-      const identity = identify(decoded, accountOf(place))
-      // What R leaves out is Hosted: that much the compiler does not see of an open R.
-      const made = make(decoded, identity, place) as Effect.Effect<
-        AuthProvider,
-        ConfigurationInvalid,
-        Hosted | Exclude<R, Hosted>
-      >
-      return { attended: true, ...identity, ...place, type: name, make: made }
-    })
+    configure: (table, place) =>
+      Effect.map(decode(table), (decoded) =>
+        complete(
+          { attended: true, renewable: true, ...identify(decoded, accountOf(place)), ...place, type: name },
+          decoded
+        )
+      )
   }
 }
 
-const keysOf = (settings: Schema.Constraint): ReadonlyArray<string> => {
+/** The keys of a table that a schema reads, as they are written. */
+export const keysOf = (settings: Schema.Constraint): ReadonlyArray<string> => {
   const { ast } = Schema.toEncoded(settings)
   return ast._tag === "Objects" ? ast.propertySignatures.map(({ name }) => String(name)) : []
 }

@@ -1,11 +1,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ConfigurationInvalid, printable } from "keyfob"
+import { ConfigurationInvalid, printable, ProviderType } from "keyfob"
 import { nearest } from "./nearest.ts"
-import { complaintOf, OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
+import { PlaceSettings, type ProviderEntry } from "./ProviderSettings.ts"
 import { dotted, isTable, lineOf, type Table } from "./TomlDocument.ts"
 import * as TomlFile from "./TomlFile.ts"
 
@@ -24,22 +23,30 @@ export interface Configuration {
 
 /** A named set of named providers. */
 export interface Context {
-  readonly providers: ReadonlyMap<string, ProviderSettings>
+  readonly providers: ReadonlyMap<string, ProviderEntry>
 }
 
 /**
  * Reads the file at `path`; a missing file is an empty configuration.
  *
+ * @param types the kinds of providers that are known: each reads its own tables. One of another kind stays as it stands
  * Fails with `ConfigurationInvalid`, which names the file, the place and what is expected there, and never a value.
  */
-export const read = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Configuration, ConfigurationInvalid> {
+export const read = Effect.fnUntraced(function* (
+  path: string,
+  types: ReadonlyArray<ProviderType.KnownType>
+): Effect.fn.Return<Configuration, ConfigurationInvalid> {
   const file = yield* TomlFile.read(path)
   return file === undefined
     ? { path, currentContext: undefined, storeKeyCommand: undefined, contexts: new Map(), warnings: [] }
-    : yield* decode(path, file)
+    : yield* decode(path, file, types)
 })
 
-const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: TomlFile.TomlFile) {
+const decode = Effect.fnUntraced(function* (
+  path: string,
+  { mode, root, text }: TomlFile.TomlFile,
+  types: ReadonlyArray<ProviderType.KnownType>
+) {
   const warnings: Array<string> = []
 
   const place = (keys: ReadonlyArray<string>) => {
@@ -60,28 +67,35 @@ const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: 
     }
   }
 
-  const providerAt = Effect.fnUntraced(function* (keys: ReadonlyArray<string>, value: unknown) {
+  const complain = (keys: ReadonlyArray<string>, error: Schema.SchemaError) => {
+    const { expected, isMissing, keys: inside } = ProviderType.complaintOf(error)
+    const where = place([...keys, ...inside])
+    return isMissing ? missing(`${where} is missing`) : invalid(`${where}: ${expected}`)
+  }
+
+  const providerAt = Effect.fnUntraced(function* (context: string, name: string, value: unknown) {
+    const keys = ["contexts", context, "providers", name]
     const table = yield* tableAt(keys, value)
     const typeName = table["type"]
     if (typeName === undefined) return yield* missing(`${place([...keys, "type"])} is missing; for example "oauth"`)
     if (typeof typeName !== "string") return yield* invalid(`${place([...keys, "type"])}: expected string`)
-    if (typeName !== "oauth") return { type: "other", typeName, table: Redacted.make(table) } satisfies ProviderSettings
-    const settings = Schema.decodeUnknownResult(OAuthSettings)(table)
-    if (Result.isFailure(settings)) {
-      const { expected, isMissing, keys: inside } = complaintOf(settings.failure)
-      const where = place([...keys, ...inside])
-      return yield* isMissing ? missing(`${where} is missing`) : invalid(`${where}: ${expected}`)
-    }
-    warnOfUnknown(keys, table, Object.keys(OAuthSettings.from.fields))
-    return settings.success
+    const wrong = (error: Schema.SchemaError) => complain(keys, error)
+    const kept = yield* Effect.mapError(Schema.decodeUnknownEffect(PlaceSettings)(table), wrong)
+    const entry = { ...kept, type: typeName, table: Redacted.make(table) }
+    const type = types.find((one) => one.name === typeName)
+    if (type === undefined) return entry
+    const known = yield* Effect.mapError(type.configure(table, { context, name }), wrong)
+    warnOfUnknown(keys, table, ["type", ...type.keys, ...ProviderType.keysOf(PlaceSettings)])
+    return { ...entry, known }
   })
 
-  const contextAt = Effect.fnUntraced(function* (keys: ReadonlyArray<string>, value: unknown) {
+  const contextAt = Effect.fnUntraced(function* (contextName: string, value: unknown) {
+    const keys = ["contexts", contextName]
     const context = yield* tableAt(keys, value)
     warnOfUnknown(keys, context, ["providers"])
-    const providers = new Map<string, ProviderSettings>()
+    const providers = new Map<string, ProviderEntry>()
     for (const [name, provider] of Object.entries(yield* tableAt([...keys, "providers"], context["providers"]))) {
-      providers.set(name, yield* providerAt([...keys, "providers", name], provider))
+      providers.set(name, yield* providerAt(contextName, name, provider))
     }
     return { providers }
   })
@@ -97,7 +111,7 @@ const decode = Effect.fnUntraced(function* (path: string, { mode, root, text }: 
   }
   const contexts = new Map<string, Context>()
   for (const [name, context] of Object.entries(yield* tableAt(["contexts"], root["contexts"]))) {
-    contexts.set(name, yield* contextAt(["contexts", name], context))
+    contexts.set(name, yield* contextAt(name, context))
   }
   if (TomlFile.isOpen(mode) && TomlFile.holdsSecret(root)) {
     warnings.push(`${path} holds a secret and others can read it (mode 0${mode.toString(8)}); run: chmod 600 ${path}`)

@@ -12,12 +12,12 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ConfigurationInvalid, printable } from "keyfob"
+import { ConfigurationInvalid, printable, ProviderType } from "keyfob"
 import * as DurableFile from "../store/DurableFile.ts"
 import { errnoOf } from "../store/FileFailure.ts"
 import * as FileLease from "../store/FileLease.ts"
 import { nearest } from "./nearest.ts"
-import { complaintOf, OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
+import { OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
 import {
   block,
   dotted,
@@ -200,7 +200,7 @@ const tableOf = (settings: ProviderSettings): Effect.Effect<Table, Configuration
   settings.type === "oauth"
     ? Schema.encodeEffect(OAuthSettings)(settings).pipe(
         Effect.mapError((error) => {
-          const { expected, keys } = complaintOf(error)
+          const { expected, keys } = ProviderType.complaintOf(error)
           return invalid(`${dotted(keys)}: ${expected}`)
         })
       )

@@ -30,6 +30,11 @@ export interface Environment {
   readonly privateKey: Redacted.Redacted | undefined
   /** `KEYFOB_PRIVATE_KEY_PASSPHRASE`: opens an encrypted private key, be it a file's or `KEYFOB_PRIVATE_KEY`. */
   readonly privateKeyPassphrase: Redacted.Redacted | undefined
+  /** `KEYFOB_PASSWORD`, `KEYFOB_TOKEN`, `KEYFOB_REFRESH_TOKEN`, `KEYFOB_APP_SECRET`: for the types of providers that call for one. */
+  readonly password: Redacted.Redacted | undefined
+  readonly token: Redacted.Redacted | undefined
+  readonly refreshToken: Redacted.Redacted | undefined
+  readonly appSecret: Redacted.Redacted | undefined
 }
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
@@ -48,7 +53,11 @@ const Variables = Config.all({
   storePassphrase: secret("KEYFOB_STORE_PASSPHRASE"),
   formerStorePassphrase: secret("KEYFOB_FORMER_STORE_PASSPHRASE"),
   privateKey: secret("KEYFOB_PRIVATE_KEY"),
-  privateKeyPassphrase: secret("KEYFOB_PRIVATE_KEY_PASSPHRASE")
+  privateKeyPassphrase: secret("KEYFOB_PRIVATE_KEY_PASSPHRASE"),
+  password: secret("KEYFOB_PASSWORD"),
+  token: secret("KEYFOB_TOKEN"),
+  refreshToken: secret("KEYFOB_REFRESH_TOKEN"),
+  appSecret: secret("KEYFOB_APP_SECRET")
 })
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })
@@ -103,6 +112,10 @@ export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen
     storePassphrase: set.storePassphrase,
     formerStorePassphrase: set.formerStorePassphrase,
     privateKey: set.privateKey,
-    privateKeyPassphrase: set.privateKeyPassphrase
+    privateKeyPassphrase: set.privateKeyPassphrase,
+    password: set.password,
+    token: set.token,
+    refreshToken: set.refreshToken,
+    appSecret: set.appSecret
   }
 }).pipe(Effect.catchTag("ConfigError", () => invalid("the environment cannot be read")))

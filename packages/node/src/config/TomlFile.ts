@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { ConfigurationInvalid } from "keyfob"
+import { ConfigurationInvalid, ProviderType } from "keyfob"
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs"
 import { errno } from "../errno.ts"
 import { isTable, parse, type Table } from "./TomlDocument.ts"
@@ -54,7 +54,7 @@ const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidV
 /** Whether a file of this mode is open to anyone but its owner. */
 export const isOpen = (mode: number) => (mode & 0o077) !== 0
 
-const secretKeys = ["client_secret", "password", "token", "refresh_token", "app_secret", "private_key"]
+const secretKeys: ReadonlyArray<string> = ProviderType.secrets
 
 /** Whether a value in the table, at any depth, goes by the name of a secret. */
 export const holdsSecret = (table: Table): boolean =>

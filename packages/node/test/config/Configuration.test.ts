@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Configuration from "../../src/config/Configuration.ts"
+import { settingsOf, types } from "./types.ts"
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-config-"))),
@@ -16,7 +17,7 @@ const readText = Effect.fnUntraced(function* (content: string | Uint8Array, mode
   const path = join(yield* directory, "config.toml")
   writeFileSync(path, content)
   chmodSync(path, mode)
-  return yield* Configuration.read(path)
+  return yield* Configuration.read(path, types)
 })
 
 const api = '[contexts.work.providers.api]\ntype = "oauth"\nissuer = "https://id.test"\nclient_id = "cli"\n'
@@ -47,8 +48,12 @@ token_endpoint = "https://login.example.com/token"
     assert.deepStrictEqual(configuration.warnings, [])
     assert.deepStrictEqual([...configuration.contexts.keys()], ["work", "empty"])
     assert.strictEqual(configuration.contexts.get("empty")?.providers.size, 0)
-    const settings = configuration.contexts.get("work")?.providers.get("api")
-    assert(settings?.type === "oauth" && settings.clientSecret !== undefined)
+    const entry = configuration.contexts.get("work")?.providers.get("api")
+    assert.deepInclude(entry, { type: "oauth", store: "file" })
+    assert.deepInclude(entry?.known, { context: "work", name: "api", attended: true })
+    assert.notInclude(JSON.stringify(entry), "s3cret")
+    const settings = settingsOf(entry)
+    assert(settings?.clientSecret !== undefined)
     assert.strictEqual(Redacted.value(settings.clientSecret), "s3cret")
     assert.notInclude(JSON.stringify(settings), "s3cret")
     assert.deepStrictEqual<object>(
@@ -78,8 +83,8 @@ it.live("leaves the tables of other types as they are, out of sight", () =>
       '[contexts.lab.providers.arnica]\ntype = "aqt"\nclient_secret = "s3cret"\nstore_access_token = true\n'
     )
     const settings = contexts.get("lab")?.providers.get("arnica")
-    assert(settings?.type === "other")
-    assert.strictEqual(settings.typeName, "aqt")
+    assert(settings?.type === "aqt")
+    assert.isUndefined(settings.known)
     assert.strictEqual(Redacted.value(settings.table)["store_access_token"], true)
     assert.notInclude(JSON.stringify(settings), "s3cret")
     assert.deepStrictEqual(warnings, [])
@@ -98,7 +103,7 @@ it.live("a missing or empty file is an empty configuration", () =>
   Effect.gen(function* () {
     for (const configuration of [
       yield* readText(""),
-      yield* Configuration.read(join(yield* directory, "no", "config.toml"))
+      yield* Configuration.read(join(yield* directory, "no", "config.toml"), types)
     ]) {
       assert.strictEqual(configuration.contexts.size, 0)
       assert.isUndefined(configuration.currentContext)
@@ -177,7 +182,7 @@ it.live("refuses what is no text, no file or not readable", () =>
     assert.match(utf16.message, /config\.toml is not UTF-8 text$/)
     const folder = yield* directory
     mkdirSync(join(folder, "config.toml"))
-    const error = yield* Effect.flip(Configuration.read(join(folder, "config.toml")))
+    const error = yield* Effect.flip(Configuration.read(join(folder, "config.toml"), types))
     assert.match(error.message, /config\.toml cannot be read \(EISDIR\)$/)
   })
 )

@@ -29,6 +29,7 @@ import {
   setProvider,
   useContext
 } from "../../src/config/ConfigurationEdit.ts"
+import { settingsOf, types } from "./types.ts"
 import type { OAuthSettings } from "../../src/config/ProviderSettings.ts"
 import { layerFileSystem } from "../store/interceptedFileSystem.ts"
 
@@ -169,11 +170,11 @@ it.live("what was set is what is read", () =>
       yield* setProvider("__proto__", "lab", aqt),
       useContext("__proto__")
     ).pipe(Effect.provide(files))
-    const configuration = yield* Configuration.read(path)
+    const configuration = yield* Configuration.read(path, types)
     assert.strictEqual(configuration.currentContext, "__proto__")
-    assert.deepStrictEqual(configuration.contexts.get('a "quoted" name')?.providers.get("é"), all)
+    assert.deepStrictEqual(settingsOf(configuration.contexts.get('a "quoted" name')?.providers.get("é")), all)
     const lab = configuration.contexts.get("__proto__")?.providers.get("lab")
-    assert(lab?.type === "other")
+    assert(lab?.type === "aqt")
     assert.strictEqual(
       JSON.stringify(Redacted.value(lab.table)),
       '{"type":"aqt","client_secret":"s","deep":{"list":[1,{"a":true}]}}'
@@ -350,7 +351,10 @@ it.live("makes a new file and its directories for the owner alone", () =>
     assert.strictEqual(statSync(path).mode & 0o777, 0o600)
     assert.strictEqual(statSync(join(root, "a", "b")).mode & 0o777, 0o700)
     assert.strictEqual(statSync(join(root, "a")).mode & 0o777, 0o700)
-    assert.deepStrictEqual((yield* Configuration.read(path)).contexts.get("work")?.providers.get("api"), settings)
+    assert.deepStrictEqual(
+      settingsOf((yield* Configuration.read(path, types)).contexts.get("work")?.providers.get("api")),
+      settings
+    )
   })
 )
 
@@ -388,7 +392,7 @@ it.live("changes at the same time all last", () =>
     yield* Effect.forEach(names, (name) => apply(path, addContext(name)), { concurrency: "unbounded" }).pipe(
       Effect.provide(files)
     )
-    assert.deepStrictEqual([...(yield* Configuration.read(path)).contexts.keys()].sort(), names)
+    assert.deepStrictEqual([...(yield* Configuration.read(path, types)).contexts.keys()].sort(), names)
     assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
   })
 )

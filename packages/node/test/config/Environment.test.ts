@@ -23,9 +23,13 @@ it.effect("reads every variable", () =>
       KEYFOB_FORMER_STORE_PASSPHRASE: "open barley",
       KEYFOB_STORE_URL: "redis://127.0.0.1",
       KEYFOB_PRIVATE_KEY: "key",
-      KEYFOB_PRIVATE_KEY_PASSPHRASE: "open wheat"
+      KEYFOB_PRIVATE_KEY_PASSPHRASE: "open wheat",
+      KEYFOB_PASSWORD: "pass",
+      KEYFOB_TOKEN: "token",
+      KEYFOB_REFRESH_TOKEN: "refresh",
+      KEYFOB_APP_SECRET: "app"
     })
-    const { storePassphrase, storeUrl, ...rest } = more
+    const { appSecret, password, refreshToken, storePassphrase, storeUrl, token, ...rest } = more
     assert.deepStrictEqual(rest, {
       context: "work",
       configFile: "/home/ada/k.toml",
@@ -40,6 +44,10 @@ it.effect("reads every variable", () =>
     assert.strictEqual(String(storePassphrase), "<redacted>")
     assert.strictEqual(formerStorePassphrase && Redacted.value(formerStorePassphrase), "open barley")
     assert.strictEqual(String(storeUrl), "<redacted>")
+    assert.deepStrictEqual(
+      [password, token, refreshToken, appSecret].map((secret) => secret && Redacted.value(secret)),
+      ["pass", "token", "refresh", "app"]
+    )
   })
 )
 
@@ -56,7 +64,11 @@ it.effect("empty counts as absent", () =>
       "FORMER_STORE_PASSPHRASE",
       "STORE_URL",
       "PRIVATE_KEY",
-      "PRIVATE_KEY_PASSPHRASE"
+      "PRIVATE_KEY_PASSPHRASE",
+      "PASSWORD",
+      "TOKEN",
+      "REFRESH_TOKEN",
+      "APP_SECRET"
     ]
     const { color: _, ...environment } = yield* readFrom({
       ...Object.fromEntries(names.map((name) => [`KEYFOB_${name}`, ""])),

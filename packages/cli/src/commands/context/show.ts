@@ -5,6 +5,8 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { printable } from "keyfob"
 import { answer, stringify } from "../../output.ts"
+import { oauthOf } from "../../provider.ts"
+import { types } from "../../types.ts"
 import { here } from "../../here.ts"
 import * as workspace from "../../workspace.ts"
 
@@ -27,12 +29,14 @@ export const show = Command.make(
   })
 ).pipe(Command.withDescription("A context's providers and their settings, without secrets"))
 
-/** As in config.toml, but that a secret is only said to be there. Other types' tables stay closed: only they know their secrets. */
-const shown = ({ name, settings }: workspace.Configured): Readonly<Record<string, unknown>> =>
-  settings.type === "other"
-    ? { provider: name, type: settings.typeName }
+/** As in config.toml, but that a secret is only said to be there. The tables of types that nobody knows stay closed. */
+const shown = (configured: workspace.Configured): Readonly<Record<string, unknown>> => {
+  const { name: provider, settings: entry } = configured
+  const settings = oauthOf(entry)
+  return settings === undefined
+    ? { provider, type: entry.type, ...tableOf(configured) }
     : {
-        provider: name,
+        provider,
         type: settings.type,
         issuer: settings.issuer,
         client_id: settings.clientId,
@@ -60,6 +64,17 @@ const shown = ({ name, settings }: workspace.Configured): Readonly<Record<string
         params: settings.params,
         endpoints: settings.endpoints
       }
+}
+
+const tableOf = ({ settings }: workspace.Configured): Readonly<Record<string, unknown>> => {
+  const type = types.find(({ name }) => name === settings.type)
+  if (type === undefined) return {}
+  const secrets: ReadonlyArray<string> = type.secrets
+  const entries = Object.entries(Redacted.value(settings.table)).filter(([key]) => type.keys.includes(key))
+  return Object.fromEntries(
+    entries.map(([key, value]) => (secrets.includes(key) ? [`has_${key}`, true] : [key, value]))
+  )
+}
 
 const paragraph = ({ provider, ...settings }: Readonly<Record<string, unknown>>) =>
   [

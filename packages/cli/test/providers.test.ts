@@ -1,0 +1,144 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { HttpClient, HttpClientResponse } from "effect/http"
+import { runKeyfob } from "@keyfob/cli/testing"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** A login endpoint: alice and her password, at any address. */
+const seen: Array<string> = []
+const archive = Layer.succeed(
+  HttpClient.HttpClient,
+  HttpClient.make((request) =>
+    Effect.sync(() => {
+      seen.push(`${request.method} ${request.url}`)
+      const isAlice = request.headers["authorization"] === `Basic ${btoa("alice:canary-password")}`
+      return HttpClientResponse.fromWeb(request, new Response(null, { status: isAlice ? 204 : 401 }))
+    })
+  )
+)
+
+const scene = Effect.fnUntraced(function* (providers: string) {
+  const home = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-providers-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  writeFileSync(join(home, "config.toml"), providers, { mode: 0o600 })
+  const run = yield* runKeyfob.make
+  const keyfob = (args: string, options: { readonly env?: Record<string, string>; readonly stdin?: string } = {}) =>
+    run(args.split(" "), { ...options, env: { KEYFOB_HOME: home, ...options.env } })
+  return { home, keyfob }
+})
+
+const basic =
+  '[contexts.work.providers.archive]\ntype = "basic"\nlogin_url = "https://archive.example/login"\nusername = "alice"\n'
+const fixed = '[contexts.work.providers.key]\ntype = "static"\nheader = "X-Api-Key"\n'
+const bearer = '[contexts.work.providers.bearer]\ntype = "static"\n'
+
+describe("provider types in the command", () => {
+  it.effect("basic: login from the environment, standard input and a file; status, token, header, logout", () =>
+    Effect.gen(function* () {
+      const { home, keyfob } = yield* scene(basic)
+      const missing = yield* keyfob("login archive")
+      assert.strictEqual(missing.exitCode, 2)
+      assert.match(missing.stderr, /a needed setting is missing: password/)
+      const wrong = yield* keyfob("login archive", { env: { KEYFOB_PASSWORD: "canary-wrong" } })
+      assert.strictEqual(wrong.exitCode, 4)
+      assert.notInclude(wrong.stderr, "canary")
+      assert.strictEqual((yield* keyfob("token archive")).exitCode, 3)
+
+      const login = yield* keyfob("login archive -o json --non-interactive --password-stdin", {
+        stdin: "canary-password\n"
+      })
+      assert.deepStrictEqual([login.exitCode, login.stderr], [0, ""])
+      assert.deepInclude(JSON.parse(login.stdout), {
+        provider: "archive",
+        outcome: "signed_in",
+        refreshable: false,
+        store: "file"
+      })
+      const [row] = JSON.parse((yield* keyfob("status -o json")).stdout)
+      assert.deepInclude(row, { provider: "archive", type: "basic", status: "authenticated" })
+      const asked = seen.length
+      assert.strictEqual(
+        (yield* keyfob("header archive")).stdout,
+        `Authorization: Basic ${btoa("alice:canary-password")}\n`
+      )
+      assert.strictEqual((yield* keyfob("token archive")).stdout, `${btoa("alice:canary-password")}\n`)
+      assert.lengthOf(seen, asked)
+
+      writeFileSync(join(home, "password"), "canary-password\n", { mode: 0o600 })
+      assert.strictEqual((yield* keyfob(`login archive --force --password-file ${join(home, "password")}`)).exitCode, 0)
+      const logout = yield* keyfob("logout archive -o json")
+      assert.deepStrictEqual(JSON.parse(logout.stdout), [
+        { context: "work", provider: "archive", revoked: false, removed: true }
+      ])
+      assert.strictEqual((yield* keyfob("token archive")).exitCode, 3)
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("static: a token as a bearer, an API key in its header; each secret to its own provider", () =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene(fixed + bearer + basic)
+      const all = yield* keyfob("login", { env: { KEYFOB_TOKEN: "canary-token", KEYFOB_PASSWORD: "canary-password" } })
+      assert.deepStrictEqual([all.exitCode, all.stderr], [0, ""])
+      assert.strictEqual((yield* keyfob("header key")).stdout, "X-Api-Key: canary-token\n")
+      assert.deepStrictEqual(JSON.parse((yield* keyfob("header key -o json")).stdout), { "X-Api-Key": "canary-token" })
+      assert.strictEqual((yield* keyfob("header bearer")).stdout, "Authorization: Bearer canary-token\n")
+      assert.strictEqual((yield* keyfob("token bearer")).stdout, "canary-token\n")
+      assert.notInclude((yield* keyfob("status")).stdout + (yield* keyfob("context show")).stdout, "canary")
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("C-15 what cannot be renewed is not: named it says so, of all it is left out", () =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene(bearer)
+      yield* keyfob("login bearer", { env: { KEYFOB_TOKEN: "t" } })
+      const named = yield* keyfob("refresh bearer --force")
+      assert.strictEqual(named.exitCode, 2)
+      assert.match(named.stderr, /provider bearer has no refresh/)
+      for (const command of ["refresh", "keepalive"]) {
+        const { exitCode, stdout } = yield* keyfob(`${command} -o json`)
+        assert.deepStrictEqual([exitCode, JSON.parse(stdout)], [0, []])
+      }
+      const userinfo = yield* keyfob("userinfo bearer")
+      assert.strictEqual(userinfo.exitCode, 2)
+      assert.match(userinfo.stderr, /has no client/)
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("a wrong key is a clear sentence: exit 2, place and what is expected; a misspelled one a warning", () =>
+    Effect.gen(function* () {
+      const wrong = yield* (yield* scene(`${basic}password = 12345\n`)).keyfob("status")
+      assert.strictEqual(wrong.exitCode, 2)
+      assert.match(wrong.stderr, /config\.toml, line 5: contexts\.work\.providers\.archive\.password: expected string/)
+      assert.notInclude(wrong.stderr, "12345")
+      const absent = yield* (yield* scene(basic.replace(/username.*\n/, ""))).keyfob("status")
+      assert.strictEqual(absent.exitCode, 2)
+      assert.match(absent.stderr, /archive\.username is missing/)
+      const near = yield* (yield* scene(`${basic}pasword = "canary"\n`)).keyfob("status")
+      assert.strictEqual(near.exitCode, 0)
+      assert.match(near.stderr, /archive\.pasword is not a known key; did you mean password\?/)
+      const odd = yield* (yield* scene('[contexts.work.providers.x]\ntype = "odd"\n')).keyfob("token x")
+      assert.strictEqual(odd.exitCode, 2)
+      assert.match(odd.stderr, /provider x is of type odd; this keyfob knows oauth, basic, static/)
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("provider list has the types, and what can be set for each", () =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene("")
+      const rows = JSON.parse((yield* keyfob("provider list -o json")).stdout)
+      const found = rows.find((row: { readonly type: string }) => row.type === "basic")
+      assert.isNotEmpty(found.description)
+      const [url, , password] = found.settings
+      assert.deepInclude(url, { key: "login_url", required: true, secret: false })
+      assert.deepInclude(password, { key: "password", required: false, secret: true })
+      const { stdout } = yield* keyfob("provider list")
+      assert.match(stdout, /^oauth {2}An OAuth 2/m)
+      assert.match(stdout, /^ {2}flow +auto \| browser \| device/m)
+      assert.match(stdout, /^ {2}password +secret, KEYFOB_PASSWORD$/m)
+    }).pipe(Effect.provide(archive))
+  )
+})
