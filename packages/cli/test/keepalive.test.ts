@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { runKeyfob } from "@keyfob/cli/testing"
 import { clients, Fault, SimulatedProvider } from "@keyfob/testing"
-import { Effect } from "effect"
+import { Clock, Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 
 const parse = (text: string) => JSON.parse(text)
@@ -77,6 +77,33 @@ it.effect(
       const results = yield* Effect.forEach(runs, (args) => keyfob([...args, "-o", "json"]), { concurrency: 6 })
       const outcomes = results.map(({ stdout }) => parse(stdout)[0].outcome).sort()
       assert.sameMembers([...new Set(outcomes)], ["adopted", "renewed"])
+      const exchanges = (yield* idp.requests).slice(before).filter(({ path }) => path === "/token")
+      assert.lengthOf(exchanges, 1)
+    }).pipe(Effect.provide(SimulatedProvider.layer())),
+  60_000
+)
+
+it.effect.each([["keepalive"], ["refresh"]])(
+  "R2 %s: what a sibling renews between a look at the credential and the renewal is adopted, not renewed again",
+  (args) =>
+    Effect.gen(function* () {
+      const { idp, keyfob } = yield* signedIn
+      yield* TestClock.adjust("2 hours")
+      const before = (yield* idp.requests).length
+      const clock = yield* Clock.Clock
+      const [reached, opened] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      // The first look at the time is for whether the credential that was just read is due.
+      const waiting = Deferred.succeed(reached, undefined).pipe(
+        Effect.andThen(Deferred.await(opened)),
+        Effect.andThen(clock.currentTimeMillis)
+      )
+      const run = yield* Effect.forkChild(
+        Effect.provideService(keyfob([...args, "-o", "json"]), Clock.Clock, { ...clock, currentTimeMillis: waiting })
+      )
+      yield* Deferred.await(reached)
+      assert.include((yield* keyfob(["refresh"])).stdout, "renewed")
+      yield* Deferred.succeed(opened, undefined)
+      assert.strictEqual(parse((yield* Fiber.join(run)).stdout)[0].outcome, "adopted")
       const exchanges = (yield* idp.requests).slice(before).filter(({ path }) => path === "/token")
       assert.lengthOf(exchanges, 1)
     }).pipe(Effect.provide(SimulatedProvider.layer())),
