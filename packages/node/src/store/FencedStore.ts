@@ -21,7 +21,7 @@ import * as Turns from "./Turns.ts"
 /** What a lease is good for without a word from its holder. */
 export const leaseLasts = Duration.seconds(30)
 const heartbeatEvery = Duration.seconds(10)
-const answerWithin = Duration.seconds(5)
+export const answerWithin = Duration.seconds(5)
 
 export interface Lease {
   readonly owner: string

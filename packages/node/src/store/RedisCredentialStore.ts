@@ -163,7 +163,7 @@ const make = (sealing?: Sealing) =>
   })
 
 /**
- * The store in the Redis that is provided: `NodeRedis.layer` of `@effect/platform-node`, or another. Waits up to 60 s for
+ * The store in the Redis that is provided: by `@keyfob/node/RedisConnection`, or another. Waits up to 60 s for
  * another holder, then fails with `Busy`; a server that does not answer within 5 s is `Unavailable`.
  */
 export const layer: Layer.Layer<CredentialStore, never, Redis.Redis> = Layer.effect(CredentialStore, make())

@@ -15,6 +15,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { inspect } from "node:util"
+import * as RedisConnection from "../../src/store/RedisConnection.ts"
 import * as RedisCredentialStore from "../../src/store/RedisCredentialStore.ts"
 import * as fenced from "./fenced.ts"
 import { canary, credentialOf, key } from "./interceptedFileSystem.ts"
@@ -86,6 +87,21 @@ describe("Redis", () => {
       })
       const error = yield* failure(storeAt(url))
       assert.deepInclude(error, { reason: "Unavailable", detail: "ECONNREFUSED" })
+    })
+  )
+
+  test(
+    "a server that hangs (SIGSTOP): a connection to it is given up, and one that was there ends",
+    Effect.gen(function* () {
+      const server = yield* RedisServer.start()
+      const opened = RedisCredentialStore.layer.pipe(Layer.provide(RedisConnection.layer({ url: server.url })))
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* fenced.write(yield* fenced.opened(opened), 1)
+          server.process.kill("SIGSTOP")
+        })
+      )
+      assert.strictEqual(yield* reasonOf(Effect.scoped(Layer.build(opened))), "Unavailable")
     })
   )
 
