@@ -52,6 +52,10 @@ const lenient = Effect.gen(function* () {
 
 export const providers = { strict, lenient } satisfies Record<string, Effect.Effect<Rotating, unknown, Scope.Scope>>
 
+/** Its refreshes, once it works at none: what a program sent that was killed may still be on its way. */
+export const settled = ({ refreshes }: Rotating) =>
+  Effect.sleep(30).pipe(Effect.andThen(refreshes), Effect.repeat({ until: ({ underWay }) => underWay === 0 }))
+
 export type ProviderName = keyof typeof providers
 
 export const isProviderName = (name: string): name is ProviderName => Object.hasOwn(providers, name)

@@ -12,7 +12,7 @@ import { Effect, Exit, Random } from "effect"
 import * as alice from "./alice.ts"
 import { places } from "./places.ts"
 import { type Running, start, worker } from "./processes.ts"
-import { isProviderName, type ProviderName, providers } from "./providers.ts"
+import { isProviderName, type ProviderName, providers, settled } from "./providers.ts"
 import { isStoreName, type StoreName, stores } from "./stores.ts"
 
 export interface Tally {
@@ -76,11 +76,7 @@ const killing = Effect.fnUntraced(function* (
     yield* Effect.sleep((said.length === 0 ? pace.first : pace.next) * (yield* Random.next))
     yield* kill
     const { lines } = yield* end
-    // What a killed program has sent may still be on its way.
-    yield* Effect.sleep(30).pipe(
-      Effect.andThen(provider.refreshes),
-      Effect.repeat({ until: ({ underWay }) => underWay === 0 })
-    )
+    yield* settled(provider)
     return [...said, ...lines]
   })
 
