@@ -13,3 +13,4 @@ export {
   type TrustedIssuer
 } from "./model/Settings.ts"
 export { patiently } from "./patiently.ts"
+export { withStillFiles } from "./stillFiles.ts"

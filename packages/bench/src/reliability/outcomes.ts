@@ -1,16 +1,19 @@
 /**
  * What a caller sees of each trouble, and what is left when it is over: the table of docs/reliability.md, made by running
- * all of it on the simulated provider and a virtual clock.
+ * all of it on the simulated provider and a virtual clock. What is wrong with a disk, a store's server or a name is really
+ * wrong with one.
  *
- *     node packages/bench/src/reliability/outcomes.ts        after a build; writes the table into the page
+ *     sudo node packages/bench/src/reliability/outcomes.ts        after a build; writes the table into the page
  */
-import { Fault, patiently, SimulatedPerson, SimulatedProvider } from "@keyfob/testing/Provider"
-import { Effect, Equal, Layer, Result } from "effect"
-import { HttpClient, HttpClientError } from "effect/http"
+import { NodeHttpClient, NodeServices } from "@effect/platform-node"
+import { Fault, patiently, SimulatedPerson, SimulatedProvider, withStillFiles } from "@keyfob/testing/Provider"
+import { Context, Effect, Equal, Layer, Result } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import { CredentialStore, DeviceCode, Login, StoreFailed, TokenSource } from "keyfob"
+import { CredentialStore, DeviceCode, Login, Promised, TokenSource } from "keyfob"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { type TroubledPlace, type TroubledPlaceName, troubledPlaces } from "./troubledPlaces.ts"
 
 const page = join(import.meta.dirname, "../../../../docs/reliability.md")
 const flow = DeviceCode.make({
@@ -24,17 +27,15 @@ interface Trouble {
   readonly faults?: ReadonlyArray<Fault.Misbehaviour>
   /** No address is found for the provider's name. */
   readonly nameless?: boolean
-  /** Why the store fails: at all that is asked of it, or at the writes after this many. */
-  readonly store?: { readonly reason: StoreFailed["reason"]; readonly fails: "all" | { readonly writesAfter: number } }
+  /** The place that is in trouble: all the while, or from when the refresh has been sent. */
+  readonly place?: { readonly name: TroubledPlaceName; readonly since: "start" | "refresh" }
 }
 
 const answer = (status: number, headers = {}): Trouble => ({
   faults: Array.from({ length: 9 }, () => Fault.answer({ status, headers }))
 })
 const once = (fault: Fault.Misbehaviour): Trouble => ({ faults: [fault] })
-const store = (reason: StoreFailed["reason"], writesAfter?: number): Trouble => ({
-  store: { reason, fails: writesAfter === undefined ? "all" : { writesAfter } }
-})
+const place = (name: TroubledPlaceName, since: "start" | "refresh" = "start"): Trouble => ({ place: { name, since } })
 
 const rows: ReadonlyArray<readonly [what: string, trouble: Trouble]> = [
   ["503 for a while", answer(503)],
@@ -49,59 +50,28 @@ const rows: ReadonlyArray<readonly [what: string, trouble: Trouble]> = [
   ["no answer, the request never arrived", once(Fault.hang)],
   ["no answer, the request was processed", once(Fault.hangAfter)],
   ["the provider's name is not found (DNS)", { nameless: true }],
-  ["disk full before the refresh", store("Full", 0)],
-  ["disk full after the refresh", store("Full", 1)],
-  ["read-only file system", store("ReadOnly", 0)],
-  ["store down", store("Unavailable")],
-  ["store down after the refresh", store("Unavailable", 1)]
+  ["disk full before the refresh", place("fullDisk")],
+  ["disk full after the refresh", place("fullDisk", "refresh")],
+  ["read-only file system", place("readOnlyDisk")],
+  ["store down", place("server")],
+  ["store down after the refresh", place("server", "refresh")]
 ]
 
-/** A store in memory that fails on demand. */
-const failing = Effect.map(CredentialStore, (place) => {
-  let trouble: Trouble["store"]
-  let writes = 0
-  const fail = (reason: StoreFailed["reason"]) => new StoreFailed({ reason, store: "memory", location: "memory" })
-  const unless = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.suspend((): Effect.Effect<A, E | StoreFailed, R> =>
-      trouble?.fails === "all" ? fail(trouble.reason) : effect
-    )
-  const writing = (effect: Effect.Effect<void, StoreFailed>) =>
-    Effect.suspend(() =>
-      trouble !== undefined && (trouble.fails === "all" || writes++ >= trouble.fails.writesAfter)
-        ? fail(trouble.reason)
-        : effect
-    )
-  return {
-    begin: (next: Trouble["store"]) => {
-      writes = 0
-      trouble = next
-    },
-    store: CredentialStore.make({
-      ...place,
-      get: (key) => unless(place.get(key)),
-      modify: (key, use) =>
-        unless(
-          place.modify(key, (slot) =>
-            use({ ...slot, read: unless(slot.read), write: (credential) => writing(slot.write(credential)) })
-          )
-        )
-    })
-  }
-})
+const untroubled: TroubledPlace = { store: CredentialStore.layerMemory, begin: Effect.void, end: Effect.void }
 
-/** A client that finds no address while it is told so. */
-const resolving = Effect.map(HttpClient.HttpClient, (http) => {
-  let nameless = false
-  return {
-    begin: (now: boolean) => (nameless = now),
-    client: HttpClient.transform(http, (exchange, request) => {
-      const cause = Object.assign(new Error("getaddrinfo ENOTFOUND"), { code: "ENOTFOUND" })
-      const notFound = new HttpClientError.HttpClientError({
-        reason: new HttpClientError.TransportError({ request, cause })
-      })
-      return Effect.suspend(() => (nameless ? notFound : exchange))
-    })
-  }
+/** The client, which asks for a name that nobody has while it is told so, and says when a refresh is on its way. */
+const network = Effect.gen(function* () {
+  const simulated = yield* HttpClient.HttpClient
+  const real = Context.get(yield* Layer.build(NodeHttpClient.layerUndici), HttpClient.HttpClient)
+  const state: { nameless: boolean; onRefresh: Effect.Effect<unknown> } = { nameless: false, onRefresh: Effect.void }
+  const client = HttpClient.transform(simulated, (exchange, request) =>
+    Effect.suspend(() =>
+      state.nameless
+        ? Promised.run(real.execute(HttpClientRequest.setUrl(request, "https://id.keyfob.invalid")))
+        : Effect.andThen(request.method === "POST" ? state.onRefresh : Effect.void, exchange)
+    )
+  )
+  return { client, state }
 })
 
 interface Run {
@@ -111,11 +81,11 @@ interface Run {
 }
 
 /** One trouble: what a caller sees whose token has ended or still serves, and what another sees when it is over. */
-const run = ({ faults = [], nameless = false, store: storeTrouble }: Trouble, ended: boolean, grace: boolean) =>
+const run = ({ faults = [], nameless = false, place: troubled }: Trouble, ended: boolean, grace: boolean) =>
   Effect.gen(function* () {
     const idp = yield* SimulatedProvider
-    const place = yield* failing
-    const network = yield* resolving
+    const place = troubled === undefined ? untroubled : yield* troubledPlaces[troubled.name]
+    const { client, state } = yield* network
     yield* idp.approve("alice")
     return yield* Effect.gen(function* () {
       const source = yield* TokenSource.make(flow)
@@ -126,13 +96,15 @@ const run = ({ faults = [], nameless = false, store: storeTrouble }: Trouble, en
       yield* idp.faults(
         ...faults.map((fault, index) => Fault.onRequest({ grant: "refresh_token", nth: index + 1 }, fault))
       )
-      network.begin(nameless)
-      place.begin(storeTrouble)
+      state.nameless = nameless
+      if (troubled?.since === "start") yield* place.begin
+      else state.onRefresh = place.begin
       const seen = yield* patiently(Effect.result(source.token))
       const refreshes = (yield* idp.requests).filter(({ grant }) => grant === "refresh_token").length
       yield* idp.recover
-      network.begin(false)
-      place.begin(undefined)
+      state.nameless = false
+      state.onRefresh = Effect.void
+      yield* place.end
       yield* TestClock.adjust("11 minutes")
       const later = yield* patiently(Effect.result(source.token))
       const works = Result.isSuccess(later) && (yield* idp.accepts(later.success))
@@ -145,20 +117,15 @@ const run = ({ faults = [], nameless = false, store: storeTrouble }: Trouble, en
         refreshes,
         afterwards: works ? "goes on" : Result.isFailure(later) ? nameOf(later.failure) : "a token nobody takes"
       } satisfies Run
-    }).pipe(
-      Effect.provideService(CredentialStore, place.store),
-      Effect.provideService(HttpClient.HttpClient, network.client)
-    )
+    }).pipe(Effect.provide(place.store), withStillFiles, Effect.provideService(HttpClient.HttpClient, client))
   }).pipe(
     Effect.scoped,
     Effect.provide(SimulatedPerson.layer()),
     Effect.provide(
-      Layer.mergeAll(
-        CredentialStore.layerMemory,
-        SimulatedProvider.layer({ graceInterval: grace ? "1 hour" : 0 })
-      ).pipe(Layer.provideMerge(TestClock.layer())),
+      SimulatedProvider.layer({ graceInterval: grace ? "1 hour" : 0 }).pipe(Layer.provideMerge(TestClock.layer())),
       { local: true }
-    )
+    ),
+    Effect.provide(NodeServices.layer)
   )
 
 const nameOf = ({ _tag, reason }: TokenSource.TokenError) => `\`${_tag}\` \`${reason}\``
@@ -185,16 +152,16 @@ export const table = Effect.map(Effect.forEach(rows, cells), (lines) =>
     .join("\n")
 )
 
-const place = /(?<=<!-- outcomes -->\n\n).*?(?=\n\n<!-- \/outcomes -->)/s
+const between = /(?<=<!-- outcomes -->\n\n).*?(?=\n\n<!-- \/outcomes -->)/s
 
 /** The table as it stands in the page. */
-export const inPage = () => place.exec(readFileSync(page, "utf8"))?.[0]
+export const inPage = () => between.exec(readFileSync(page, "utf8"))?.[0]
 
 if (import.meta.main) {
   const text = await Effect.runPromise(table)
   writeFileSync(
     page,
-    readFileSync(page, "utf8").replace(place, () => text)
+    readFileSync(page, "utf8").replace(between, () => text)
   )
   console.log(`${rows.length} kinds of trouble, written into docs/reliability.md`)
 }

@@ -166,16 +166,20 @@ export const make = Effect.fnUntraced(function* (
       Effect.as(Ref.set(memory, Option.some({ credential, revision })), credential)
     )
 
-  /** The slot under the lease. A mark that comes or goes changes no token: it goes on to be given from memory. */
+  /**
+   * The slot under the lease. A mark that comes or goes changes no token, nor does what cannot be written: it goes on to be
+   * given from memory.
+   */
   const remembering = (slot: Slot): Slot => ({
     ...slot,
-    write: (credential) =>
-      Effect.andThen(
-        slot.write(credential),
-        Effect.flatMap(Ref.get(memory), (known) =>
-          Option.isSome(known) && isSameToken(known.value.credential, credential) ? remembered(credential) : Effect.void
-        )
+    write: Effect.fnUntraced(function* (credential) {
+      const before = yield* held
+      yield* Effect.tapError(slot.write(credential), () =>
+        Option.isSome(before) && credential.refused !== true ? remembered(before.value) : Effect.void
       )
+      const known = yield* Ref.get(memory)
+      if (Option.isSome(known) && isSameToken(known.value.credential, credential)) yield* remembered(credential)
+    })
   })
 
   /** Under the lease: what a sibling renewed is adopted, anything else exchanged; not while the provider wants its rest. */

@@ -577,6 +577,30 @@ describe("TokenSource", () => {
       }).pipe(Effect.provide(layer))
     })
 
+    it.effect(
+      "a store that goes down while the provider answers: the old token is served, and the new one saved later",
+      () => {
+        const { layer, sent, store } = scene([tokens(2)])
+        return Effect.gen(function* () {
+          yield* write(credential())
+          const { text } = yield* source()
+          yield* text
+          yield* minutes(due)
+          let isDown = false
+          store.hooks.before = (operation) => {
+            isDown ||= operation === "write 2"
+            return isDown ? storeFailed("Unavailable") : Effect.void
+          }
+          assert.strictEqual(yield* patiently(text), "access-1")
+          assert.isTrue(isDown)
+          store.hooks.before = () => Effect.void
+          yield* minutes(over)
+          assert.strictEqual(yield* text, "access-2")
+          assert.lengthOf(sent(), 1)
+        }).pipe(Effect.provide(layer))
+      }
+    )
+
     it.effect("R2 a store that takes a second to say it is away: a hundred callers wait for it once", () => {
       const { layer, store } = scene([])
       return Effect.gen(function* () {

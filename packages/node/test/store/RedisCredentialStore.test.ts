@@ -19,7 +19,7 @@ import * as RedisConnection from "../../src/store/RedisConnection.ts"
 import * as RedisCredentialStore from "../../src/store/RedisCredentialStore.ts"
 import * as fenced from "./fenced.ts"
 import { canary, credentialOf, key } from "./interceptedFileSystem.ts"
-import * as proxy from "./proxy.ts"
+import * as TcpProxy from "@keyfob/embedded/TcpProxy"
 
 type Options = Parameters<typeof NodeRedis.layer>[0]
 
@@ -199,7 +199,7 @@ describe("Redis", () => {
     "an answer that is lost: what was written is there, and the same write again succeeds; a lease handed out is given back",
     Effect.gen(function* () {
       const server = yield* RedisServer.start()
-      const way = yield* proxy.make(server.port)
+      const way = yield* TcpProxy.make(server.port)
       // Commands wait for the new connection.
       const url = `redis://127.0.0.1:${way.port}`
       const store = yield* fenced.opened(RedisCredentialStore.layer.pipe(Layer.provide(NodeRedis.layer({ url }))))
@@ -225,7 +225,7 @@ describe("Redis", () => {
     Effect.gen(function* () {
       const primary = yield* RedisServer.start()
       const replica = yield* replicaOf(primary)
-      const way = yield* proxy.make(primary.port)
+      const way = yield* TcpProxy.make(primary.port)
       const url = `redis://127.0.0.1:${way.port}`
       const [paused, other] = [yield* fenced.opened(storeAt(url)), yield* fenced.opened(storeAt(url))]
       const send = yield* admin(replica.url)

@@ -17,7 +17,7 @@ import { inspect } from "node:util"
 import * as SqlCredentialStore from "../../src/store/SqlCredentialStore.ts"
 import * as fenced from "./fenced.ts"
 import { credentialOf, key } from "./interceptedFileSystem.ts"
-import * as proxy from "./proxy.ts"
+import * as TcpProxy from "@keyfob/embedded/TcpProxy"
 
 const clientAt = (url: string) => PgClient.layer({ url: Redacted.make(url), maxConnections: 3 })
 
@@ -94,7 +94,7 @@ describe("PostgreSQL", () => {
   test(
     "no server at the start, a wrong password, a database that is not there",
     Effect.gen(function* () {
-      const gone = yield* proxy.make(shared.port).pipe(Effect.scoped)
+      const gone = yield* TcpProxy.make(shared.port).pipe(Effect.scoped)
       assert.deepInclude(yield* failure(storeAt(`postgres://keyfob:canary@127.0.0.1:${gone.port}/postgres`)), {
         reason: "Unavailable"
       })
@@ -149,7 +149,7 @@ describe("PostgreSQL", () => {
   test(
     "an answer that is lost: what was written is there, and the same write again succeeds; a lease handed out is given back",
     Effect.gen(function* () {
-      const way = yield* proxy.make(shared.port)
+      const way = yield* TcpProxy.make(shared.port)
       const store = yield* fenced.opened(storeAt(shared.url.replace(String(shared.port), String(way.port))))
       const other = yield* fenced.opened(storeAt(shared.url))
       yield* other.modify(key, (slot) => slot.remove)
