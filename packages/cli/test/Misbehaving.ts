@@ -14,9 +14,11 @@ export interface Reply {
 export const make = Effect.gen(function* () {
   const replies = new Map<string, Reply>()
   const asked: Array<string> = []
+  const authorizations: Array<string | undefined> = []
   const server = createServer((request, response) => {
     const path = request.url ?? ""
     asked.push(path)
+    authorizations.push(request.headers.authorization)
     request.resume()
     request.on("end", () => {
       const { body, headers, status = 200, type = "application/json" } = replies.get(path) ?? { status: 404, body: {} }
@@ -43,5 +45,5 @@ export const make = Effect.gen(function* () {
   const set = (path: string, reply: Reply) => Effect.sync(() => void replies.set(path, reply))
   const discovery = "/.well-known/openid-configuration"
   yield* set(discovery, { body: metadata })
-  return { issuer, metadata, discovery, set, asked }
+  return { issuer, metadata, discovery, set, asked, authorizations }
 })

@@ -165,6 +165,31 @@ describe.concurrent("client authentication", () => {
   )
 
   it.live(
+    "a provider that was configured once is asked to revoke without the secret of the one that is now",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const [before, now] = [yield* Misbehaving.make, yield* Misbehaving.make]
+        for (const { discovery, issuer, metadata, set } of [before, now]) {
+          yield* set(discovery, { body: { ...metadata, revocation_endpoint: `${issuer}/revoke` } })
+          yield* set("/token", { body: { access_token: "at", token_type: "Bearer", expires_in: 3600 } })
+          yield* set("/revoke", { body: {} })
+        }
+        const env = { KEYFOB_CLIENT_SECRET: secret }
+        const login = ["login", "m", "--issuer", before.issuer, "--client-id", "c", "--flow", "client_credentials"]
+        yield* keyfob.done(login, { env })
+        const config = yield* keyfob.read("config.toml")
+        yield* keyfob.write("config.toml", config.replace(before.issuer, now.issuer))
+        yield* keyfob.done(["logout", "m"], { env })
+        const at = before.asked.indexOf("/revoke")
+        assert.isAtLeast(at, 0)
+        assert.isUndefined(before.authorizations[at])
+        assert.isDefined(before.authorizations[before.asked.indexOf("/token")])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
     "what is missing, wrong or not offered is a configuration error (2) that says what would do",
     () =>
       Effect.gen(function* () {

@@ -6,14 +6,25 @@ import { Redacted } from "effect"
 import type { Effect, FileSystem, Layer, Path } from "effect"
 import type { Redis } from "effect/persistence"
 import type { SqlClient } from "effect/sql"
-import type { CredentialKey, CredentialStore, StoreFailed } from "keyfob"
+import type {
+  AssertionSource,
+  ClientCertificate,
+  ConfigurationInvalid,
+  CredentialKey,
+  CredentialStore,
+  SigningKey,
+  StoreFailed
+} from "keyfob"
 import {
+  Certificate,
   EncryptedFileCredentialStore,
   Encryption,
   EncryptionKey,
   FileCredentialStore,
   Keychain,
   KeychainCredentialStore,
+  LocalAssertion,
+  PrivateKey,
   RedisCredentialStore,
   SqlCredentialStore,
   StoreLadder
@@ -65,6 +76,20 @@ describe("types", () => {
     expectTypeOf<Ladder["holderOf"]>().toEqualTypeOf<
       (key: CredentialKey) => Effect.Effect<string | undefined, StoreFailed>
     >()
+  })
+
+  it("what a client proves itself with fails as configuration does, and needs nothing: it fits where it is asked for", () => {
+    type Key = Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>
+    expectTypeOf(PrivateKey.file("key.pem")).toEqualTypeOf<Key>()
+    expectTypeOf(PrivateKey.fromText).returns.toEqualTypeOf<Key>()
+    const certificate = Certificate.files({ certificate: "app.pem", key: "app.key" })
+    expectTypeOf(certificate).toEqualTypeOf<Effect.Effect<ClientCertificate.ClientCertificate, ConfigurationInvalid>>()
+    expectTypeOf(certificate).toExtend<ClientCertificate.CertificateSource>()
+    expectTypeOf(LocalAssertion.file("token")).toExtend<AssertionSource>()
+    expectTypeOf(LocalAssertion.command(["program", "argument"])).toExtend<AssertionSource>()
+    // @ts-expect-error -- a line for a shell
+    const line = () => LocalAssertion.command("program argument")
+    expectTypeOf(line).toBeFunction()
   })
 
   it("a store that hosts share needs its service alone, and its errors can be the store's", () => {
