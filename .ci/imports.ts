@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   node: ["keyfob", "effect", "@effect/platform-node", "@napi-rs/keyring", "lean-qr", "node:"],
   testing: ["keyfob", "effect", "jose", "@effect/vitest"],
   aqt: ["keyfob", "effect"],
+  auki: ["keyfob", "effect"],
   cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "@effect/sql-pg", "lean-qr", "node:"]
 }
 
@@ -21,7 +22,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
 const floors = ["words", "protocol", "flow", "store", "session", "provider", "index.ts"]
 
 /** Packages that run wherever Effect runs: all time is Clock, all chance is Random, all HTTP is HttpClient. */
-const platformFree = ["core", "testing", "aqt"]
+const platformFree = ["core", "testing", "aqt", "auki"]
 
 const globals = ["fetch", "setTimeout", "setInterval", "setImmediate", "process", "Date", "require"]
 const members: Readonly<Record<string, ReadonlyArray<string> | "any">> = {

@@ -39,6 +39,7 @@ export const ProviderMetadata = Schema.Struct({
   ...endpoints,
   token_endpoint_auth_methods_supported: Strings,
   token_endpoint_auth_signing_alg_values_supported: Strings,
+  grant_types_supported: Strings,
   code_challenge_methods_supported: Strings,
   require_pushed_authorization_requests: Flag,
   authorization_response_iss_parameter_supported: Flag,

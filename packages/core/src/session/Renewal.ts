@@ -85,7 +85,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
 }, Effect.uninterruptible)
 
 /** RFC 6749 section 6. */
-const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) => {
+export const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) => {
   const form = {
     grant_type: "refresh_token",
     refresh_token: Redacted.value(refreshToken),

@@ -118,9 +118,13 @@ export const make = Effect.fnUntraced(function* (
         return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
       return yield* renew(slot, current.value, client, flow)
     }
-    const again = Effect.flatMap(Login.obtain(flow, client), (obtained) =>
-      Effect.uninterruptible(Login.keep(slot, obtained))
-    )
+    const again = Effect.gen(function* () {
+      const obtained = yield* Login.obtain(flow, client)
+      const kept = yield* Effect.uninterruptible(Login.keep(slot, obtained))
+      // A session that was brought along may have a token that has ended, and the means to get the next.
+      const isOver = !RefreshPolicy.isServing(kept, yield* nowFor(kept))
+      return isOver && kept.refreshToken !== undefined ? yield* renew(slot, kept, client, flow) : kept
+    })
     if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
       return yield* again
     }

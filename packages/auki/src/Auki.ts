@@ -1,0 +1,143 @@
+import * as Array from "effect/Array"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HttpClient from "effect/http/HttpClient"
+import {
+  AnswerRejected,
+  type ConfigurationInvalid,
+  CredentialStore,
+  Explain,
+  HttpExchange,
+  Login,
+  Logout,
+  type StoreFailed,
+  TokenChain,
+  TokenSource,
+  TokenTargets
+} from "keyfob"
+import * as Api from "./Api.ts"
+import * as AukiState from "./AukiState.ts"
+import { type Domain, domainOf } from "./DomainAccess.ts"
+import * as Network from "./Network.ts"
+import { originOf, type Settings } from "./Settings.ts"
+
+/** How access to one of several domains went. */
+export interface EachDomain {
+  readonly id: string
+  readonly result: Result.Result<Domain, TokenSource.TokenError>
+}
+
+/** Network, discovery and domains, each had for the one before it. */
+export interface Shape {
+  readonly network: TokenSource.TokenSource
+  readonly discovery: TokenSource.TokenSource
+  readonly domains: TokenTargets.TokenTargets<string>
+  /** Access to a domain, from memory where that is still good; else whatever is needed is asked for. */
+  readonly domain: (id: string) => Effect.Effect<Domain, TokenSource.TokenError>
+  /** Access to several, with a result for each. */
+  readonly domainsOf: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<EachDomain>>
+  /**
+   * Signs in now, as somebody else too: with the settings' own credentials, or others. Nothing is left of who was signed in
+   * before.
+   */
+  readonly login: (credentials?: Partial<Settings>) => Effect.Effect<void, Login.LoginError>
+  /** Forgets all three levels. */
+  readonly logout: Effect.Effect<void, StoreFailed>
+  /** What happens at every level. Slow readers miss the oldest. */
+  readonly events: Stream.Stream<TokenSource.TokenEvent>
+  /** What asking for these domains, or for the discovery token, would do now. */
+  readonly plan: (ids?: ReadonlyArray<string>) => Effect.Effect<Explain.Plan, StoreFailed>
+  /** The session as text, with its secrets in clear, for a host that keeps it. An app's secret is not in it. */
+  readonly save: Effect.Effect<string, StoreFailed>
+  /** Takes up a session that was saved, by this library or by its predecessor, for these services, client and account. */
+  readonly restore: (state: string) => Effect.Effect<void, ConfigurationInvalid | StoreFailed>
+}
+
+/** The chain of these settings, its tokens kept in the store of the context; an app's own secret never is. */
+export const make = Effect.fnUntraced(function* (
+  settings: Settings,
+  account = "default"
+): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
+  const apiUrl = yield* originOf("api_url", settings.api_url)
+  const ddsUrl = yield* originOf("dds_url", settings.dds_url)
+  const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
+  const http = yield* HttpClient.HttpClient
+  const store = yield* CredentialStore
+  const flow = yield* Network.flow(settings, account)
+  const made = TokenSource.make(flow)
+  const network = yield* Network.methodOf(settings) === "app_key"
+    ? Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))
+    : made
+  const discovery = yield* TokenChain.make(network, {
+    name: "discovery",
+    exchange: (token) => Api.discovery(http, apiUrl, token)
+  })
+  const domains = yield* TokenTargets.make(discovery, {
+    name: "domain",
+    exchange: (token, id) => Api.domain(http, { clientId: settings.client_id, ddsUrl, id }, token)
+  })
+
+  const domain = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Domain, TokenSource.TokenError> {
+    const found = domainOf(yield* domains.token(id))
+    if (Option.isSome(found)) return found.value
+    // Only a store that somebody else has written to.
+    const host = HttpExchange.hostOf(ddsUrl)
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail: "no domain with it" })
+  })
+
+  /** What is kept of this account, the deepest level first. */
+  const kept = Effect.map(store.list, (all) =>
+    all
+      .filter(({ key }) => AukiState.rootOf(key).canonical === flow.key.canonical)
+      .toSorted((a, b) => (b.key.links?.length ?? 0) - (a.key.links?.length ?? 0))
+  )
+  const forget = (key: (typeof flow)["key"]) => store.modify(key, ({ remove }) => remove)
+  const logout = Effect.gen(function* () {
+    for (const { key } of yield* kept) if (key.links !== undefined) yield* forget(key)
+    // These services take no token back.
+    yield* Effect.provideContext(Logout.logout(flow, { revoke: false }), services)
+  })
+
+  return {
+    network,
+    discovery,
+    domains,
+    domain,
+    domainsOf: (ids) =>
+      Effect.forEach(ids, (id) => Effect.map(Effect.result(domain(id)), (result) => ({ id, result })), {
+        concurrency: "unbounded"
+      }),
+    login: Effect.fnUntraced(function* (credentials) {
+      const asked = credentials === undefined ? flow : yield* Network.flow({ ...settings, ...credentials }, account)
+      yield* Effect.provideContext(Login.login({ ...asked, key: flow.key }), services)
+    }),
+    logout,
+    events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
+    plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
+    save: Effect.flatMap(kept, AukiState.encode),
+    restore: Effect.fnUntraced(function* (state) {
+      for (const credential of yield* AukiState.decode(state, flow.key)) {
+        yield* store.modify(credential.key, (slot) => Login.keep(slot, credential))
+      }
+    })
+  }
+})
+
+/** The three levels of Auki's network for one account. */
+export class Auki extends Context.Service<Auki, Shape>()("keyfob/auki/Auki") {
+  /** Tokens are kept in memory, for as long as the layer lives. */
+  static readonly layer = (settings: Settings): Layer.Layer<Auki, ConfigurationInvalid, HttpClient.HttpClient> =>
+    Auki.layerStored(settings).pipe(Layer.provide(Layer.fresh(CredentialStore.layerMemory)))
+
+  /** Tokens are kept in a store: found again by the next process, shared with siblings. */
+  static readonly layerStored = (
+    settings: Settings,
+    account?: string
+  ): Layer.Layer<Auki, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore> =>
+    Layer.effect(Auki, make(settings, account))
+}

@@ -1,0 +1,174 @@
+/** The first level: who asks. Each method is a flow that needs nobody, good for as often as its credentials are. */
+import * as Clock from "effect/Clock"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Base64 from "effect/encoding/Base64"
+import {
+  AccessToken,
+  Account,
+  AnswerRejected,
+  type Assigned,
+  byRefreshToken,
+  ConfigurationInvalid,
+  CredentialKey,
+  type FlowParts,
+  type Granted,
+  HttpExchange,
+  LoginRequired,
+  type UnattendedError,
+  type UnattendedFlow
+} from "keyfob"
+import * as Api from "./Api.ts"
+import { addressOf, originOf, type Settings } from "./Settings.ts"
+
+/** What somebody signs in with. */
+export type Method = NonNullable<Settings["method"]>
+
+export const methodOf = (settings: Settings): Method => settings.method ?? "email"
+
+/** What the network's credential is kept under; an imported session is kept at its own issuer. */
+export const keyOf = (settings: Settings, account: string): CredentialKey =>
+  CredentialKey.make({
+    issuer: isOidc(settings) && settings.issuer !== undefined ? settings.issuer : settings.api_url.replace(/\/$/, ""),
+    clientId: isOidc(settings) ? settings.oidc_client_id : settings.client_id,
+    account,
+    subject: methodOf(settings) === "app_key" ? "client" : "user",
+    scopes: [],
+    resource: [],
+    params: methodOf(settings) === "app_key" ? { app_key: settings.app_key ?? "" } : {}
+  })
+
+const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
+  settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
+
+/** How these settings sign in. Fails where they cannot. */
+export const flow = Effect.fnUntraced(function* (
+  settings: Settings,
+  account: string
+): Effect.fn.Return<UnattendedFlow, ConfigurationInvalid> {
+  const apiUrl = yield* originOf("api_url", settings.api_url)
+  const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`)
+  const key = keyOf(settings, account)
+  const { clientId, issuer } = key
+  const parts = { attended: false, key, client: { issuer, clientId } } as const
+  switch (methodOf(settings)) {
+    case "email": {
+      const email = yield* required("email", settings.email)
+      const spend = once(required("password", settings.password), key)
+      return {
+        ...parts,
+        refresh: (client, refreshToken) => Api.refresh(client.http, refreshUrl, refreshToken),
+        obtain: ({ http }) =>
+          spend((password) =>
+            Effect.flatMap(Api.login(http, apiUrl, email, password), (granted) => signedIn(granted, email))
+          )
+      }
+    }
+    case "app_key": {
+      const name = yield* required("app_key", settings.app_key)
+      const secret = required("app_secret", settings.app_secret)
+      return { ...parts, obtain: () => Effect.flatMap(secret, (secret) => basic(name, secret)) }
+    }
+    case "oidc":
+    case "opaque": {
+      if (settings.method === "oidc") {
+        yield* required("issuer", settings.issuer)
+        yield* required("oidc_client_id", settings.oidc_client_id)
+      }
+      const spend = once(required("token", settings.token), key)
+      const session: UnattendedFlow = { ...parts, obtain: () => spend((token) => brought(settings, token, key)) }
+      if (!isOidc(settings)) {
+        return { ...session, refresh: (client, token) => Api.refresh(client.http, refreshUrl, token) }
+      }
+      if (settings.issuer !== undefined) return { ...session, refresh: atOwnIssuer }
+      return { ...session, client: { ...parts.client, endpoints: { token_endpoint: refreshUrl } } }
+    }
+  }
+})
+
+const required = <A>(detail: string, value: A | undefined) =>
+  value === undefined
+    ? Effect.fail(new ConfigurationInvalid({ reason: "MissingValue", detail }))
+    : Effect.succeed(value)
+
+/**
+ * Credentials that a session has replaced are forgotten, so that the end of it is never a sign-in that nobody asked for.
+ */
+const once = (given: Effect.Effect<Redacted.Redacted, ConfigurationInvalid>, { account, issuer }: CredentialKey) => {
+  let credentials: Effect.Effect<Redacted.Redacted, ConfigurationInvalid | LoginRequired> = given
+  return Effect.fnUntraced(function* (
+    obtain: (credentials: Redacted.Redacted) => Effect.Effect<Assigned, UnattendedError>
+  ): Effect.fn.Return<Assigned, UnattendedError> {
+    const obtained = yield* obtain(yield* credentials)
+    if (obtained.refreshToken !== undefined) {
+      credentials = Effect.fail(new LoginRequired({ reason: "RefreshRefused", issuer, account }))
+    }
+    return obtained
+  })
+}
+
+/** OpenID Connect, where its provider offers that to such a client at an address that is its own (RFC 6749 section 6). */
+const atOwnIssuer: NonNullable<FlowParts["refresh"]> = Effect.fnUntraced(function* (client, refreshToken, credential) {
+  const { grant_types_supported, issuer, token_endpoint, token_endpoint_auth_methods_supported } =
+    yield* client.metadata
+  const url = URL.parse(token_endpoint ?? "")
+  const reject = (detail: string) =>
+    new AnswerRejected({
+      reason: "InsecureEndpoint",
+      endpoint: "discovery",
+      host: HttpExchange.hostOf(issuer),
+      detail
+    })
+  if (url === null || url.origin !== URL.parse(issuer)?.origin || url.search !== "") {
+    return yield* reject("token_endpoint is not the issuer's own")
+  }
+  if (token_endpoint_auth_methods_supported?.includes("none") === false) {
+    return yield* reject("token_endpoint takes no public client")
+  }
+  if (grant_types_supported?.includes("refresh_token") === false) return yield* reject("it renews nothing")
+  return yield* byRefreshToken(client, refreshToken, credential)
+})
+
+/** Whose it is, and since when. */
+const signedIn = (granted: Granted, sub: string) =>
+  Effect.map(DateTime.now, (signedInAt): Assigned => ({ ...granted, signedInAt, account: Account.make({ sub }) }))
+
+/** Real HTTP Basic (RFC 7617), which no request is needed for, and which has no end. */
+const basic = (name: string, secret: Redacted.Redacted) =>
+  Effect.map(DateTime.now, (issuedAt) => ({
+    issuedAt,
+    token: AccessToken.make({
+      value: Redacted.make(Base64.encode(`${name}:${Redacted.value(secret)}`)),
+      type: "Basic",
+      scopes: []
+    })
+  }))
+
+/** A session that began elsewhere. */
+const brought = Effect.fnUntraced(function* (
+  settings: Settings,
+  token: Redacted.Redacted,
+  key: CredentialKey
+): Effect.fn.Return<Assigned, LoginRequired> {
+  const now = yield* Clock.currentTimeMillis
+  const { expiry_ms, refresh_token, refresh_token_expiry_ms } = settings
+  const end = expiry_ms ?? Option.getOrUndefined(yield* Api.expiryOf(Redacted.value(token)))
+  const canRenew = refresh_token !== undefined && (refresh_token_expiry_ms ?? Infinity) > now
+  if (!canRenew && end !== undefined && end <= now) {
+    return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
+  }
+  return {
+    issuedAt: DateTime.makeUnsafe(now),
+    signedInAt: DateTime.makeUnsafe(now),
+    token: AccessToken.make({
+      value: token,
+      type: "Bearer",
+      scopes: [],
+      ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(end) })
+    }),
+    ...(canRenew ? { refreshToken: refresh_token } : {}),
+    ...(refresh_token_expiry_ms === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(refresh_token_expiry_ms) })
+  }
+})

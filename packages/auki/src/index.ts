@@ -1,0 +1,5 @@
+export * from "./Auki.ts"
+export { type Domain, DomainAccess, domainOf, DomainServer } from "./DomainAccess.ts"
+export { flow, keyOf } from "./Network.ts"
+export * as Provider from "./Provider.ts"
+export { Settings } from "./Settings.ts"

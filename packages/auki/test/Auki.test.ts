@@ -1,0 +1,541 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Redacted, Result } from "effect"
+import { TestClock } from "effect/testing"
+import type { AnswerRejected, ConfigurationInvalid } from "keyfob"
+import { Auki } from "@keyfob/auki"
+import { apiUrl, ddsUrl, FakeAuki, jwt } from "@keyfob/auki/testing"
+import { alice, app, base, bob, counts, domain, nextProcess, scene, tokenOf } from "./given.ts"
+
+const minutes = (count: number) => TestClock.setTime(count * 60_000)
+const bodyOf = (value: unknown) => JSON.stringify(value)
+
+describe("the chain", () => {
+  it.effect(
+    "B-16 B-24 B-25 B-26 B-27 B-42 a cold client logs in, discovers, and is let in: three requests, each as documented",
+    () =>
+      Effect.gen(function* () {
+        const access = yield* domain("d/1 ü")
+        const { seen } = yield* FakeAuki
+        assert.deepStrictEqual(
+          seen.map(({ body, method, path }) => [method, path, body]),
+          [
+            ["POST", `${apiUrl}/user/login`, bodyOf({ email: alice.email, password: "alice-canary" })],
+            ["POST", `${apiUrl}/service/domains-access-token`, "{}"],
+            ["POST", `${ddsUrl}/api/v1/domains/d%2F1%20%C3%BC/auth`, "{}"]
+          ]
+        )
+        const [login, discovery, grant] = seen
+        assert.isUndefined(login?.headers["authorization"])
+        assert.match(discovery?.headers["authorization"] ?? "", /^Bearer ey/)
+        assert.match(grant?.headers["authorization"] ?? "", /^Bearer ey/)
+        assert.strictEqual(grant?.headers["posemesh-client-id"], "installation-1")
+        for (const { headers } of seen) assert.include(headers["content-type"], "application/json")
+        assert.strictEqual(access.domain_server.url, "https://domain-server.auki.test")
+        assert.strictEqual(access.name, "Domain d/1 ü")
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-28 B-44 X-27 domains are remembered each for itself; what they hang on is shared", () =>
+    Effect.gen(function* () {
+      const { domainsOf } = yield* Auki
+      const each = yield* domainsOf(["a", "b", "c", "a"])
+      assert.isTrue(each.every(({ result }) => Result.isSuccess(result)))
+      assert.strictEqual((yield* domain("a")).id, "a")
+      assert.deepStrictEqual(yield* counts, [1, 0, 1, 3])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-29 B-35 X-27 only the domain is due: it alone is asked for", () =>
+    Effect.gen(function* () {
+      const first = yield* domain("a")
+      yield* minutes(4.99)
+      assert.notStrictEqual(tokenOf(yield* domain("a")), tokenOf(first))
+      assert.deepStrictEqual(yield* counts, [1, 0, 1, 2])
+    }).pipe(Effect.provide(scene(alice, { domainLife: 300 })))
+  )
+
+  it.effect("B-36 domain and discovery expired: discovery, then the domain", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      yield* minutes(20)
+      yield* domain("a")
+      assert.deepStrictEqual(yield* counts, [1, 0, 2, 2])
+    }).pipe(Effect.provide(scene(alice, { domainLife: 300, discoveryLife: 900 })))
+  )
+
+  it.effect(
+    "B-03 B-04 B-34 R5 B.8#5 B.8#12 all three expired: refreshed from the top, and no level is ever shown a token of before",
+    () =>
+      Effect.gen(function* () {
+        yield* domain("a")
+        yield* minutes(61)
+        yield* domain("a")
+        assert.deepStrictEqual(yield* counts, [1, 1, 2, 2])
+        const { to } = yield* FakeAuki
+        const shown = to("/service/domains-access-token").map(({ headers }) => headers["authorization"])
+        assert.notStrictEqual(shown[0], shown[1])
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect(
+    "B-11 B-21 B-22 B-33 an expired session is refreshed with its refresh token as bearer, without body, and not logged in",
+    () =>
+      Effect.gen(function* () {
+        const { network } = yield* Auki
+        const first = yield* network.token
+        yield* minutes(61)
+        const second = yield* network.token
+        const { to } = yield* FakeAuki
+        assert.deepInclude(to("/user/refresh")[0]?.headers, { authorization: "Bearer refresh-1" })
+        assert.strictEqual(to("/user/refresh")[0]?.body, "")
+        assert.notStrictEqual(Redacted.value(second.value), Redacted.value(first.value))
+        assert.deepStrictEqual(yield* counts, [1, 1, 0, 0])
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B.8#3 B.8#2 a hundred callers at once, of one refresh and in any order, have what they asked for", () =>
+    Effect.gen(function* () {
+      yield* domain("x")
+      yield* minutes(61)
+      const ids = Array.from({ length: 100 }, (_, index) => `d${index % 10}`)
+      const all = yield* Effect.all(ids.map(domain), { concurrency: "unbounded" })
+      assert.deepStrictEqual(
+        all.map(({ id }) => id),
+        ids
+      )
+      assert.deepStrictEqual(yield* counts, [1, 1, 2, 11])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-45 thirty days of use: one login, and never a token that had ended", () =>
+    Effect.gen(function* () {
+      for (let hour = 0; hour < 30 * 24; hour += 6) {
+        yield* TestClock.setTime(Duration.toMillis(Duration.hours(hour)))
+        assert.isFalse(yield* (yield* domain("a")).token.isExpired())
+      }
+      assert.strictEqual((yield* counts)[0], 1)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("X-07 a discovery token that is refused is had anew once, and the login is left alone", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const { forget } = yield* FakeAuki
+      forget("discovery")
+      yield* domain("b")
+      assert.deepStrictEqual(yield* counts, [1, 0, 2, 3])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("X-07 refused twice it is an error, and the login is still whole", () =>
+    Effect.gen(function* () {
+      const { next } = yield* FakeAuki
+      next("/auth", { status: 401 }, { status: 401 })
+      assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "ProviderRefused", reason: "InvalidToken" })
+      assert.deepStrictEqual(yield* counts, [1, 0, 2, 2])
+      assert.strictEqual((yield* domain("a")).id, "a")
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a network token that is refused is refreshed once, on the way to a domain", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const { forget } = yield* FakeAuki
+      forget("network")
+      forget("discovery")
+      yield* domain("b")
+      assert.deepStrictEqual(yield* counts, [1, 1, 3, 3])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("X-08 a domain that is denied, costs money, or is down, poisons no other", () =>
+    Effect.gen(function* () {
+      const { next } = yield* FakeAuki
+      next("/pay/auth", { status: 402 })
+      next("/no/auth", { status: 403 })
+      next("/down/auth", ...Array.from({ length: 9 }, () => ({ status: 503 })))
+      const fiber = yield* Effect.forkChild(Auki.use(({ domainsOf }) => domainsOf(["pay", "no", "down", "gone", "a"])))
+      yield* TestClock.adjust("1 minute")
+      const each = yield* Fiber.join(fiber)
+      const outcomes = each.map(({ result }) =>
+        Result.isSuccess(result) ? "granted" : `${result.failure._tag}.${result.failure.reason}`
+      )
+      assert.deepStrictEqual(outcomes, [
+        "ProviderRefused.AccessDenied",
+        "ProviderRefused.AccessDenied",
+        "ProviderUnavailable.ServerError",
+        "ProviderRefused.AccessDenied",
+        "granted"
+      ])
+      assert.strictEqual((yield* domain("pay")).id, "pay")
+    }).pipe(Effect.provide(scene(alice, { domains: ["a", "pay", "no", "down"] })))
+  )
+
+  it.effect("B.8#4 asking again, at any level and in any order, is no error", () =>
+    Effect.gen(function* () {
+      const { discovery, network } = yield* Auki
+      for (const ask of [discovery.token, network.token, discovery.token, network.renew, network.token]) yield* ask
+      assert.deepStrictEqual(yield* counts, [1, 1, 1, 0])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("events of all three levels", () =>
+    Effect.gen(function* () {
+      const { domains, discovery, network } = yield* Auki
+      const seen: Array<string> = []
+      for (const { observe } of [network, discovery, domains.source("a")]) {
+        yield* observe(({ _tag, key }) => void seen.push(`${_tag} ${key.links?.join("/") ?? "network"}`))
+      }
+      yield* domain("a")
+      assert.deepStrictEqual(seen, ["Renewed network", "Renewed discovery", "Renewed discovery/domain/a"])
+    }).pipe(Effect.scoped, Effect.provide(scene()))
+  )
+})
+
+describe("a domain's grant", () => {
+  type Change = Parameters<FakeAuki["Service"]["lie"]>[0]
+  const claims =
+    (change: object): Change =>
+    (grant) => ({ ...grant, claims: { ...grant.claims, ...change } })
+  const answer =
+    (change: object): Change =>
+    (grant) => ({ ...grant, answer: { ...grant.answer, ...change } })
+  const wrong: ReadonlyArray<readonly [string, Change, AnswerRejected["reason"]]> = [
+    ["of another issuer", claims({ iss: "somebody" }), "IssuerMismatch"],
+    ["for another domain", claims({ domain_id: "b" }), "SubjectMismatch"],
+    ["for another audience", claims({ aud: ["dds", "https://evil.example"] }), "SubjectMismatch"],
+    ["that has ended", claims({ exp: -1 }), "Malformed"],
+    ["without an end", claims({ exp: undefined }), "Malformed"],
+    ["whose answer is for another domain", answer({ id: "b" }), "SubjectMismatch"],
+    ["without its server", answer({ domain_server: null }), "Malformed"]
+  ]
+  it.effect.each(wrong)("X-24 B.8#2 R6 %s is not taken", ([, change, reason]) =>
+    Effect.gen(function* () {
+      const { lie } = yield* FakeAuki
+      lie(change)
+      assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "AnswerRejected", reason })
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("X-25 lives as long as the shorter of what its answer and its token say", () =>
+    Effect.gen(function* () {
+      const { lie } = yield* FakeAuki
+      lie(claims({ exp: 600 }))
+      assert.strictEqual((yield* domain("a")).token.expiresAt?.epochMilliseconds, 600_000)
+      lie(answer({ expires_at: 300_000 }))
+      assert.strictEqual((yield* domain("b")).token.expiresAt?.epochMilliseconds, 300_000)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("X-22 X-26 members nobody knows, a null organisation and a blank name are no reason to refuse it", () =>
+    Effect.gen(function* () {
+      const { lie } = yield* FakeAuki
+      lie(answer({ name: "", organization_id: null, something_new: { a: 1 } }))
+      assert.deepInclude(yield* domain("a"), { name: "", organization_id: null })
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("who signs in", () => {
+  it.effect("B-14 B-15 without credentials: which one is missing is said, and nobody is asked", () =>
+    Effect.gen(function* () {
+      assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "ConfigurationInvalid", reason: "MissingValue" })
+      assert.deepStrictEqual(yield* counts, [0, 0, 0, 0])
+    }).pipe(Effect.provide(scene({ email: alice.email })))
+  )
+
+  it.effect("B-19 B-20 a wrong password is refused, once, and told without it", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(domain("a"))
+      assert.deepInclude(failure, { _tag: "ProviderRefused", reason: "AccessDenied", endpoint: "login", status: 401 })
+      assert.notInclude(String(failure) + JSON.stringify(failure), "canary")
+      assert.deepStrictEqual(yield* counts, [1, 0, 0, 0])
+    }).pipe(Effect.provide(scene({ ...alice, password: Redacted.make("wrong-canary") })))
+  )
+
+  it.effect("B-17 B-40 B.8#6 an app key asks nobody for its first level, has no end, and serves again and again", () =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      const token = yield* network.token
+      assert.strictEqual(Redacted.value(token.authorization), `Basic ${btoa("app:app-canary")}`)
+      assert.isUndefined(token.expiresAt)
+      yield* domain("a")
+      yield* minutes(60 * 24 * 365 * 50)
+      yield* domain("a")
+      assert.deepStrictEqual(yield* counts, [0, 0, 2, 2])
+    }).pipe(Effect.provide(scene(app)))
+  )
+
+  it.effect("B-18 B.8#6 an opaque token is used as it was given, for as long as it was said to last", () =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      const token = yield* network.token
+      assert.strictEqual(Redacted.value(token.authorization), "Bearer given-canary")
+      assert.strictEqual(token.expiresAt?.epochMilliseconds, 600_000)
+      yield* minutes(11)
+      assert.deepInclude(yield* Effect.flip(network.token), { _tag: "LoginRequired", reason: "NotRenewable" })
+    }).pipe(Effect.provide(scene({ method: "opaque", token: Redacted.make("given-canary"), expiry_ms: 600_000 })))
+  )
+
+  it.effect("B.8#9 a refresh token that was brought along is used until it ends, and not after", () => {
+    const given = { method: "opaque", token: Redacted.make("given"), refresh_token: Redacted.make("brought") } as const
+    return Effect.gen(function* () {
+      const { next } = yield* FakeAuki
+      yield* minutes(2)
+      next("/user/refresh", { status: 200, body: { access_token: "opaque", expires_in: 60 } })
+      const ask = Auki.use(({ network }) => network.token)
+      const renewed = yield* nextProcess({ ...given, expiry_ms: 60_000 }, ask)
+      assert.strictEqual(Redacted.value(renewed.value), "opaque")
+      const late = { ...given, expiry_ms: 60_000, refresh_token_expiry_ms: 90_000 }
+      const ended = yield* Effect.flip(nextProcess({ ...late, client_id: "another" }, ask))
+      assert.deepInclude(ended, { _tag: "LoginRequired", reason: "NotRenewable" })
+      assert.deepStrictEqual(yield* counts, [0, 1, 0, 0])
+    }).pipe(Effect.provide(scene(given)))
+  })
+
+  it.effect("B-39 B-41 R4 the password is gone with the first session: the end of that is an error, not a login", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      yield* minutes(61)
+      for (const _ of [1, 2]) {
+        assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "LoginRequired", reason: "RefreshRefused" })
+      }
+      assert.deepStrictEqual(yield* counts, [1, 1, 1, 1])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-37 signed in again it goes on", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      yield* minutes(61)
+      yield* Effect.flip(domain("a"))
+      yield* Auki.use(({ login }) => login(alice))
+      assert.strictEqual((yield* domain("a")).id, "a")
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-38 B.8#9 R15 somebody else signs in: nothing at any level is left of the one before", () =>
+    Effect.gen(function* () {
+      const auki = yield* Auki
+      const ask = Effect.all([auki.network.token, auki.discovery.token, auki.domains.token("a")])
+      const before = yield* ask
+      yield* auki.login(bob)
+      const after = yield* ask
+      const { to } = yield* FakeAuki
+      assert.strictEqual(to("/user/login")[1]?.body, bodyOf({ email: bob.email, password: "bob-canary" }))
+      for (const [level, token] of after.entries()) {
+        assert.include(atob(Redacted.value(token.value).split(".")[1] ?? ""), bob.email)
+        assert.notStrictEqual(Redacted.value(token.value), Redacted.value(before[level]?.value ?? assert.fail()))
+      }
+      assert.deepStrictEqual(yield* counts, [2, 0, 2, 2])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-09 B-10 B-30 a logout forgets all three levels", () =>
+    Effect.gen(function* () {
+      const auki = yield* Auki
+      yield* domain("a")
+      yield* auki.logout
+      assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "LoginRequired" })
+      assert.notInclude(yield* auki.save, "ey")
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-13 X-23 B.8#11 no error, event or printed setting holds a secret or a body", () =>
+    Effect.gen(function* () {
+      const { next } = yield* FakeAuki
+      const said: Array<string> = [JSON.stringify({ ...base, ...alice, ...app })]
+      next("/user/login", { status: 400, body: { error: "canary" } }, { status: 200, body: "canary" })
+      next("/user/login", { status: 200, body: { access_token: "no canary\n" } })
+      for (const _ of [1, 2, 3]) said.push(String(yield* Effect.flip(domain("a"))))
+      assert.lengthOf(said, 4)
+      for (const text of said) assert.notInclude(text, "canary")
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("a refresh that fails", () => {
+  it.effect(
+    "B-23 that was locked in as the end of all tokens at any status. Right is: a 401 ends the session, and says so",
+    () =>
+      Effect.gen(function* () {
+        const { network } = yield* Auki
+        yield* network.token
+        const { endSessions } = yield* FakeAuki
+        endSessions()
+        yield* minutes(61)
+        assert.deepInclude(yield* Effect.flip(network.token), { _tag: "LoginRequired", reason: "RefreshRefused" })
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect.each([408, 429, 500, 502, 503])(
+    "B-23 B.8#7 R4 X-13 a %s keeps the session: the next call has a token",
+    (status) =>
+      Effect.gen(function* () {
+        const { network } = yield* Auki
+        yield* network.token
+        const { next } = yield* FakeAuki
+        next("/user/refresh", ...Array.from({ length: 4 }, () => ({ status })))
+        yield* minutes(61)
+        const failing = yield* Effect.forkChild(Effect.flip(network.token))
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(failing))._tag, "ProviderUnavailable")
+        next("/user/refresh")
+        const found = yield* Effect.forkChild(Effect.retry(network.token, { times: 5 }))
+        yield* TestClock.adjust("5 minutes")
+        yield* Fiber.join(found)
+        assert.strictEqual((yield* counts)[0], 1)
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B.8#7 R1 X-16 an answer without a refresh token keeps the old one", () =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      yield* network.token
+      const { next, to } = yield* FakeAuki
+      next("/user/refresh", { status: 200, body: { access_token: jwt({ exp: 10_000 }), expires_in: 3600 } })
+      yield* minutes(61)
+      yield* network.token
+      yield* minutes(130)
+      yield* network.token
+      assert.deepStrictEqual(
+        to("/user/refresh").map(({ headers }) => headers["authorization"]),
+        ["Bearer refresh-1", "Bearer refresh-1"]
+      )
+    }).pipe(Effect.provide(scene()))
+  )
+
+  const malformed: ReadonlyArray<unknown> = [
+    "canary",
+    {},
+    { access_token: 1 },
+    { access_token: "" },
+    { access_token: "opaque" },
+    { access_token: "a b", expires_in: 60 },
+    { access_token: "x", expires_in: 0 },
+    { access_token: "x", expires_in: "soon" },
+    { access_token: "x", expires_in: 60, refresh_token: "" }
+  ]
+  it.effect.each(malformed)("X-19 X-11 answer %j is nothing to go on, and takes nothing away", (body) =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      yield* network.token
+      const { next } = yield* FakeAuki
+      next("/user/refresh", { status: 200, body })
+      yield* minutes(61)
+      const failure = yield* Effect.flip(network.token)
+      assert.strictEqual(failure._tag, "AnswerRejected")
+      assert.notInclude(String(failure), "canary")
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("state", () => {
+  it.effect(
+    "B-07 B-31 B-43 a session that was saved goes on in the next process, without password, email, or another login",
+    () =>
+      Effect.gen(function* () {
+        const auki = yield* Auki
+        const before = yield* domain("a")
+        const state = yield* auki.save
+        for (const word of ['credentials":{', "alice-canary", "password"]) assert.notInclude(state, word)
+        const again = Auki.use(({ domain, restore }) => Effect.andThen(restore(state), domain("a")))
+        const fresh = Effect.provide(again, Auki.layer({ ...base, ...alice }))
+        assert.strictEqual(tokenOf(yield* fresh), tokenOf(before))
+        assert.deepStrictEqual(yield* counts, [1, 0, 1, 1])
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B.8#1 R11 an app's secret is in no saved state and in no store", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const state = yield* Auki.use(({ save }) => save)
+      assert.notInclude(state, "app-canary")
+      assert.notInclude(state, btoa("app:app-canary"))
+    }).pipe(Effect.provide(scene(app)))
+  )
+
+  it.effect("R11 a state of another service, client or account, of another version, or of nothing, is refused", () =>
+    Effect.gen(function* () {
+      yield* domain("a")
+      const { restore, save } = yield* Auki
+      const state = yield* save
+      const refuse = (text: string) => Effect.map(Effect.flip(restore(text)), (error) => error._tag)
+      const others = [
+        state.replaceAll("installation-1", "installation-2"),
+        state.replaceAll(apiUrl, "https://evil.example"),
+        state.replaceAll('"default"', '"other"'),
+        state.replace('"version":1', '"version":2'),
+        "no json",
+        "[]"
+      ]
+      for (const text of others) assert.strictEqual(yield* refuse(text), "ConfigurationInvalid")
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect(
+    "R11 B.8#1 the predecessor's state is taken up: its session, not what hangs on it, and no app's secret",
+    () =>
+      Effect.gen(function* () {
+        const { next } = yield* FakeAuki
+        const { network, restore } = yield* Auki
+        const old = (token: string) =>
+          bodyOf({
+            network_auth: { token, refresh_token: "old-refresh", expires_at: 60_000 },
+            discovery_auth: { token: "old-discovery", expires_at: 60_000 },
+            domain_accesses: { a: {} }
+          })
+        yield* restore(old(`Basic ${btoa("app:secret")}`))
+        assert.strictEqual((yield* network.current)._tag, "None")
+        yield* restore(old("old-token"))
+        assert.strictEqual(Redacted.value((yield* network.token).value), "old-token")
+        yield* minutes(2)
+        next("/user/refresh", { status: 200, body: { access_token: "new", expires_in: 60 } })
+        assert.strictEqual(Redacted.value((yield* network.token).value), "new")
+        assert.strictEqual((yield* FakeAuki).to("/user/refresh")[0]?.headers["authorization"], "Bearer old-refresh")
+      }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect(
+    "B-32 B.8#8 that was locked in as the end of an expired session. Right is: its refresh token is good, and is used",
+    () =>
+      Effect.gen(function* () {
+        yield* domain("a")
+        const state = yield* Auki.use(({ save }) => save)
+        yield* minutes(61)
+        const again = Auki.use(({ domain, restore }) => Effect.andThen(restore(state), domain("a")))
+        yield* Effect.provide(again, Auki.layer({ ...base, ...alice }))
+        assert.deepStrictEqual(yield* counts, [1, 1, 2, 2])
+      }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("settings", () => {
+  const unusable: ReadonlyArray<readonly [string, ConfigurationInvalid["reason"]]> = [
+    ["http://api.example.com", "InsecureUrl"],
+    ["https://user:canary@api.example.com", "InvalidValue"],
+    ["https://api.example.com/path", "InvalidValue"],
+    ["https://api.example.com?q", "InvalidValue"],
+    ["https://api.example.com#f", "InvalidValue"],
+    ["api.example.com", "InvalidValue"]
+  ]
+  it.effect.each(unusable)("B2: %s is no address of a service", ([url, reason]) =>
+    Effect.gen(function* () {
+      for (const name of ["api_url", "dds_url"]) {
+        const failure = yield* Effect.flip(Effect.provide(Auki, scene({ ...alice, [name]: url })))
+        assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason })
+        assert.notInclude(failure.message, "canary")
+      }
+    })
+  )
+
+  it.effect("R12 a slash at the end makes no difference", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* domain("a")).id, "a")
+    }).pipe(Effect.provide(scene({ ...alice, api_url: `${apiUrl}/`, dds_url: `${ddsUrl}/` })))
+  )
+})
