@@ -4,7 +4,15 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { OAuthSettings, type ProviderEntry } from "@keyfob/node/ProviderSettings"
-import { type AuthError, adviceOf, ConfigurationInvalid, type OAuthClient, printable, type ProviderType } from "keyfob"
+import {
+  type AuthError,
+  adviceOf,
+  ConfigurationInvalid,
+  type OAuthClient,
+  printable,
+  ProviderProfile,
+  type ProviderType
+} from "keyfob"
 import { Failure } from "./failure.ts"
 import { types } from "./types.ts"
 import { commandFor, type Configured, type Workspace } from "./workspace.ts"
@@ -60,8 +68,9 @@ export const oauthOf = ({ table, type }: ProviderEntry): OAuthSettings | undefin
   type === "oauth" ? Option.getOrUndefined(Schema.decodeUnknownOption(OAuthSettings)(Redacted.value(table))) : undefined
 
 /** Which server it is. */
-export const serverOf = ({ endpoints, issuer }: OAuthSettings): OAuthClient.ServerOptions => ({
+export const serverOf = ({ endpoints, issuer, profile }: OAuthSettings): OAuthClient.ServerOptions => ({
   issuer,
+  ...(profile === undefined ? {} : { profile: ProviderProfile.profiles[profile] }),
   ...(endpoints === undefined ? {} : { endpoints })
 })
 

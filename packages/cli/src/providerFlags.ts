@@ -71,6 +71,10 @@ export const flags = {
     Flag.withDescription("An endpoint, NAME=URL, for a server without a discovery document; may be repeated"),
     Flag.optional
   ),
+  profile: Flag.Literals("profile", ["generic", "auth0"]).pipe(
+    Flag.withDescription("What the provider does otherwise than others; default: by the issuer's address"),
+    Flag.optional
+  ),
   dpop: Flag.Boolean("dpop").pipe(Flag.withDescription("Bind the tokens to a key (RFC 9449)"), Flag.optional),
   store: Flag.Literals("store", stores).pipe(Flag.withDescription("Where to keep the credential"), Flag.optional)
 }
@@ -91,6 +95,7 @@ export interface Given {
   readonly redirectPort: Option.Option<number>
   readonly param: Option.Option<Readonly<Record<string, string>>>
   readonly endpoint: Option.Option<Readonly<Record<string, string>>>
+  readonly profile: Option.Option<NonNullable<OAuthSettings["profile"]>>
   readonly dpop: Option.Option<boolean>
   readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
 }
@@ -119,6 +124,7 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
   redirectPort: Option.getOrUndefined(given.redirectPort),
   params: Option.getOrUndefined(given.param),
   endpoints: Option.getOrUndefined(given.endpoint),
+  profile: Option.getOrUndefined(given.profile),
   dpop: Option.getOrUndefined(given.dpop),
   store: Option.getOrUndefined(given.store)
 })

@@ -292,7 +292,12 @@ describe("R13 X-18 X-23 no secret comes to light", () => {
       assertHidden(shownInFull(attributes))
       assert.deepInclude(attributes, [
         "keyfob.token",
-        { "oauth.grant_type": "x", "server.address": "id.example", "http.response.status_code": 404 }
+        {
+          "oauth.grant_type": "x",
+          "server.address": "id.example",
+          "http.response.status_code": 404,
+          "keyfob.deviation": "an error without JSON"
+        }
       ])
     }).pipe(
       Effect.provide(

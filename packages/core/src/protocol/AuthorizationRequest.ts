@@ -5,9 +5,11 @@ import * as Schema from "effect/Schema"
 import { AnswerRejected, ConfigurationInvalid, printable, type ProviderRefused } from "../AuthError.ts"
 import { Secret } from "../Token.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
+import * as Deviation from "./Deviation.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
 import * as Pkce from "./Pkce.ts"
+import { worded } from "./ProviderProfile.ts"
 import { Seconds } from "./TokenEndpoint.ts"
 
 /** What can be asked of how a person signs in (OpenID Connect Core section 3.1.2.1). */
@@ -82,7 +84,7 @@ export const make = Effect.fn("keyfob.authorizationRequest")(function* (
   const maxAge = options.maxAge === undefined ? undefined : Duration.toSeconds(options.maxAge)
   const acrValues = options.acrValues
   const parameters: Form = {
-    ...options.form,
+    ...worded(client.profile, options.form),
     response_type: "code",
     response_mode: options.responseMode === "form_post" ? "form_post" : undefined,
     client_id: client.clientId,
@@ -129,7 +131,7 @@ const demandS256 = Effect.fnUntraced(function* ({
   issuer
 }: ProviderMetadata) {
   if (methods === undefined) {
-    return yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "code_challenge_methods_supported is missing" })
+    return yield* Deviation.note("code_challenge_methods_supported is missing")
   }
   if (methods.includes("S256")) return
   const detail = `PKCE with S256; ${issuer} offers ${printable(methods.join(", ")) || "no method"}`

@@ -7,6 +7,7 @@ import type { AssertionSource } from "./Assertion.ts"
 import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 import type { Algorithm } from "./Jwt.ts"
+import { generic, type ProviderProfile } from "./ProviderProfile.ts"
 import * as SigningKey from "./SigningKey.ts"
 
 /** A secret, or where to read it from (read once, when the client is made). */
@@ -145,7 +146,8 @@ export const prove = Effect.fnUntraced(function* (
   authentication: Resolved,
   clientId: string,
   metadata: ProviderMetadata,
-  now: number
+  now: number,
+  { assertionAudience, basicCredentials }: ProviderProfile = generic
 ): Effect.fn.Return<Proof, Effect.Error<AssertionSource>, Effect.Services<AssertionSource>> {
   // "none" is never refused here: servers often leave it out of the list though they have public clients.
   if (authentication.method === "none") return { headers: {}, form: { client_id: clientId } }
@@ -167,13 +169,17 @@ export const prove = Effect.fnUntraced(function* (
       return asserted(clientId, yield* Effect.flatMap(authentication.assertion, textOf))
     case "client_secret_jwt":
     case "private_key_jwt":
-      return asserted(clientId, yield* ClientAssertion.make(authentication, clientId, metadata, now))
+      return asserted(
+        clientId,
+        yield* ClientAssertion.make({ audience: assertionAudience, ...authentication }, clientId, metadata, now)
+      )
     default: {
       const secret = Redacted.value(authentication.secret)
+      const written = basicCredentials === "raw" ? (text: string) => text : formEncode
       return method === "client_secret_post"
         ? { headers: {}, form: { client_id: clientId, client_secret: secret } }
         : {
-            headers: { authorization: `Basic ${Base64.encode(`${formEncode(clientId)}:${formEncode(secret)}`)}` },
+            headers: { authorization: `Basic ${Base64.encode(`${written(clientId)}:${written(secret)}`)}` },
             form: {}
           }
     }

@@ -4,6 +4,7 @@ import * as SchemaTransformation from "effect/SchemaTransformation"
 import type * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
+import * as Deviation from "./Deviation.ts"
 import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
@@ -143,7 +144,7 @@ export const discover = Effect.fn("keyfob.discover")(function* (
         detail: `asked for ${issuer}, it states ${printable(withoutUserInfo(metadata.issuer))}`
       })
     }
-    yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "issuer differs by a slash at its end" })
+    yield* Deviation.note("issuer differs by a slash at its end")
   }
   yield* checkEndpoints(metadata, url)
   return metadata

@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import type { ProviderRefused } from "../AuthError.ts"
+import * as Deviation from "./Deviation.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { MetadataError, OAuthClient } from "./OAuthClient.ts"
 
@@ -59,7 +60,7 @@ export const introspect = Effect.fn("keyfob.introspect")(function* (
   const answer = yield* client.post("introspection", form, "idempotent")
   const { active } = yield* accept(answer, Verdict)
   if (active === false || active === "false") return { active: false }
-  if (active === "true") yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "active is a string" })
+  if (active === "true") yield* Deviation.note("active is a string")
   const told = Object.fromEntries(Object.entries(answer.json ?? {}).filter(([, value]) => value !== null))
   return yield* accept({ ...answer, json: { ...told, active: true } }, Active)
 })

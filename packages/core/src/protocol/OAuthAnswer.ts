@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Deviation from "./Deviation.ts"
 import { type AnswerRejected, type Endpoint, ProviderRefused, ProviderUnavailable } from "../AuthError.ts"
 import { type Answer, malformed, objectOf } from "./HttpExchange.ts"
 
@@ -75,7 +76,12 @@ export const accept = <S extends Schema.ConstraintDecoder<unknown>>(
   schema: S
 ): Effect.Effect<S["Type"], ProviderRefused | ProviderUnavailable | AnswerRejected> => {
   const refusal = refusalOf(answer)
-  if (refusal !== undefined) return Effect.fail(refusal)
+  if (refusal !== undefined) {
+    const isSuccess = answer.status < 400
+    if (!isSuccess && answer.json !== undefined) return Effect.fail(refusal)
+    const noted = Deviation.note(isSuccess ? "an error inside a success" : "an error without JSON")
+    return Effect.andThen(noted, Effect.fail(refusal))
+  }
   return Effect.flatMap(objectOf(answer), (json) =>
     Effect.mapError(Schema.decodeUnknownEffect(schema)(json), (error) => malformed(answer, memberOf(error)))
   )

@@ -9,6 +9,7 @@ import type { AccessToken, DpopKey } from "../Token.ts"
 import { type AnswerRejected, ConfigurationInvalid, type Endpoint, type ProviderUnavailable } from "../AuthError.ts"
 import * as ClientAuthentication from "./ClientAuthentication.ts"
 import * as ClientCertificate from "./ClientCertificate.ts"
+import * as Deviation from "./Deviation.ts"
 import * as Discovery from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
 import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
@@ -25,7 +26,7 @@ export interface ServerOptions {
    * document is asked for then, and what is not named is not there. ID tokens need `jwks_uri`.
    */
   readonly endpoints?: Readonly<Record<string, string>>
-  /** In what it differs from the RFCs. */
+  /** In what it differs from the RFCs, or from the profile that its address tells. */
   readonly profile?: Partial<ProviderProfile.ProviderProfile>
 }
 
@@ -104,11 +105,16 @@ export const make = Effect.fnUntraced(function* (
   if (certificate === undefined && ClientAuthentication.isTls(authentication)) {
     return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "client certificate" })
   }
+  const profile = { ...ProviderProfile.of(options.issuer), ...options.profile }
+  const completed = Effect.fnUntraced(function* (document: Discovery.ProviderMetadata) {
+    const whole = ProviderProfile.completed(profile, document)
+    if (whole !== document) yield* Deviation.note("device_authorization_endpoint is missing")
+    return whole
+  })
   const metadata =
     options.endpoints === undefined
-      ? yield* once(Discovery.discover(http, options.issuer))
+      ? yield* once(Effect.flatMap(Discovery.discover(http, options.issuer), completed))
       : Effect.succeed(yield* Discovery.configured(options.issuer, options.endpoints))
-  const profile = { ...ProviderProfile.generic, ...options.profile }
   const lacks = lacking(options)
   const jwks = yield* once(
     Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
@@ -153,6 +159,7 @@ export const make = Effect.fnUntraced(function* (
     const wantsNonce = proving !== undefined && Dpop.wantsNonce(answer.headers, error)
     return wasMisdated || wantsNonce ? yield* attempt : answer
   })
+  let takesJson = profile.tokenRequest === "json"
   const post: OAuthClient["post"] = (name, form, repeat, key) => {
     const request = Effect.gen(function* () {
       const url = yield* endpoint(name)
@@ -160,16 +167,22 @@ export const make = Effect.fnUntraced(function* (
         authentication,
         options.clientId,
         yield* metadata,
-        yield* clock.now
+        yield* clock.now,
+        profile
       ).pipe(Effect.provideService(HttpClient.HttpClient, network))
-      return HttpClientRequest.post(url).pipe(
-        HttpClientRequest.setHeaders(proof.headers),
-        name === "token" && profile.tokenRequest === "json"
-          ? HttpClientRequest.bodyJsonUnsafe(Object.fromEntries(given({ ...form, ...proof.form })))
-          : HttpClientRequest.bodyUrlParams(pairs({ ...form, ...proof.form }))
-      )
+      const parameters = { ...ProviderProfile.worded(profile, form), ...proof.form }
+      const unwritten = HttpClientRequest.setHeaders(HttpClientRequest.post(url), proof.headers)
+      if (name !== "token" || !takesJson) return HttpClientRequest.bodyUrlParams(unwritten, pairs(parameters))
+      yield* Deviation.note("token requests are JSON")
+      return HttpClientRequest.bodyJsonUnsafe(unwritten, Object.fromEntries(given(parameters)))
     })
-    return exchange(name, request, repeat, key && { key })
+    const attempt = exchange(name, request, repeat, key && { key })
+    return Effect.flatMap(attempt, (answer) => {
+      if (answer.status !== 415 || name !== "token" || takesJson) return Effect.succeed(answer)
+      // A form was turned down unread, so nothing in it is spent.
+      takesJson = true
+      return attempt
+    })
   }
   const getWithToken: OAuthClient["getWithToken"] = (name, token) => {
     const request = Effect.map(endpoint(name), (url) =>
@@ -216,7 +229,7 @@ const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
 /** Without what is left out, a list of nothing too. */
 const given = (form: Form) =>
   Object.entries(form).flatMap(([name, value]) =>
-    value === undefined || value.length === 0 ? [] : [[name, value] as const]
+    value === undefined || (typeof value !== "string" && value.length === 0) ? [] : [[name, value] as const]
   )
 
 /** Keeps the first success; a failure is not kept, and callers share one run. */

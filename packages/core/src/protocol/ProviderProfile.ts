@@ -1,13 +1,64 @@
+/**
+ * What truly differs between authorization servers, as data: where two want opposite things, and no answer says which.
+ * All else that servers do otherwise is taken from everybody, or found out.
+ */
 import * as Schema from "effect/Schema"
+import type { ProviderMetadata } from "./Discovery.ts"
 
-/** What truly differs between providers and cannot be found out: data, and never an `if` in a flow. */
 export const ProviderProfile = Schema.Struct({
-  /** How a token request's parameters are written. RFC 6749 appendix B asks for a form; some servers take JSON. */
+  /**
+   * How a token request is written. Whoever turns a form down as a media type (415, RFC 9110 section 15.5.16) is sent
+   * JSON from then on, whatever is said here.
+   */
   tokenRequest: Schema.Literals(["form", "json"]),
-  /** Which token goes on requests to APIs: at some providers the ID token, though it is addressed to the client. */
+  /** The parameter that says which API a token is for. */
+  audienceParameter: Schema.NonEmptyString,
+  /** How id and secret are written in HTTP Basic: as RFC 6749 section 2.3.1 says, or as they are. */
+  basicCredentials: Schema.Literals(["form_encoded", "raw"]),
+  /** Whom client assertions are addressed to, where the client's authentication does not say. */
+  assertionAudience: Schema.Literals(["issuer", "token_endpoint"]),
+  /** Where device codes are asked for, at the issuer, should the metadata not say. */
+  deviceAuthorizationPath: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\/[^/]/))),
+  /** What the APIs behind it take as a bearer token. Its ID tokens are verified all the same. */
   bearer: Schema.Literals(["access_token", "id_token"])
 })
 export type ProviderProfile = typeof ProviderProfile.Type
 
-/** As the RFCs have it. */
-export const generic = ProviderProfile.make({ tokenRequest: "form", bearer: "access_token" })
+/** By the RFCs. */
+export const generic: ProviderProfile = {
+  tokenRequest: "form",
+  audienceParameter: "audience",
+  basicCredentials: "form_encoded",
+  assertionAudience: "issuer",
+  bearer: "access_token"
+}
+
+/** Auth0: its device endpoint is older than the metadata's word for it, which tenants' own domains may not have. */
+export const auth0: ProviderProfile = { ...generic, deviceAuthorizationPath: "/oauth/device/code" }
+
+/** By the names that configurations have for them. */
+export const profiles = { generic, auth0 } as const
+
+/** The profile of a provider that is known by its address. */
+export const of = (issuer: string): ProviderProfile =>
+  URL.parse(issuer)?.hostname.endsWith(".auth0.com") === true ? auth0 : generic
+
+/** The metadata, and what the profile knows besides. */
+export const completed = (profile: ProviderProfile, metadata: ProviderMetadata): ProviderMetadata => {
+  const { deviceAuthorizationPath: path } = profile
+  return path === undefined || metadata.device_authorization_endpoint !== undefined
+    ? metadata
+    : { ...metadata, device_authorization_endpoint: new URL(path, metadata.issuer).href }
+}
+
+type Parameters = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+
+/** A request's parameters in the provider's own words. */
+export const worded = (
+  { audienceParameter: name }: ProviderProfile,
+  { audience, ...others }: Parameters
+): Parameters => {
+  if (audience === undefined) return others
+  const beside = others[name] ?? []
+  return { ...others, [name]: beside.length === 0 ? audience : [audience, beside].flat() }
+}

@@ -10,8 +10,10 @@ import { decodeJwt } from "jose"
 import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
 import { type Answer, malformed, type Repeat } from "./HttpExchange.ts"
+import * as Deviation from "./Deviation.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
+import type { ProviderProfile } from "./ProviderProfile.ts"
 
 /** What a grant brings (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3). */
 export interface Granted {
@@ -111,6 +113,7 @@ export const grant = Effect.fn("keyfob.token")(function* (
   const answer = yield* client.post("token", form, options.repeat, key)
   const success = yield* accept(answer, isOther ? OtherSuccess : key === undefined ? Success : BoundSuccess)
   if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
+  yield* noteDeviations(answer)
   const isUsable = !isOther || /^bearer$/i.test(success.token_type ?? "")
   const ours = client.certificate?.thumbprint
   const bound = ours === undefined ? undefined : certificateOf(success.access_token)
@@ -119,10 +122,9 @@ export const grant = Effect.fn("keyfob.token")(function* (
   }
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
-  const idTokenAsBearer = client.profile.bearer === "id_token" && success.id_token ? success.id_token : undefined
-  const value = idTokenAsBearer ?? success.access_token
+  const value = yield* bearerOf(client.profile, success)
   const expiresAt =
-    typeof success.expires_in === "number" && idTokenAsBearer === undefined
+    typeof success.expires_in === "number" && value === success.access_token
       ? now + success.expires_in * 1000
       : jwtExpiry(value, clockOffset)
   const refreshIn = hinted(success.refresh_in)
@@ -149,6 +151,20 @@ export const grant = Effect.fn("keyfob.token")(function* (
   }
 })
 
+const noteDeviations = Effect.fnUntraced(function* ({ json = {} }: Answer) {
+  if (!json["token_type"]) yield* Deviation.note("token_type is missing")
+  if (typeof json["expires_in"] !== "number") {
+    yield* Deviation.note(`expires_in is ${typeof json["expires_in"] === "string" ? "a string" : "missing"}`)
+  }
+})
+
+/** What an API is sent; `expires_in` is the access token's own. A renewal that brings no ID token brings what is next to it: nothing of it may be lost. */
+const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, granted: typeof Success.Type) {
+  if (profile.bearer === "access_token") return granted.access_token
+  yield* Deviation.note(granted.id_token ? "the ID token is the bearer token" : "id_token is missing")
+  return granted.id_token || granted.access_token
+})
+
 /** The certificate that a JWT says it is bound to, as its thumbprint (RFC 8705 section 3.1). Nothing is verified. */
 const certificateOf = (token: string) => {
   try {
@@ -165,7 +181,7 @@ const certificateOf = (token: string) => {
  */
 const checkIssued = Effect.fnUntraced(function* (answer: Answer, issued: string | null | undefined, asked: string) {
   if (!issued && asked === accessToken) {
-    return yield* Effect.annotateCurrentSpan({ "keyfob.deviation": "issued_token_type is missing" })
+    return yield* Deviation.note("issued_token_type is missing")
   }
   if (issued === asked || (asked === accessToken && asAccessToken.includes(issued ?? ""))) return
   return yield* malformed(

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { type FlowOptions, grantTypes, partsOf } from "../flow/Flow.ts"
+import { profiles } from "../protocol/ProviderProfile.ts"
 import type { Definition, Identity } from "./ProviderType.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
@@ -42,6 +43,8 @@ export const fields = {
       per: Schema.String.check(Schema.isPattern(/^[1-9]\d{0,8}[smhd]$/, { expected: "a duration like 24h or 30d" }))
     })
   ),
+  /** What the provider does otherwise than others; default: by the issuer's address. */
+  profile: Schema.optionalKey(Schema.Literals(["generic", "auth0"])),
   /** Extra request parameters. */
   params: Schema.optionalKey(Strings),
   /** Endpoints by their name in the metadata (RFC 8414), for a server without a discovery document. */
@@ -64,12 +67,13 @@ export type Settings = typeof Settings.Type
 
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
-  const { audience, clientId, dpop, endpoints, issuer, params, resource, scopes } = settings
+  const { audience, clientId, dpop, endpoints, issuer, params, profile, resource, scopes } = settings
   return {
     issuer,
     clientId,
     account,
     ...(endpoints === undefined ? {} : { endpoints }),
+    ...(profile === undefined ? {} : { profile: profiles[profile] }),
     ...(scopes === undefined ? {} : { scopes }),
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),

@@ -61,6 +61,7 @@ const shown = (configured: workspace.Configured): Readonly<Record<string, unknow
         // The host alone: a password may be in the rest.
         store_host: settings.storeUrl === undefined ? undefined : URL.parse(Redacted.value(settings.storeUrl))?.host,
         redirect_port: settings.redirectPort,
+        profile: settings.profile,
         params: settings.params,
         endpoints: settings.endpoints
       }
