@@ -2,8 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { type ClientCertificate, ConfigurationInvalid } from "keyfob"
-import { X509Certificate } from "node:crypto"
-import * as PrivateKey from "./PrivateKey.ts"
+import * as pem from "./pem.ts"
 import * as SecretFile from "./SecretFile.ts"
 
 /**
@@ -15,16 +14,11 @@ export const fromText = Effect.fnUntraced(function* (
   key: Redacted.Redacted,
   passphrase?: Redacted.Redacted
 ): Effect.fn.Return<ClientCertificate.ClientCertificate, ConfigurationInvalid> {
-  const privateKey = yield* PrivateKey.fromPem(key, passphrase)
-  const x509 = yield* Effect.try({
-    try: () => new X509Certificate(certificate),
-    catch: () => invalid("there is no certificate in PEM form")
-  })
-  if (!x509.checkPrivateKey(privateKey)) return yield* invalid("the certificate is another key's")
+  const privateKey = yield* pem.privateKey(key, passphrase)
   return {
     certificate,
     key: Redacted.make(String(privateKey.export({ format: "pem", type: "pkcs8" }))),
-    thumbprint: PrivateKey.thumbprint(x509)
+    thumbprint: yield* pem.thumbprint(certificate, privateKey)
   }
 })
 
@@ -44,5 +38,3 @@ export const files = (paths: {
       )
     )
   })
-
-const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })

@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, SigningKey } from "keyfob"
-import { createPrivateKey, type JsonWebKey, X509Certificate } from "node:crypto"
+import { createPrivateKey, type JsonWebKey, type KeyObject } from "node:crypto"
+import * as pem from "./pem.ts"
 import * as SecretFile from "./SecretFile.ts"
 
 export interface Options {
@@ -26,10 +27,23 @@ export const fromText = Effect.fnUntraced(function* (
   const isJwk = Redacted.value(text).trimStart().startsWith("{")
   const jwk: JsonWebKey = isJwk
     ? { ...Redacted.value(yield* SigningKey.fromText(text)) }
-    : (yield* fromPem(text, passphrase)).export({ format: "jwk" })
-  const certificateThumbprint = certificate === undefined ? undefined : yield* thumbprintOf(certificate, jwk)
+    : yield* jwkOf(yield* pem.privateKey(text, passphrase))
+  const certificateThumbprint =
+    certificate === undefined
+      ? undefined
+      : yield* pem.thumbprint(certificate, createPrivateKey({ key: jwk, format: "jwk" }))
   return yield* SigningKey.fromJwk(jwk, { keyId, certificateThumbprint })
 })
+
+/** There are keys that no JWK can be (DSA, Diffie-Hellman), and RSA keys that say they are for PSS alone. */
+const jwkOf = (key: KeyObject) =>
+  Effect.try({
+    try: () => key.export({ format: "jwk" }),
+    catch: () => {
+      const detail = `a ${key.asymmetricKeyType} key signs no JWT; RSA, P-256, P-384, P-521 and Ed25519 keys do`
+      return new ConfigurationInvalid({ reason: "InvalidValue", detail })
+    }
+  })
 
 /** As {@link fromText}, from a file, when the client is made. Warns where others can read it. */
 export const file = (path: string, options: Options = {}): Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid> =>
@@ -40,36 +54,3 @@ export const file = (path: string, options: Options = {}): Effect.Effect<Signing
         : new ConfigurationInvalid({ reason: error.reason, detail: `${path}: ${error.detail}` })
     )
   )
-
-/** Reads a PEM; the error says which of key and passphrase is at fault, and nothing of either. */
-export const fromPem = Effect.fnUntraced(function* (text: Redacted.Redacted, passphrase?: Redacted.Redacted) {
-  const key = Redacted.value(text)
-  const isEncrypted = /^-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(key)
-  if (isEncrypted && passphrase === undefined) {
-    return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "the passphrase of the private key" })
-  }
-  return yield* Effect.try({
-    try: () => createPrivateKey({ key, ...(isEncrypted && passphrase && { passphrase: Redacted.value(passphrase) }) }),
-    catch: () =>
-      invalid(isEncrypted ? "the passphrase does not open the private key" : "this is no private key in PEM form")
-  })
-})
-
-/** SHA-256 over the certificate (RFC 7515 section 4.1.8), which must be the key's. */
-const thumbprintOf = (certificate: string, key: JsonWebKey) =>
-  Effect.try({
-    try: () => {
-      const x509 = new X509Certificate(certificate)
-      return x509.checkPrivateKey(createPrivateKey({ key, format: "jwk" })) ? thumbprint(x509) : undefined
-    },
-    catch: () => invalid("there is no certificate in PEM form")
-  }).pipe(
-    Effect.flatMap((found) =>
-      found === undefined ? invalid("the certificate is another key's") : Effect.succeed(found)
-    )
-  )
-
-export const thumbprint = ({ fingerprint256 }: X509Certificate) =>
-  Buffer.from(fingerprint256.replaceAll(":", ""), "hex").toString("base64url")
-
-const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })

@@ -61,6 +61,8 @@ describe("PrivateKey", () => {
   const small = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey
   const public256 = createPublicKey(p256)
   const secp256k1 = generateKeyPairSync("ec", { namedCurve: "secp256k1" }).privateKey
+  const rsaPss = generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).privateKey
+  const x25519 = generateKeyPairSync("x25519").privateKey
   const secret = Buffer.from("canary-hmac").toString("base64url")
   const wrong = { passphrase: Redacted.make("canary-wrong") }
 
@@ -83,6 +85,8 @@ describe("PrivateKey", () => {
     ["a key for encryption", jwk(p256, { use: "enc" }), right, "InvalidValue", "no private key"],
     ["a key that is too short", pem(small, "pkcs8"), right, "InvalidValue", "2048 bits"],
     ["a curve nobody signs JWTs with", pem(secp256k1, "sec1"), right, "InvalidValue", "P-256"],
+    ["a key that signs no JWT", pem(rsaPss, "pkcs8"), right, "InvalidValue", "rsa-pss key signs no JWT"],
+    ["a key that signs nothing", pem(x25519, "pkcs8"), right, "InvalidValue", "Ed25519"],
     ["a damaged JWK", jwk(p256).slice(0, -9), right, "InvalidValue", "no private key"],
     ["numbers that are no key", jwk(p256, { x: "canary-x" }), right, "InvalidValue", "no private key"],
     ["anything else", "canary-nonsense", right, "InvalidValue", "no private key"]
