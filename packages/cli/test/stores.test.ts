@@ -82,6 +82,13 @@ describe.concurrent("stores of one machine", () => {
         const command = `store_key_command = ["${process.execPath}", "-p", "'open sesame'"]`
         yield* keyfob.write("config.toml", `${command}\n${config}`)
         yield* keyfob.done(["login", "m"], { env: noBus })
+        // It may ask a person: once, for a login that looks whether there is a key and then writes.
+        const ran = keyfob.file("ran")
+        const script = `fs.appendFileSync('${ran}', '.'); console.log('open sesame')`
+        const noting = `store_key_command = ["${process.execPath}", "-e", ${JSON.stringify(script)}]`
+        yield* keyfob.write("config.toml", `${noting}\n${config}`)
+        yield* keyfob.done(["login", "m", "--force"], { env: noBus })
+        assert.strictEqual(yield* keyfob.read("ran"), ".")
         assert.strictEqual((yield* keyfob.done(["token"], { env: noBus })).stdout, `${canary}\n`)
         // The same passphrase, by another way.
         yield* keyfob.write("config.toml", config)

@@ -14,13 +14,21 @@ import type { Workspace } from "../workspace.ts"
 
 export type Name = "keychain" | "encrypted_file" | "auto"
 
+/** A login asks for the key twice: whether there is one, and to write. The command is run once, for it may ask a person. */
+const commands = new WeakMap<object, EncryptionKey.KeySource>()
+const commandOf = (line: NonNullable<Workspace["configuration"]["storeKeyCommand"]>) => {
+  const source = commands.get(line) ?? EncryptionKey.remembered(EncryptionKey.command(line))
+  commands.set(line, source)
+  return source
+}
+
 /** Of the environment, of a command; of the keychain where there is neither. The former passphrase only reads. */
 const keysOf = ({ configuration, directories, globals }: Workspace) => {
   const ofPassphrase = (text: Redacted.Redacted | undefined) =>
     text === undefined ? [] : [EncryptionKey.passphrase(text)]
   const [first, ...others] = [
     ...ofPassphrase(globals.storePassphrase),
-    ...(configuration.storeKeyCommand === undefined ? [] : [EncryptionKey.command(configuration.storeKeyCommand)])
+    ...(configuration.storeKeyCommand === undefined ? [] : [commandOf(configuration.storeKeyCommand)])
   ]
   const former = ofPassphrase(globals.formerStorePassphrase)
   return first === undefined

@@ -119,6 +119,15 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
   )
 })
 
+/** What failed logins left goes with a logout, unless somebody is just signing in: then it is theirs. */
+export const forget = Effect.fnUntraced(function* (key: CredentialKey): Effect.fn.Return<void, never, CredentialStore> {
+  const { get, modify } = yield* CredentialStore
+  const own = attempts.keyOf(key)
+  const found = yield* Effect.orElseSucceed(get(own), Option.none)
+  if (Option.isNone(found)) return
+  yield* modify(own, ({ remove }) => remove).pipe(Effect.timeoutOption("1 second"), Effect.ignore)
+})
+
 const signedInAt = (stored: Option.Option<Credential>) => Option.getOrUndefined(stored)?.signedInAt?.epochMilliseconds
 
 const isOutcome = Schema.is(Outcome)

@@ -8,6 +8,7 @@ import type { Flow } from "../flow/Flow.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { revoke } from "../protocol/Revocation.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
+import { forget } from "./LoginSupervisor.ts"
 
 export interface LogoutResult {
   /** A credential was there and is gone. */
@@ -27,9 +28,9 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 ): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const http = yield* Effect.context<HttpClient.HttpClient>()
-  return yield* store.modify(
+  const result = yield* store.modify(
     flow.key,
-    Effect.fnUntraced(function* (slot) {
+    Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {
       const stored = yield* slot.read
       if (Option.isNone(stored)) return { removed: false, revoked: false }
       const revocation = options.revoke
@@ -43,6 +44,8 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
       }
     })
   )
+  if (flow.attended) yield* forget(flow.key)
+  return result
 })
 
 /** The refresh token first: most providers end what came of it as well, but not all. */

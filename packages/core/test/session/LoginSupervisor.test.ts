@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Fiber, Layer, Logger, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { CredentialStore, DeviceCode, Login, Logout, UserPrompt } from "keyfob"
+import { CredentialKey, CredentialStore, DeviceCode, Login, Logout, UserPrompt } from "keyfob"
 import { issuer, json, metadata, named, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, kept, person, source, storeFailed, tokens, write } from "./given.ts"
 
@@ -37,6 +37,8 @@ const scene = () => {
 }
 
 const asked = Login.login(person)
+/** What makes a person's key the one under which failed logins are noted. */
+const noteKey = { subject: "client", scopes: [], resource: [], params: {}, use: "logins" } as const
 const began = <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.forkChild(program, { startImmediately: true })
 const pass = (seconds: number) => Effect.repeat(TestClock.adjust("1 second"), { times: seconds - 1 })
 const reasonOf = Effect.map(Effect.flip(asked), named)
@@ -100,6 +102,26 @@ describe("LoginSupervisor", () => {
       yield* unanswered // the third
       assert.lengthOf(shown, 4)
       assert.strictEqual(yield* reasonOf, "LoginFailed.Unanswered")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("what failed logins left goes with a logout, which waits for nobody who is just signing in", () => {
+    const { answers, layer } = scene()
+    return Effect.gen(function* () {
+      const notes = CredentialStore.use(({ get }) => get(CredentialKey.make({ ...person.key, ...noteKey })))
+      yield* unanswered
+      assert.isTrue(Option.isSome(yield* notes))
+      yield* Logout.logout(person)
+      assert.isTrue(Option.isNone(yield* notes))
+      yield* unanswered
+      const signingIn = yield* began(asked)
+      yield* pass(2)
+      const leaving = yield* began(Logout.logout(person))
+      yield* pass(2)
+      assert.isFalse((yield* Fiber.join(leaving)).removed)
+      answers.poll = tokens(1)
+      yield* pass(10)
+      yield* Fiber.join(signingIn)
     }).pipe(Effect.provide(layer))
   })
 
@@ -174,25 +196,30 @@ describe("LoginSupervisor", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("renewals and logouts do not wait for a login, and a renewal is not taken for one", () => {
-    const { answers, layer, shown } = scene()
-    return Effect.gen(function* () {
-      yield* write(credential(1, { signedInAt: DateTime.makeUnsafe(0) }))
-      const first = yield* began(asked)
-      const second = yield* began(asked)
-      yield* pass(6)
-      const { renew } = yield* source()
-      assert.strictEqual((yield* renew).outcome, "renewed")
-      assert.deepInclude(yield* kept(), { access: "access-2" })
-      yield* Fiber.interrupt(first)
-      yield* pass(1)
-      assert.lengthOf(shown, 2)
-      assert.deepInclude(yield* Logout.logout(person), { removed: true })
-      answers.poll = tokens(9)
-      yield* pass(6)
-      assert.strictEqual(Redacted.value((yield* Fiber.join(second)).token.value), "access-9")
-    }).pipe(Effect.provide(layer), Effect.scoped)
-  })
+  it.effect(
+    "renewals do not wait for a login, nor logouts for more than a second; a renewal is not taken for one",
+    () => {
+      const { answers, layer, shown } = scene()
+      return Effect.gen(function* () {
+        yield* write(credential(1, { signedInAt: DateTime.makeUnsafe(0) }))
+        const first = yield* began(asked)
+        const second = yield* began(asked)
+        yield* pass(6)
+        const { renew } = yield* source()
+        assert.strictEqual((yield* renew).outcome, "renewed")
+        assert.deepInclude(yield* kept(), { access: "access-2" })
+        yield* Fiber.interrupt(first)
+        yield* pass(1)
+        assert.lengthOf(shown, 2)
+        const leaving = yield* began(Logout.logout(person))
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* Fiber.join(leaving), { removed: true })
+        answers.poll = tokens(9)
+        yield* pass(6)
+        assert.strictEqual(Redacted.value((yield* Fiber.join(second)).token.value), "access-9")
+      }).pipe(Effect.provide(layer), Effect.scoped)
+    }
+  )
 
   it.effect("what failed before anybody was asked is nobody's outcome", () => {
     const { answers, layer, shown } = scene()

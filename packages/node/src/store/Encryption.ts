@@ -10,13 +10,14 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import type { StoreFailed } from "keyfob"
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes, scrypt } from "node:crypto"
-import { type EncryptionKey, type KeySource, length } from "./EncryptionKey.ts"
+import { type EncryptionKey, type KeySource, length, remembered } from "./EncryptionKey.ts"
 import { failuresOf } from "./FileFailure.ts"
 import type { Place, Sealing } from "./Sealing.ts"
 
@@ -128,15 +129,14 @@ export const make = Effect.fnUntraced(function* <R = never>({
   const EnvelopeText = Schema.fromJsonString(Envelope)
   const turn = Semaphore.makeUnsafe(1)
 
-  /** A source with what it once gave, and what that became: a prompt or scrypt comes once in a process. */
+  /** A source, and what its key became: a prompt or scrypt comes once in a process. */
   const keyring = keys.map((source) => {
-    let known: EncryptionKey | undefined
     const ready = new Map<string, Derived>()
-    const key = Effect.suspend(() =>
-      known === undefined
-        ? Effect.tap(Effect.provideContext(source, context), (found) => Effect.sync(() => (known = found)))
-        : Effect.succeed(known)
-    )
+    const key = remembered(Effect.provideContext(source, context))
+    /** The work of scrypt that new files take; 0 for a key that needs none. */
+    const work = Effect.map(key, (found) => (found._tag === "Passphrase" ? 2 ** found.cost : 0))
+    /** What is written with: one salt for all, so that one run of scrypt opens them all. */
+    let own: Derived | undefined
 
     /** The key as a file of these parameters takes it; nothing where it cannot be that file's. */
     const under = Effect.fnUntraced(function* (kdf: Envelope["kdf"]) {
@@ -154,26 +154,39 @@ export const make = Effect.fnUntraced(function* <R = never>({
       return now
     })
 
-    const writing = Effect.gen(function* () {
-      const found = yield* key
-      if (found._tag === "Random") return yield* under({ name: "none" })
-      const N = 2 ** found.cost
-      const known = Array.from(ready.values(), ({ kdf }) => kdf).find((kdf) => kdf.name === "scrypt" && kdf.N === N)
-      const salt = randomBytes(saltLength).toString("base64url")
-      return yield* under(known ?? (yield* neighbour(N)) ?? { name: "scrypt", N, r: 8, p: 1, salt })
+    /**
+     * The key, if it is this file's. Only who has the passphrase can have written that it is: such a file's salt is as good
+     * as one of our own, and a salt that somebody else put there is not.
+     */
+    const fitting = Effect.fnUntraced(function* ({ kdf, key: id }: Envelope) {
+      const found = yield* under(kdf)
+      if (found?.id !== id) return undefined
+      if (kdf.name === "scrypt" && kdf.N === (yield* work)) own ??= found
+      return found
     })
-    return { key, under, writing }
+
+    const writing = Effect.gen(function* () {
+      const N = yield* work
+      if (N === 0) return yield* under({ name: "none" })
+      if (own === undefined) yield* Effect.flatMap(neighbours(N), Effect.forEach(fitting, { discard: true }))
+      const salt = randomBytes(saltLength).toString("base64url")
+      own ??= yield* under({ name: "scrypt", N, r: 8, p: 1, salt })
+      return own
+    })
+    return { key, fitting, writing }
   })
 
-  /** The parameters of another file: with one salt for all, one run of scrypt opens them all. Never cheaper ones. */
-  const neighbour = (N: number) =>
+  /** Other files that took as much work. Two, since trying one is a run of scrypt. */
+  const neighbours = (N: number) =>
     Effect.gen(function* () {
-      if (directory === undefined) return undefined
-      const name = (yield* fs.readDirectory(directory)).find((other) => other.endsWith(extension))
-      if (name === undefined) return undefined
-      const { kdf } = yield* Schema.decodeEffect(EnvelopeText)(yield* fs.readFileString(path.join(directory, name)))
-      return kdf.name === "scrypt" && kdf.N === N ? kdf : undefined
-    }).pipe(Effect.orElseSucceed(() => undefined))
+      if (directory === undefined) return []
+      const names = (yield* fs.readDirectory(directory)).filter((other) => other.endsWith(extension))
+      const found = yield* Effect.forEach(names, (name) =>
+        Effect.option(Effect.flatMap(fs.readFileString(path.join(directory, name)), Schema.decodeEffect(EnvelopeText)))
+      )
+      const equal = found.flatMap(Option.toArray).filter(({ kdf }) => kdf.name === "scrypt" && kdf.N === N)
+      return [...new Map(equal.map((envelope) => [JSON.stringify(envelope.kdf), envelope])).values()].slice(0, 2)
+    }).pipe(Effect.orElseSucceed(() => []))
 
   const seal = Effect.fnUntraced(function* (text: string, place: Place) {
     const [first] = keyring
@@ -187,10 +200,10 @@ export const make = Effect.fnUntraced(function* <R = never>({
       corrupt(place.file, "not an encrypted credential of version 1")
     )
     let failure: StoreFailed | undefined
-    for (const { under } of keyring) {
-      const key = yield* Effect.result(under(envelope.kdf))
+    for (const { fitting } of keyring) {
+      const key = yield* Effect.result(fitting(envelope))
       if (key._tag === "Failure") failure ??= key.failure
-      else if (key.success?.id === envelope.key) return yield* decrypt(envelope, key.success, place)
+      else if (key.success !== undefined) return yield* decrypt(envelope, key.success, place)
     }
     return yield* failure ?? locked(place.file, "it takes another key")
   }, turn.withPermit)

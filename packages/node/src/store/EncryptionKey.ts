@@ -29,6 +29,16 @@ export type KeySource<R = never> = Effect.Effect<EncryptionKey, StoreFailed, R>
 /** A key's length in bytes: AES-256. */
 export const length = 32
 
+/** The same source, which is asked no more once it has given its key. */
+export const remembered = <R>(source: KeySource<R>): KeySource<R> => {
+  let known: EncryptionKey | undefined
+  return Effect.suspend(() =>
+    known === undefined
+      ? Effect.tap(source, (found) => Effect.sync(() => (known = found)))
+      : Effect.succeed<EncryptionKey>(known)
+  )
+}
+
 /** None. What is encrypted is `Locked`. */
 export const none: KeySource = Effect.fail(locked("encrypted files", "no passphrase or key command is configured"))
 

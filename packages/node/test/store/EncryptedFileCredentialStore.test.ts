@@ -306,6 +306,33 @@ live(
 )
 
 live(
+  "a salt that somebody else put into the directory is not used, be it only there or in a file that was tried",
+  Effect.gen(function* () {
+    const { directory, fs, names, path, using } = yield* place
+    const planted = keyOf("planted")
+    yield* using([passphrase("of the attacker")], write(credentialOf(1, planted)))
+    yield* using([passphrase("p")], write(credentialOf(1, keyOf("a"))))
+    yield* using(
+      [passphrase("p")],
+      Effect.gen(function* () {
+        yield* failsWith(
+          CredentialStore.use(({ get }) => get(planted)),
+          "Locked"
+        )
+        yield* write(credentialOf(1, keyOf("b")))
+      })
+    )
+    const salts: Record<string, string> = {}
+    for (const name of yield* names) {
+      const account = name.slice(0, name.indexOf("-"))
+      salts[account] = JSON.parse(yield* fs.readFileString(path.join(directory, name))).kdf.salt
+    }
+    assert.strictEqual(salts["b"], salts["a"])
+    assert.notStrictEqual(salts["a"], salts["planted"])
+  })
+)
+
+live(
   "a passphrase is never stretched less than asked for, whatever stands in other files, or in this one",
   Effect.gen(function* () {
     const { directory, fs, names, path, using } = yield* place
