@@ -107,8 +107,15 @@ export const resolve = Effect.fnUntraced(function* (
     case "private_key_jwt":
       return { ...authentication, key: yield* keyFrom(authentication.key) }
     default:
-      return { ...authentication, secret: yield* read(authentication.secret, "client secret") }
+      return { ...authentication, secret: yield* secretFrom(authentication.secret) }
   }
+})
+
+/** A key in a secret's place would be sent, or serve as an HMAC secret that everybody can know. */
+const secretFrom = Effect.fnUntraced(function* (source: SecretSource) {
+  const found = yield* read(source, "client secret")
+  if (!/-----BEGIN [A-Z ]*KEY-----|^\s*\{.*"kty"/s.test(Redacted.value(found))) return found
+  return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: "the client secret is a key" })
 })
 
 const keyFrom = Effect.fnUntraced(function* (source: KeySource) {

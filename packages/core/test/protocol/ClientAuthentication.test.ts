@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Redacted } from "effect"
-import { ClientAuthentication, SigningKey } from "keyfob"
+import { ClientAuthentication, ClientCredentials, CredentialStore, SigningKey, TokenSource } from "keyfob"
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose"
 import { prove, resolve } from "../../src/protocol/ClientAuthentication.ts"
 import { metadata, named, scripted } from "../scripted.ts"
+import { keys } from "./signing.ts"
 
 const secret = Redacted.make("s3cret")
 const supporting = (...methods: ReadonlyArray<string>) => ({
@@ -223,6 +224,34 @@ describe("ClientAuthentication", () => {
       assert.strictEqual(named(error), "ConfigurationInvalid.MissingValue")
     })
   )
+
+  it.effect("a token source with a key that cannot sign is not made, and nobody is asked for anything", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = scripted({})
+      const authentication = ClientAuthentication.privateKeyJwt(Redacted.make("canary"))
+      const flow = ClientCredentials.make({ issuer: metadata.issuer, clientId: "app", authentication })
+      const made = TokenSource.make(flow).pipe(Effect.scoped, Effect.provide([layer, CredentialStore.layerMemory]))
+      assert.strictEqual(named(yield* Effect.flip(made)), "ConfigurationInvalid.InvalidValue")
+      assert.isEmpty(requests)
+    })
+  )
+
+  for (const [what, text] of [
+    ["a public key", keys.provider.pem],
+    ["a public JWK", JSON.stringify(keys.provider.jwk)],
+    ["a private key", "-----BEGIN EC PRIVATE KEY-----\ncanary\n-----END EC PRIVATE KEY-----"]
+  ] as const) {
+    it.effect(`${what} is no client secret: it neither signs as an HMAC (RFC 8725 section 2.1) nor is it sent`, () =>
+      Effect.gen(function* () {
+        const { secretBasic, secretJwt, secretPost } = ClientAuthentication
+        for (const method of [secretBasic, secretPost, secretJwt]) {
+          const error = yield* Effect.flip(resolve(method(Redacted.make(text))))
+          assert.strictEqual(named(error), "ConfigurationInvalid.InvalidValue")
+          assert.notInclude(error.message, "canary")
+        }
+      })
+    )
+  }
 
   it.effect("what somebody else says of the client is asked for with each request", () =>
     Effect.gen(function* () {
