@@ -101,6 +101,8 @@ describe("a person signs in in their browser", () => {
         assert.deepInclude(row, { revoked: true, removed: true })
         // No ID token in it: it stands on a screen.
         assert.strictEqual(row.end_session_url, `${provider.issuer}/session/end?client_id=keyfob-cli`)
+        const ending = yield* Effect.promise(() => fetch(row.end_session_url))
+        assert.include(yield* Effect.promise(() => ending.text()), "Sign out?")
       }).pipe(Effect.scoped),
     90_000
   )

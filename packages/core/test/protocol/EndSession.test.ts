@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import { EndSession } from "keyfob"
 import { json, metadata, openIdLocation } from "../scripted.ts"
 import { asClient } from "./client.ts"
@@ -41,6 +41,48 @@ describe("EndSession", () => {
           ["state", "s #1"]
         ]
       )
+    })
+  )
+
+  it.effect("hints and languages, for who has no ID token any more", () =>
+    Effect.gen(function* () {
+      const url = yield* urlFor({ logoutHint: "alice@example.com", uiLocales: ["de-AT", "de"] })
+      const { searchParams } = new URL(Redacted.value(url))
+      assert.strictEqual(searchParams.get("logout_hint"), "alice@example.com")
+      assert.strictEqual(searchParams.get("ui_locales"), "de-AT de")
+    })
+  )
+
+  it.effect("a place to come back to that is no address is refused before anybody goes anywhere", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(urlFor({ postLogoutRedirectUri: "/signed-out" }))
+      assert.deepInclude({ ...error }, { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
+    })
+  )
+
+  it.effect("the way back: the state of this sign-out, once, and no other's", () =>
+    Effect.gen(function* () {
+      const postLogoutRedirectUri = "https://app.example/signed-out"
+      const begin = asClient({}, (client) => EndSession.begin(client, { postLogoutRedirectUri })).result
+      const [mine, other] = [yield* begin, yield* begin]
+      const state = new URL(Redacted.value(mine.url)).searchParams.get("state") ?? ""
+      assert.match(state, /^[\w-]{43}$/)
+      const kept = Schema.toCodecJson(EndSession.PendingEndSession)
+      const pending = Schema.decodeSync(kept)(JSON.parse(JSON.stringify(Schema.encodeSync(kept)(mine.pending))))
+      yield* EndSession.complete(pending, `${postLogoutRedirectUri}?state=${state}`)
+      yield* EndSession.complete(pending, `/signed-out?state=${state}`)
+      for (const [session, answer] of [
+        [other.pending, `?state=${state}`],
+        [pending, "/signed-out"],
+        [pending, "?state="],
+        [pending, `?state=${state}x`],
+        [pending, `?state=x&state=${state}`],
+        [pending, `#state=${state}`]
+      ] as const) {
+        const error = yield* Effect.flip(EndSession.complete(session, answer))
+        assert.deepInclude({ ...error }, { _tag: "AnswerRejected", reason: "StateMismatch", endpoint: "end_session" })
+        assert.notInclude(error.message, state)
+      }
     })
   )
 
