@@ -3,7 +3,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as PostgresServer from "@keyfob/embedded/PostgresServer"
 import * as RedisServer from "@keyfob/embedded/RedisServer"
 import { Effect } from "effect"
-import { mkdirSync, readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as Keyfob from "./Keyfob.ts"
 import * as Misbehaving from "./Misbehaving.ts"
 
@@ -38,6 +41,32 @@ const make = Effect.fnUntraced(function* (store: keyof typeof servers) {
   return { server, provider, config, host, asked: provider.asked }
 })
 
+/** An authority made for the test, and a certificate of its for this machine's loopback address: as files of a directory. */
+const certificates = Effect.gen(function* () {
+  const directory = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-ca-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  const openssl = (...args: ReadonlyArray<string>) =>
+    Effect.sync(() => execFileSync("openssl", args, { cwd: directory, stdio: "ignore" }))
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+  for (const authority of ["ca", "other"]) {
+    const files = ["-keyout", `${authority}.key`, "-out", `${authority}.pem`]
+    yield* openssl("req", "-x509", ...key, ...files, "-subj", `/CN=${authority}`)
+  }
+  const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-subj", "/CN=db", "-addext", "subjectAltName=IP:127.0.0.1"]
+  yield* openssl("req", "-x509", ...key, "-keyout", "key.pem", "-out", "cert.pem", ...signed)
+  const file = (name: string) => join(directory, name)
+  return { directory, cert: file("cert.pem"), key: file("key.pem"), ca: file("ca.pem"), otherCa: file("other.pem") }
+})
+
+const secured = {
+  redis: ({ cert, key }: Effect.Success<typeof certificates>) =>
+    Effect.map(RedisServer.start([], { cert, key }), ({ url }) => url),
+  sql: ({ cert, key }: Effect.Success<typeof certificates>) =>
+    Effect.map(PostgresServer.start([], { cert, key }), ({ url }) => `${url}?sslmode=verify-full`)
+}
+
 for (const store of ["redis", "sql"] as const) {
   describe(`store = "${store}"`, () => {
     it.live(
@@ -70,6 +99,22 @@ for (const store of ["redis", "sql"] as const) {
               if (args[0] !== "token") assert.notInclude(stdout, "canary", args.join(" "))
             }
           }
+        }).pipe(Effect.scoped),
+      120_000
+    )
+
+    it.live(
+      "over TLS, to a server that --ca-file vouches for and to no other",
+      () =>
+        Effect.gen(function* () {
+          const { host } = yield* make(store)
+          const files = yield* certificates
+          const keyfob = yield* host
+          const env = { ...secret, KEYFOB_STORE_URL: yield* secured[store](files) }
+          const through = (ca: string) => ["token", "--ca-file", ca]
+          Keyfob.failsWith(yield* keyfob.run(["token"], { env }), 6, /the credential store does not answer/)
+          Keyfob.failsWith(yield* keyfob.run(through(files.otherCa), { env }), 6, /does not answer/)
+          assert.strictEqual((yield* keyfob.done(through(files.ca), { env })).stdout, `${canary}\n`)
         }).pipe(Effect.scoped),
       120_000
     )

@@ -1,7 +1,7 @@
 /** A real PostgreSQL server with an empty database, for as long as a scope lasts. */
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { chownSync, globSync, mkdirSync, writeFileSync } from "node:fs"
+import { chownSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { directory, freePort, serve } from "./server.ts"
 
@@ -20,8 +20,11 @@ const binaries = () => {
 
 export const password = "canary-postgres-password"
 
-/** `settings` as on its command line: `max_connections=200`. */
-export const start = Effect.fnUntraced(function* (settings: ReadonlyArray<string> = []) {
+/** `settings` as on its command line: `max_connections=200`. With a certificate and its key, as files, it speaks TLS too. */
+export const start = Effect.fnUntraced(function* (
+  settings: ReadonlyArray<string> = [],
+  tls?: { readonly cert: string; readonly key: string }
+) {
   const dir = yield* directory("keyfob-postgres-")
   const port = yield* freePort
   const bin = yield* Effect.sync(binaries)
@@ -36,7 +39,20 @@ export const start = Effect.fnUntraced(function* (settings: ReadonlyArray<string
     execFileSync(join(bin, "initdb"), ["-D", data, "--encoding=UTF8", ...options], { ...as, cwd: dir, stdio: "ignore" })
     writeFileSync(join(data, "pg_hba.conf"), "host all all all scram-sha-256\n")
   })
-  const own = ["fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${dir}`, `port=${port}`]
+  // Its own copies: it wants to be who owns the key.
+  const secured = yield* Effect.sync(() => {
+    if (tls === undefined) return []
+    const copied = [join(dir, "cert.pem"), join(dir, "key.pem")] as const
+    for (const [from, to] of [
+      [tls.cert, copied[0]],
+      [tls.key, copied[1]]
+    ] as const) {
+      writeFileSync(to, readFileSync(from), { mode: 0o600 })
+      if (as.uid !== undefined) chownSync(to, as.uid, as.gid)
+    }
+    return ["ssl=on", `ssl_cert_file=${copied[0]}`, `ssl_key_file=${copied[1]}`]
+  })
+  const own = [...secured, "fsync=off", "listen_addresses=127.0.0.1", `unix_socket_directories=${dir}`, `port=${port}`]
   const child = yield* serve(
     join(bin, "postgres"),
     ["-D", data, ...[...own, ...settings].flatMap((setting) => ["-c", setting])],

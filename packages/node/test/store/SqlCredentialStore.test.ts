@@ -105,6 +105,32 @@ describe("PostgreSQL", () => {
   )
 
   test(
+    "what the server says with a code of its own (raised in a trigger) is typed; what was there stays",
+    Effect.gen(function* () {
+      const store = yield* fenced.opened(storeAt(shared.url))
+      yield* fenced.write(store, 1)
+      const codes = [
+        ["53100", "Full"], // the disk
+        ["53200", "Full"], // memory
+        ["53400", "Full"], // a limit that is configured
+        ["25006", "ReadOnly"],
+        ["57P03", "Unavailable"], // it starts or stops
+        ["XX001", "WriteFailed"]
+      ] as const
+      for (const [code, reason] of codes) {
+        yield* sql.unsafe(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN RAISE EXCEPTION 'canary' USING ERRCODE = '${code}'; END $$`)
+        yield* sql`CREATE TRIGGER refuse BEFORE UPDATE OF value ON keyfob_credentials EXECUTE FUNCTION refuse()`
+        const failed = yield* Effect.exit(reasonOf(fenced.write(store, 2)))
+        yield* sql`DROP FUNCTION refuse CASCADE`
+        assert.deepStrictEqual(failed, Exit.succeed(reason), code)
+      }
+      assert.deepStrictEqual(yield* fenced.generation(store), Option.some(1))
+      yield* fenced.write(store, 2)
+    })
+  )
+
+  test(
     "a server that goes away while the lease is held",
     Effect.gen(function* () {
       const server = yield* PostgresServer.start()
