@@ -91,7 +91,8 @@ describe("AuthError: the table", () => {
       "AnswerRejected.IssuerMismatch",
       "AnswerRejected.StateMismatch",
       "AnswerRejected.InsecureEndpoint",
-      "AnswerRejected.SubjectMismatch"
+      "AnswerRejected.SubjectMismatch",
+      "AnswerRejected.CertificateMismatch"
     ])
   })
 
