@@ -15,6 +15,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   testing: ["keyfob", "effect", "jose", "@effect/vitest"],
   aqt: ["keyfob", "effect"],
   auki: ["keyfob", "effect"],
+  qlam: ["keyfob", "@keyfob/node", "effect"],
   cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "@effect/sql-pg", "lean-qr", "node:"]
 }
 

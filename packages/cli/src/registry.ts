@@ -1,6 +1,7 @@
 /** The kinds of providers this command sets to work. */
 import * as Effect from "effect/Effect"
 import { Basic, OAuth, ProviderRegistry, ProviderType, Static } from "keyfob"
+import * as Qlam from "@keyfob/qlam/Qlam"
 import * as assertion from "./assertion.ts"
 import * as clientAuthentication from "./clientAuthentication.ts"
 import { oauth } from "./types.ts"
@@ -14,5 +15,6 @@ export const registry = ProviderRegistry.make([
       )
   }),
   Basic.type,
-  Static.type
+  Static.type,
+  Qlam.type
 ])

@@ -1,5 +1,6 @@
 /** The kinds of providers this command knows, as far as their settings go. What sets them to work is in registry.ts. */
 import { OAuthSettings as Settings } from "@keyfob/node/ProviderSettings"
+import { definition as qlam } from "@keyfob/qlam/QlamSettings"
 import { BasicSettings, OAuthSettings, ProviderType, StaticSettings } from "keyfob"
 
 /** As the library has it, and what this machine's files add: keys in files, and where credentials are kept. */
@@ -16,5 +17,6 @@ export const oauth: ProviderType.Definition<Settings> = {
 export const types: ReadonlyArray<ProviderType.KnownType> = [
   ProviderType.known(oauth),
   ProviderType.known(BasicSettings.definition),
-  ProviderType.known(StaticSettings.definition)
+  ProviderType.known(StaticSettings.definition),
+  ProviderType.known(qlam)
 ]

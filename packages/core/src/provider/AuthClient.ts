@@ -50,42 +50,39 @@ export interface Listed {
 /** How it went for each provider, by its name. */
 export type Each<A, E> = Readonly<Record<string, Result.Result<A, E>>>
 
+/** The providers of a context: see {@link AuthClient}. */
+export interface ProvidersOfContext {
+  /** The context it works in. Another context's providers are others, whatever their names. */
+  readonly context: string
+  readonly provider: (name: string) => Effect.Effect<AuthProvider, ConfigurationInvalid>
+  /** The provider that a part of the program uses: as the context says, else its only one. */
+  readonly providerFor: (plugin: string) => Effect.Effect<AuthProvider, ConfigurationInvalid>
+  readonly login: (name: string, request?: LoginRequest) => Effect.Effect<Credential, LoginError, Person>
+  readonly loginAll: (request?: LoginRequest) => Effect.Effect<Each<Credential, LoginError>, never, Person>
+  readonly logout: (name: string) => Effect.Effect<LogoutResult, ConfigurationInvalid | StoreFailed>
+  readonly logoutAll: Effect.Effect<Each<LogoutResult, ConfigurationInvalid | StoreFailed>>
+  /** Renews what is due, and with `force` whatever is there. Never asks a person. */
+  readonly refresh: (name: string, options?: { readonly force?: boolean }) => Effect.Effect<Renewed | Fresh, TokenError>
+  readonly refreshAll: (options?: { readonly force?: boolean }) => Effect.Effect<Each<Renewed | Fresh, TokenError>>
+  readonly token: (name: string, minValidity?: Duration.Duration) => Effect.Effect<AccessToken, TokenError>
+  readonly headers: (name: string) => Effect.Effect<Readonly<Record<string, Redacted.Redacted>>, TokenError>
+  /** How all stand; talks to nobody. */
+  readonly list: Effect.Effect<ReadonlyArray<Listed>>
+  /** What is kept, and how it stands. None where there is nothing at all. */
+  readonly credential: (
+    name: string
+  ) => Effect.Effect<Option.Option<ProviderCredential>, ConfigurationInvalid | StoreFailed>
+  /** Whether there is a token without a person. That the provider is not configured, or not rightly, is no `false`. */
+  readonly isAuthenticated: (name: string) => Effect.Effect<boolean, ConfigurationInvalid | StoreFailed>
+  /** Whether there is one of any provider. */
+  readonly isAnyAuthenticated: Effect.Effect<boolean>
+}
+
 /**
  * The providers of a context, by name. What is asked of one fails with what went wrong; what is asked of all goes on to the
  * next, and has a result for each. Providers that do not have a capability are left out where all are asked.
  */
-export class AuthClient extends Context.Service<
-  AuthClient,
-  {
-    /** The context it works in. Another context's providers are others, whatever their names. */
-    readonly context: string
-    readonly provider: (name: string) => Effect.Effect<AuthProvider, ConfigurationInvalid>
-    /** The provider that a part of the program uses: as the context says, else its only one. */
-    readonly providerFor: (plugin: string) => Effect.Effect<AuthProvider, ConfigurationInvalid>
-    readonly login: (name: string, request?: LoginRequest) => Effect.Effect<Credential, LoginError, Person>
-    readonly loginAll: (request?: LoginRequest) => Effect.Effect<Each<Credential, LoginError>, never, Person>
-    readonly logout: (name: string) => Effect.Effect<LogoutResult, ConfigurationInvalid | StoreFailed>
-    readonly logoutAll: Effect.Effect<Each<LogoutResult, ConfigurationInvalid | StoreFailed>>
-    /** Renews what is due, and with `force` whatever is there. Never asks a person. */
-    readonly refresh: (
-      name: string,
-      options?: { readonly force?: boolean }
-    ) => Effect.Effect<Renewed | Fresh, TokenError>
-    readonly refreshAll: (options?: { readonly force?: boolean }) => Effect.Effect<Each<Renewed | Fresh, TokenError>>
-    readonly token: (name: string, minValidity?: Duration.Duration) => Effect.Effect<AccessToken, TokenError>
-    readonly headers: (name: string) => Effect.Effect<Readonly<Record<string, Redacted.Redacted>>, TokenError>
-    /** How all stand; talks to nobody. */
-    readonly list: Effect.Effect<ReadonlyArray<Listed>>
-    /** What is kept, and how it stands. None where there is nothing at all. */
-    readonly credential: (
-      name: string
-    ) => Effect.Effect<Option.Option<ProviderCredential>, ConfigurationInvalid | StoreFailed>
-    /** Whether there is a token without a person. That the provider is not configured, or not rightly, is no `false`. */
-    readonly isAuthenticated: (name: string) => Effect.Effect<boolean, ConfigurationInvalid | StoreFailed>
-    /** Whether there is one of any provider. */
-    readonly isAnyAuthenticated: Effect.Effect<boolean>
-  }
->()("keyfob/AuthClient") {
+export class AuthClient extends Context.Service<AuthClient, ProvidersOfContext>()("keyfob/AuthClient") {
   static readonly layer = (
     options: AuthClientOptions
   ): Layer.Layer<AuthClient, ConfigurationInvalid, ProviderRegistry | HttpClient.HttpClient | CredentialStore> =>

@@ -69,7 +69,7 @@ export const answer = Effect.fnUntraced(function* (
 
 const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing): Effect.fn.Return<string> {
   const { actor, audience, client, cnf, family, scopes, subject } = issuing
-  const { accessTokenLifetime, accessTokens, issuer } = turn.state.settings
+  const { accessTokenClaims, accessTokenLifetime, accessTokens, issuer } = turn.state.settings
   const token: AccessToken = {
     clientId: client.client_id,
     subject,
@@ -88,6 +88,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
       : yield* sign(
           turn,
           {
+            ...(Object.hasOwn(accessTokenClaims, subject) ? accessTokenClaims[subject] : {}),
             iss: issuer,
             sub: subject,
             aud: audience ?? `${issuer}/api`,

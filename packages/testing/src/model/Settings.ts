@@ -73,6 +73,8 @@ export interface ProviderOptions {
   readonly algorithms?: readonly [SigningAlgorithm, ...ReadonlyArray<SigningAlgorithm>]
   /** Default: `opaque`. JWTs are as RFC 9068 has them. */
   readonly accessTokens?: "opaque" | "jwt"
+  /** What else is in the JWTs about a subject: claims of a deployment's own, `https://example.com/user_id`. Default: nothing. */
+  readonly accessTokenClaims?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Default: an hour. */
   readonly accessTokenLifetime?: Duration.Input
   /** How long a refresh token is good if it is not used: each rotation starts anew. Default: 14 days. */
@@ -148,6 +150,7 @@ export interface Settings {
   readonly scopes: ReadonlyArray<string>
   readonly algorithms: readonly [SigningAlgorithm, ...ReadonlyArray<SigningAlgorithm>]
   readonly accessTokens: "opaque" | "jwt"
+  readonly accessTokenClaims: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly accessTokenLifetime: number
   readonly refreshTokenIdle: number
   readonly refreshTokenLifetime: number
@@ -173,6 +176,7 @@ export const settle = (options: ProviderOptions): Settings => ({
   scopes: options.scopes ?? ["openid", "offline_access", "profile", "email", "api:read", "api:write"],
   algorithms: options.algorithms ?? ["ES256"],
   accessTokens: options.accessTokens ?? "opaque",
+  accessTokenClaims: options.accessTokenClaims ?? {},
   accessTokenLifetime: wholeSeconds(options.accessTokenLifetime ?? "1 hour"),
   refreshTokenIdle: wholeSeconds(options.refreshTokenIdle ?? "14 days"),
   refreshTokenLifetime: wholeSeconds(options.refreshTokenLifetime ?? "90 days"),

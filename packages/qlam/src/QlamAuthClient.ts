@@ -1,0 +1,166 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientError from "effect/http/HttpClientError"
+import {
+  type AccessToken,
+  AuthClient,
+  type AuthProvider,
+  Basic,
+  type ConfigurationInvalid,
+  type CredentialStore,
+  Jwt,
+  type Login,
+  printable,
+  ProviderRegistry,
+  type ProvidersOfContext,
+  Static,
+  type TokenSource
+} from "keyfob"
+import * as Qlam from "./Qlam.ts"
+import * as QshFile from "./QshFile.ts"
+
+/** The access token says nobody's user id: a machine's does not, or the deployment has another claim for it. */
+export class UserIdMissing extends Schema.TaggedError<UserIdMissing>("@keyfob/qlam/UserIdMissing")("UserIdMissing", {
+  context: Schema.String,
+  provider: Schema.String
+}) {
+  override get message(): string {
+    return `the access token of provider ${printable(this.provider)} in context ${printable(this.context)} has no user id`
+  }
+}
+
+export interface UserInfo {
+  readonly userId: string
+}
+
+export interface AuthRefreshOptions<E> {
+  /** Whether a failure is about the token. Default: a 401, told by `HttpClientError` or a member `status`. */
+  readonly isRefused?: (error: E) => boolean
+  /** Whether a 403 counts as well: where a gateway answers so to a token that has ended. Default: false. */
+  readonly forbidden?: boolean
+}
+
+/** What qlam-core's `AuthClient` and Bloqade's wrapper do: the providers of a context, and what QLAM has beside them. */
+export interface QlamProviders extends ProvidersOfContext {
+  readonly apiBaseUrl: Option.Option<string>
+  readonly qpu: Option.Option<string>
+  readonly qpuMode: Option.Option<string>
+  /** The group of a plugin's request: the task's own, else the plugin's, else the context's default, else none. */
+  readonly groupFor: (plugin: string, own?: string) => Option.Option<string>
+  /** Signs in to those that nobody is signed in to, and asks nobody else. */
+  readonly authenticate: Effect.Effect<void, Login.LoginError, AuthProvider.Person>
+  /** Who the provider's access token is about, by its claim `user_id` or one that ends so. */
+  readonly userInfo: (name: string) => Effect.Effect<UserInfo, UserIdMissing | TokenSource.TokenError>
+  /**
+   * Runs a request to the API; if it is refused for its token, renews what can be renewed without a person, and runs it
+   * once more if any of it became another. All who were refused with one token share its renewal.
+   */
+  readonly withAuthRefresh: <A, E, R>(
+    request: Effect.Effect<A, E, R>,
+    options?: AuthRefreshOptions<E>
+  ) => Effect.Effect<A, E, R>
+}
+
+/** A context of `~/.qsh/config.json`, ready for use. */
+export class QlamAuthClient extends Context.Service<QlamAuthClient, QlamProviders>()("@keyfob/qlam/QlamAuthClient") {
+  /** @param options.context instead of the file's current one */
+  static readonly layer = (
+    options: { readonly context?: string } = {}
+  ): Layer.Layer<
+    QlamAuthClient,
+    ConfigurationInvalid,
+    FileSystem.FileSystem | Path.Path | HttpClient.HttpClient | CredentialStore
+  > =>
+    Layer.unwrap(
+      Effect.gen(function* () {
+        const context = yield* QshFile.contextOf(yield* QshFile.read, options.context)
+        return Layer.effect(QlamAuthClient, make(context)).pipe(
+          Layer.provide(AuthClient.layer(QshFile.clientOptions(context))),
+          Layer.provide(ProviderRegistry.layer(Qlam.type, Basic.type, Static.type))
+        )
+      })
+    )
+}
+
+const make = Effect.fnUntraced(function* ({
+  auth_providers = [],
+  defaults,
+  name: context,
+  plugins,
+  qpu
+}: QshFile.QshContext) {
+  const auth = yield* AuthClient
+  const names = auth_providers.map(({ name }) => name)
+
+  const missing = (provider: string) => new UserIdMissing({ context, provider })
+  const userInfo = Effect.fn("keyfob.qlam.userInfo")(function* (name: string) {
+    const { value } = yield* auth.token(name)
+    const { claims } = yield* Effect.mapError(Jwt.decode(Redacted.value(value)), () => missing(name))
+    const found = Object.entries(claims).find(([claim, id]) => /(^|\/)user_id$/.test(claim) && Predicate.isString(id))
+    return found === undefined ? yield* missing(name) : { userId: String(found[1]) }
+  })
+
+  /** The token of each provider that could bring another. */
+  const held = Effect.map(
+    Effect.forEach(names, (name) =>
+      Effect.option(
+        Effect.gen(function* () {
+          const { credential, source } = yield* auth.provider(name)
+          const found = yield* credential
+          return source === undefined || Option.isNone(found)
+            ? undefined
+            : { source: yield* source, token: found.value.token }
+        })
+      )
+    ),
+    (all) => all.flatMap(Option.toArray).filter(Predicate.isNotUndefined)
+  )
+
+  const renewed = ({ source, token }: { readonly source: TokenSource.TokenSource; readonly token: AccessToken }) =>
+    Effect.match(source.renewedSince(token), {
+      onFailure: () => false,
+      onSuccess: (next) => Redacted.value(next.value) !== Redacted.value(token.value)
+    })
+
+  return QlamAuthClient.of({
+    ...auth,
+    apiBaseUrl: Option.fromNullishOr(defaults?.api_base_url),
+    qpu: Option.fromNullishOr(qpu),
+    qpuMode: Option.fromNullishOr(defaults?.qpu_mode),
+    groupFor: (plugin, own) => Option.fromNullishOr(own ?? plugins?.[plugin]?.group ?? defaults?.group),
+    authenticate: Effect.forEach(
+      names,
+      (name) =>
+        Effect.flatMap(auth.isAuthenticated(name), (is) => (is ? Effect.void : Effect.asVoid(auth.login(name)))),
+      { discard: true }
+    ),
+    userInfo,
+    withAuthRefresh: (request, { forbidden = false, isRefused = isRefusedBy(forbidden) } = {}) =>
+      Effect.gen(function* () {
+        const before = yield* held
+        const first = yield* Effect.result(request)
+        if (Result.isSuccess(first)) return first.success
+        if (!isRefused(first.failure)) return yield* Effect.fail(first.failure)
+        const news = yield* Effect.forEach(before, renewed, { concurrency: "unbounded" })
+        return news.includes(true) ? yield* request : yield* Effect.fail(first.failure)
+      })
+  })
+})
+
+const isRefusedBy = (forbidden: boolean) => (error: unknown) => {
+  const status = HttpClientError.isHttpClientError(error)
+    ? error.response?.status
+    : Predicate.hasProperty(error, "status")
+      ? error.status
+      : undefined
+  return status === 401 || (forbidden && status === 403)
+}
