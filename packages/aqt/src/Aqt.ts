@@ -9,6 +9,7 @@ import {
   ClientAuthentication,
   ClientCredentials,
   ConfigurationInvalid,
+  CredentialStore,
   DeviceCode,
   Jwt,
   type OAuthClient,
@@ -83,6 +84,7 @@ export const type = ProviderType.make({
     if (settings.client_id === undefined && settings.client_secret !== undefined) {
       return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "client_id" })
     }
-    return yield* AuthProvider.fromFlow(() => flow(settings, key.account))
+    const provider = AuthProvider.fromFlow(() => flow(settings, key.account))
+    return yield* settings.store_access_token ? provider : Effect.provide(provider, CredentialStore.layerMemory)
   })
 })

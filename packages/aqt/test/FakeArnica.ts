@@ -4,7 +4,7 @@
  * device client.
  */
 import { SimulatedProvider } from "@keyfob/testing/Provider"
-import { Clock, Context, Effect, Layer } from "effect"
+import { Clock, Context, type Duration, Effect, Layer } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose"
 
@@ -53,11 +53,13 @@ export class FakeArnica extends Context.Service<
     readonly brought: ReadonlyArray<string>
   }
 >()("test/FakeArnica") {
-  static readonly layer = (options: { readonly accessTokenLifetime?: string } = {}) =>
-    Layer.effectContext(make).pipe(
+  /** @param at where the tenant is, with a slash at its end */
+  static readonly layer = (at = issuer, deviceInterval: Duration.Input = "5 seconds") =>
+    Layer.effectContext(make(at)).pipe(
       Layer.provideMerge(
         SimulatedProvider.layer({
-          issuer,
+          issuer: at,
+          deviceInterval,
           accessTokens: "jwt",
           algorithms: ["RS256"],
           scopes: ["openid", "profile", "offline_access"],
@@ -68,14 +70,13 @@ export class FakeArnica extends Context.Service<
               grant_types: ["refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
             },
             { ...machine, token_endpoint_auth_method: "client_secret_post", grant_types: ["client_credentials"] }
-          ],
-          ...(options.accessTokenLifetime === undefined ? {} : { accessTokenLifetime: "1 hour" })
+          ]
         })
       )
     )
 }
 
-const make = Effect.gen(function* () {
+const make = Effect.fnUntraced(function* (issuer: string) {
   const idp = yield* SimulatedProvider
   const seen: Array<Seen> = []
   const brought: Array<string> = []
@@ -114,7 +115,7 @@ const make = Effect.gen(function* () {
       }
       const reply = (status: number, body: unknown) =>
         HttpClientResponse.fromWeb(request, new Response(JSON.stringify(body), { status }))
-      if (!url.href.startsWith(`${arnicaUrl}/v1/result/`)) return reply(404, {})
+      if (!url.pathname.startsWith(new URL(arnicaUrl).pathname + "/v1/result/")) return reply(404, {})
       const token = (request.headers["authorization"] ?? "").replace(/^Bearer /, "")
       brought.push(token)
       if (token !== "static-token" && !(yield* isTaken(token))) return reply(401, {})
