@@ -20,11 +20,12 @@ import {
   TokenSource,
   TokenTargets
 } from "keyfob"
+import { originOf } from "./Address.ts"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as Network from "./Network.ts"
-import { originOf, type Settings } from "./Settings.ts"
+import { methodOf, type Settings } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -70,7 +71,7 @@ export const make = Effect.fnUntraced(function* (
   const store = yield* CredentialStore
   const flow = yield* Network.flow(settings, account)
   const made = TokenSource.make(flow)
-  const network = yield* Network.methodOf(settings) === "app_key"
+  const network = yield* methodOf(settings) === "app_key"
     ? Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))
     : made
   const discovery = yield* TokenChain.make(network, {

@@ -12,7 +12,7 @@ import {
   type Assigned,
   byRefreshToken,
   ConfigurationInvalid,
-  CredentialKey,
+  type CredentialKey,
   type FlowParts,
   type Granted,
   HttpExchange,
@@ -21,27 +21,8 @@ import {
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
-import { addressOf, originOf, type Settings } from "./Settings.ts"
-
-/** What somebody signs in with. */
-export type Method = NonNullable<Settings["method"]>
-
-export const methodOf = (settings: Settings): Method => settings.method ?? "email"
-
-/** What the network's credential is kept under; an imported session is kept at its own issuer. */
-export const keyOf = (settings: Settings, account: string): CredentialKey =>
-  CredentialKey.make({
-    issuer: isOidc(settings) && settings.issuer !== undefined ? settings.issuer : settings.api_url.replace(/\/$/, ""),
-    clientId: isOidc(settings) ? settings.oidc_client_id : settings.client_id,
-    account,
-    subject: methodOf(settings) === "app_key" ? "client" : "user",
-    scopes: [],
-    resource: [],
-    params: methodOf(settings) === "app_key" ? { app_key: settings.app_key ?? "" } : {}
-  })
-
-const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
-  settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
+import { addressOf, originOf } from "./Address.ts"
+import { isOidc, keyOf, methodOf, type Settings } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
@@ -52,7 +33,7 @@ export const flow = Effect.fnUntraced(function* (
   const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`)
   const key = keyOf(settings, account)
   const { clientId, issuer } = key
-  const parts = { attended: false, key, client: { issuer, clientId } } as const
+  const parts = { attended: false, key, client: { issuer, clientId }, revoke: () => Effect.fail(noRevocation) } as const
   switch (methodOf(settings)) {
     case "email": {
       const email = yield* required("email", settings.email)
@@ -87,6 +68,8 @@ export const flow = Effect.fnUntraced(function* (
     }
   }
 })
+
+const noRevocation = new ConfigurationInvalid({ reason: "NotSupported", detail: "these services take no token back" })
 
 const required = <A>(detail: string, value: A | undefined) =>
   value === undefined

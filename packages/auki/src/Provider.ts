@@ -1,23 +1,31 @@
 import * as Effect from "effect/Effect"
-import { AuthProvider, ProviderType } from "keyfob"
+import * as Layer from "effect/Layer"
+import { AuthProvider, ConfigurationInvalid, CredentialStore, printable, ProviderType } from "keyfob"
+import * as Auki from "./Auki.ts"
 import * as Network from "./Network.ts"
-import { Settings } from "./Settings.ts"
+import { definition, methodOf } from "./Settings.ts"
 
-const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
-
-/** `type = "auki"`: its credential is the network's; further levels are had for that. */
+/** `type = "auki"`: its credential is the network's; `discovery`, and a `domain`, are had for that. */
 export const type = ProviderType.make({
-  name: "auki",
-  description: "Auki's network: discovery and domains",
-  settings: Settings,
-  identify: (settings, account) => ({
-    key: Network.keyOf(settings, account),
-    attended: false,
-    needs: secrets[Network.methodOf(settings)],
-    extra: { api_url: settings.api_url, method: Network.methodOf(settings) }
-  }),
+  ...definition,
   make: Effect.fnUntraced(function* (settings, { key }) {
     const flow = yield* Network.flow(settings, key.account)
-    return yield* AuthProvider.fromFlow(() => flow)
+    const made = AuthProvider.fromFlow(() => flow)
+    const services = yield* Effect.context<ProviderType.Hosted>()
+    const chain = yield* Effect.cached(Effect.provideContext(Auki.make(settings, key.account), services))
+    return {
+      // An app's secret is configured, and kept nowhere else.
+      ...(yield* methodOf(settings) === "app_key"
+        ? Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))
+        : made),
+      chain: (level, target) =>
+        Effect.flatMap(chain, ({ discovery, domains, network }) => {
+          if (level === "domain" && target !== undefined) return Effect.succeed(domains.source(target))
+          if (level === "discovery") return Effect.succeed(discovery)
+          if (level === "network") return Effect.succeed(network)
+          const detail = `level ${printable(level)}; there is network, discovery, and domain with an id`
+          return Effect.fail(new ConfigurationInvalid({ reason: "UnknownName", detail }))
+        })
+    }
   })
 })

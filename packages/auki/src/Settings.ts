@@ -1,7 +1,6 @@
-/** What a provider of type `auki` is configured with, in the system's own words and with its own limits. */
-import * as Effect from "effect/Effect"
+/** What a provider of type `auki` is configured with, in the system's own words and with its own limits, and what that says. */
 import * as Schema from "effect/Schema"
-import { ConfigurationInvalid, HttpExchange, isSecure, printable } from "keyfob"
+import { CredentialKey, type ProviderType } from "keyfob"
 
 const bytes = (text: string) => new TextEncoder().encode(text).length
 
@@ -38,26 +37,38 @@ export const Settings = Schema.Struct({
 })
 export type Settings = typeof Settings.Type
 
-/** Where requests go: https, or http on a loopback address, and nothing behind the host. */
-export const originOf = (setting: string, url: string): Effect.Effect<string, ConfigurationInvalid> => {
-  const parsed = URL.parse(url)
-  const detail = `${setting}: an origin such as https://api.example.com`
-  if (parsed === null || url.replace(/\/$/, "").toLowerCase() !== parsed.origin) {
-    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail }))
-  }
-  if (isSecure(parsed)) return Effect.succeed(parsed.origin)
-  const where = printable(HttpExchange.hostOf(url))
-  return Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${where}` }))
-}
+/** What somebody signs in with. */
+export type Method = NonNullable<Settings["method"]>
 
-/** The same for an address in full, which may have a path. */
-export const addressOf = (setting: string, url: string): Effect.Effect<string, ConfigurationInvalid> => {
-  const parsed = URL.parse(url)
-  if (parsed === null || parsed.search !== "" || parsed.username !== "") {
-    return Effect.fail(
-      new ConfigurationInvalid({ reason: "InvalidValue", detail: `${setting}: a URL without a query` })
-    )
-  }
-  if (isSecure(parsed)) return Effect.succeed(parsed.href)
-  return Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${parsed.host}` }))
+export const methodOf = ({ method }: Settings): Method => method ?? "email"
+
+/** Whether it is a session of OpenID Connect that was brought along. */
+export const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
+  settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
+
+/** What the network's credential is kept under; an imported session is kept at its own issuer. */
+export const keyOf = (settings: Settings, account: string): CredentialKey =>
+  CredentialKey.make({
+    issuer: isOidc(settings) && settings.issuer !== undefined ? settings.issuer : settings.api_url.replace(/\/$/, ""),
+    clientId: isOidc(settings) ? settings.oidc_client_id : settings.client_id,
+    account,
+    subject: methodOf(settings) === "app_key" ? "client" : "user",
+    scopes: [],
+    resource: [],
+    params: methodOf(settings) === "app_key" ? { app_key: settings.app_key ?? "" } : {}
+  })
+
+const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
+
+/** `type = "auki"`, as far as its settings go. */
+export const definition: ProviderType.Definition<Settings> = {
+  name: "auki",
+  description: "Auki's network, and its domains",
+  settings: Settings,
+  identify: (settings, account) => ({
+    key: keyOf(settings, account),
+    attended: false,
+    needs: secrets[methodOf(settings)],
+    extra: { api_url: settings.api_url, method: methodOf(settings) }
+  })
 }

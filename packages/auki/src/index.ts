@@ -1,5 +1,5 @@
 export * from "./Auki.ts"
 export { type Domain, DomainAccess, domainOf, DomainServer } from "./DomainAccess.ts"
-export { flow, keyOf } from "./Network.ts"
+export { flow } from "./Network.ts"
 export * as Provider from "./Provider.ts"
-export { Settings } from "./Settings.ts"
+export { definition, keyOf, Settings } from "./Settings.ts"

@@ -9,6 +9,7 @@ import { curl } from "./commands/curl.ts"
 import { decode } from "./commands/decode.ts"
 import { doctor } from "./commands/doctor.ts"
 import { exec } from "./commands/exec.ts"
+import { explain } from "./commands/explain.ts"
 import { header } from "./commands/header.ts"
 import { introspect } from "./commands/introspect.ts"
 import { keepalive } from "./commands/keepalive.ts"
@@ -40,6 +41,7 @@ const keyfob = Command.make("keyfob").pipe(
     refresh,
     keepalive,
     schedule,
+    explain,
     header,
     exec,
     curl,

@@ -1,9 +1,11 @@
 /** A valid token: the stored one while it is fresh, which talks to nobody, else a renewed one. */
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Credential, CredentialStore, LoginRequired } from "keyfob"
 import { UsageError } from "./failure.ts"
+import * as level from "./level.ts"
 import { type Provider, withRemedy } from "./provider.ts"
 import { stored } from "./stored.ts"
 import * as store from "./store.ts"
@@ -18,15 +20,29 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
     const token = yield* online.token(provider, opened.globals, minValidity)
     const { key } = provider
     const renewed = yield* CredentialStore.use(({ get }) => get(key))
-    // Somebody signed out in this very moment.
+    // An app's own secret is kept nowhere; else somebody signed out in this very moment.
+    if (Option.isNone(renewed) && key.subject === "client") {
+      return Credential.make({ key, generation: 1, token, issuedAt: yield* DateTime.now })
+    }
     if (Option.isNone(renewed))
       return yield* new LoginRequired({ reason: "NoCredential", issuer: key.issuer, account: key.account })
     return Credential.make({ ...renewed.value, token })
   }).pipe(Effect.provide(store.layer(opened, provider)), withRemedy(opened, provider))
 
-/** The provider's token, for whoever takes a token and nothing else. */
-export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: Provider) {
-  const { token } = yield* credential(opened, provider)
+/** A token that is had for the provider's. */
+export const derived = (opened: Workspace, provider: Provider, at: level.Level, minValidity = Duration.zero) =>
+  Effect.promise(() => import("./online.ts")).pipe(
+    Effect.flatMap((online) => online.derived(provider, opened.globals, at, minValidity)),
+    Effect.provide(store.layer(opened, provider)),
+    withRemedy(opened, provider)
+  )
+
+/** The provider's token, or one that is had for it, for whoever takes a token and nothing else. */
+export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: Provider, flags: level.Flags) {
+  const at = yield* level.of(flags)
+  const token = Option.isSome(at)
+    ? yield* derived(opened, provider, at.value)
+    : (yield* credential(opened, provider)).token
   if (token.dpopKey === undefined) return token
   return yield* new UsageError({
     message: "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold",
@@ -35,8 +51,9 @@ export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: 
 })
 
 /** What a request to the provider's API has to carry. */
-export const headers = Effect.fnUntraced(function* (opened: Workspace, provider: Provider) {
-  yield* bearer(opened, provider)
+export const headers = Effect.fnUntraced(function* (opened: Workspace, provider: Provider, flags: level.Flags) {
+  const token = yield* bearer(opened, provider, flags)
+  if (Option.isSome(yield* level.of(flags))) return { Authorization: token.authorization }
   const online = yield* Effect.promise(() => import("./online.ts"))
   return yield* online
     .headers(provider, opened.globals)

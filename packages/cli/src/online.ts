@@ -23,6 +23,7 @@ import {
   type Credential,
   CredentialStore,
   EndSession,
+  Explain,
   Introspection,
   Jwt,
   type Logout,
@@ -31,6 +32,7 @@ import {
   Userinfo
 } from "keyfob"
 import type { Globals } from "./globals.ts"
+import type { Level } from "./level.ts"
 import { event } from "./output.ts"
 import { notSupported, type Provider } from "./provider.ts"
 import { registry } from "./registry.ts"
@@ -153,6 +155,33 @@ export const token = (
   minValidity: Duration.Duration
 ): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
   working(provider, globals, (auth) => Effect.flatMap(able(provider, auth, "token"), (token) => token(minValidity)))
+
+/** A valid token that is had for the provider's. */
+export const derived = (
+  provider: Provider,
+  globals: Globals,
+  at: Level,
+  minValidity: Duration.Duration
+): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) =>
+    Effect.flatMap(sourceAt(provider, auth, at), ({ tokenValidFor }) => tokenValidFor(minValidity))
+  )
+
+const sourceAt = (provider: Provider, auth: AuthProvider.AuthProvider, { level, target }: Level) =>
+  Effect.flatMap(able(provider, auth, "chain"), (chain) => chain(level, target))
+
+/** What asking for these tokens would do, or for the provider's own. Talks to nobody. */
+export const plan = (
+  provider: Provider,
+  globals: Globals,
+  levels: ReadonlyArray<Level>
+): Effect.Effect<Explain.Plan, AuthError, CredentialStore> =>
+  workingAnyhow(provider, globals, (auth) =>
+    (levels.length === 0
+      ? Effect.map(Effect.flatten(able(provider, auth, "source")), (source) => [source])
+      : Effect.forEach(levels, (at) => sourceAt(provider, auth, at))
+    ).pipe(Effect.flatMap(Explain.plan))
+  )
 
 /** What a request to the provider's API carries. */
 export const headers = (

@@ -1,5 +1,6 @@
 /** The kinds of providers this command sets to work. */
 import * as Effect from "effect/Effect"
+import { Provider as Auki } from "@keyfob/auki"
 import { Basic, OAuth, ProviderRegistry, ProviderType, Static } from "keyfob"
 import * as Qlam from "@keyfob/qlam/Qlam"
 import * as assertion from "./assertion.ts"
@@ -16,5 +17,6 @@ export const registry = ProviderRegistry.make([
   }),
   Basic.type,
   Static.type,
-  Qlam.type
+  Qlam.type,
+  Auki.type
 ])

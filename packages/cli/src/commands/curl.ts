@@ -6,6 +6,7 @@ import * as child from "../child.ts"
 import { UsageError } from "../failure.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
+import * as level from "../level.ts"
 import * as secret from "../secret.ts"
 import * as target from "../target.ts"
 
@@ -13,7 +14,11 @@ const usage = "keyfob curl [PROVIDER] -- URL [ARGUMENTS OF CURL]"
 
 export const curl = Command.make(
   "curl",
-  { words: behind.words("arguments", "A provider of the context, --, a URL and arguments of curl"), ...secret.flags },
+  {
+    words: behind.words("arguments", "A provider of the context, --, a URL and arguments of curl"),
+    ...level.flags,
+    ...secret.flags
+  },
   Effect.fnUntraced(function* ({ words, ...flags }) {
     const opened = yield* here
     const split = yield* behind.split(words, usage)
@@ -23,7 +28,7 @@ export const curl = Command.make(
         remedy: "Give what is to be sent as a file: --data @FILE"
       })
     }
-    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags))
+    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags), flags)
     return yield* child.run("curl", ["--config", "-", ...split.behind], {
       stdin: configuration(split.behind, Redacted.value(token.authorization))
     })

@@ -6,6 +6,7 @@ import * as behind from "../behind.ts"
 import * as child from "../child.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
+import * as level from "../level.ts"
 import * as secret from "../secret.ts"
 import * as target from "../target.ts"
 
@@ -22,12 +23,13 @@ export const exec = Command.make(
       ),
       Flag.withDefault("ACCESS_TOKEN")
     ),
+    ...level.flags,
     ...secret.flags
   },
   Effect.fnUntraced(function* ({ env, words, ...flags }) {
     const opened = yield* here
     const split = yield* behind.split(words, "keyfob exec [PROVIDER] [--env NAME] -- COMMAND [ARGUMENTS]")
-    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags))
+    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags), flags)
     const [program = "", ...args] = split.behind
     return yield* child.run(program, args, { env: { [env]: Redacted.value(token.value) } })
   })

@@ -1,11 +1,13 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as duration from "../duration.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
+import * as level from "../level.ts"
 import { answer } from "../output.ts"
 import { notSupported } from "../provider.ts"
 import * as secret from "../secret.ts"
@@ -25,11 +27,17 @@ export const token = Command.make(
       Flag.withDescription("Print the ID token instead"),
       Flag.withDefault(false)
     ),
+    ...level.flags,
     ...secret.flags
   },
   Effect.fnUntraced(function* (flags) {
     const opened = yield* here
     const provider = yield* target.one(opened, flags.provider, flags)
+    const at = yield* level.of(flags)
+    if (Option.isSome(at)) {
+      const derived = yield* fresh.derived(opened, provider, at.value, flags.minValidity)
+      return yield* answer(opened.globals, tokenJson(derived), () => tokenText(derived))
+    }
     const { idToken, token } = yield* fresh.credential(opened, provider, flags.minValidity)
     if (!flags.idToken) return yield* answer(opened.globals, tokenJson(token), () => tokenText(token))
     if (idToken === undefined) {

@@ -68,6 +68,12 @@ export interface RefreshCapability {
   }) => Effect.Effect<TokenSource.Renewed | TokenSource.Fresh, TokenSource.TokenError>
 }
 
+/** Further tokens, each had for the one before. */
+export interface ChainCapability {
+  /** The source of a level's tokens, by the system's name for it; `target` says whose, where there are many. */
+  readonly chain: (level: string, target?: string) => Effect.Effect<TokenSource.TokenSource, ConfigurationInvalid>
+}
+
 /** What every provider has. */
 export interface Kept {
   /** What its credential is kept under. */
@@ -89,7 +95,12 @@ export interface OAuthProvider extends Kept, LoginCapability, HeadersCapability,
 /** A provider of any kind. */
 export type AuthProvider = Kept &
   Partial<
-    LoginCapability & HeadersCapability & TokenCapability & RefreshCapability & Pick<OAuthProvider, "source" | "client">
+    LoginCapability &
+      HeadersCapability &
+      TokenCapability &
+      RefreshCapability &
+      ChainCapability &
+      Pick<OAuthProvider, "source" | "client">
   >
 
 /**

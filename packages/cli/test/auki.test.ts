@@ -1,0 +1,139 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { runKeyfob } from "@keyfob/cli/testing"
+import { FakeAuki } from "@keyfob/auki/testing"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const services = Layer.fresh(
+  FakeAuki.layer({
+    users: { "alice@example.com": "canary-password" },
+    apps: { app: "canary-secret" },
+    domains: ["hall", "attic", "garden"]
+  })
+)
+
+const where =
+  'type = "auki"\napi_url = "https://api.auki.test"\ndds_url = "https://dds.auki.test"\nclient_id = "laptop"\n'
+const email = `[contexts.lab.providers.spaces]\n${where}method = "email"\nemail = "alice@example.com"\n`
+const app = `[contexts.lab.providers.spaces]\n${where}method = "app_key"\napp_key = "app"\n`
+
+const scene = Effect.fnUntraced(function* (providers: string) {
+  const home = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-auki-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  writeFileSync(join(home, "config.toml"), providers, { mode: 0o600 })
+  const run = yield* runKeyfob.make
+  const keyfob = (args: string, env: Record<string, string> = {}) =>
+    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env } })
+  const json = (args: string, env?: Record<string, string>) =>
+    Effect.map(keyfob(`${args} -o json`, env), ({ exitCode, stderr, stdout }) => {
+      assert.strictEqual(exitCode, 0, stderr)
+      return JSON.parse(stdout)
+    })
+  const files = () =>
+    readdirSync(home, { recursive: true, withFileTypes: true })
+      .filter((one) => one.isFile())
+      .map((one) => readFileSync(join(one.parentPath, one.name), "utf8"))
+  return { files, json, keyfob }
+})
+
+const sub = (jwt: string) => JSON.parse(atob(jwt.split(".")[1] ?? ""))
+
+describe("auki in the command", () => {
+  it.effect("login, then a token of each level, each asked for once over all calls", () =>
+    Effect.gen(function* () {
+      const { json, keyfob } = yield* scene(email)
+      const { to } = yield* FakeAuki
+      assert.strictEqual((yield* keyfob("login spaces")).exitCode, 2)
+      const env = { KEYFOB_PASSWORD: "canary-password" }
+      assert.deepInclude(yield* json("login spaces", env), { provider: "spaces", refreshable: true })
+      assert.strictEqual(sub((yield* json("token spaces")).access_token).sub, "alice@example.com")
+      for (const _ of [1, 2]) {
+        assert.strictEqual(sub((yield* json("token spaces --domain hall")).access_token).domain_id, "hall")
+        assert.match((yield* json("header spaces --level discovery")).Authorization, /^Bearer ey/)
+      }
+      assert.deepStrictEqual(
+        [to("/user/login"), to("/service/domains-access-token"), to("/auth")].map(({ length }) => length),
+        [1, 1, 1]
+      )
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("explain: what a token for three domains would take, and nobody is asked; drawn too", () =>
+    Effect.gen(function* () {
+      const { json, keyfob } = yield* scene(email)
+      const { seen } = yield* FakeAuki
+      yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
+      yield* json("token spaces --domain hall")
+      const asked = seen.length
+      const plan = yield* json("explain spaces --domain hall --domain attic --domain garden")
+      assert.deepStrictEqual(
+        plan.nodes.map(({ name, standing, step }: Record<string, string>) => [name, standing, step]),
+        [
+          ["login", "fresh", "nothing"],
+          ["discovery", "fresh", "nothing"],
+          ["domain hall", "fresh", "nothing"],
+          ["domain attic", "absent", "exchange"],
+          ["domain garden", "absent", "exchange"]
+        ]
+      )
+      assert.lengthOf(plan.edges, 4)
+      const drawn = yield* keyfob("explain spaces --domain hall --domain attic --mermaid")
+      assert.match(drawn.stdout, /^flowchart TD\n.*0 --> 1\n.*1 -->\|"exchange"\| 3/s)
+      assert.match((yield* keyfob("explain spaces")).stdout, /^login: fresh until \S+; nothing, since its token serves/)
+      assert.lengthOf(seen, asked)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("B.8#1 B-17 an app: its secret comes from the environment, and is in no file", () =>
+    Effect.gen(function* () {
+      const { files, json, keyfob } = yield* scene(app)
+      const env = { KEYFOB_APP_SECRET: "canary-secret" }
+      assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
+      assert.strictEqual(sub((yield* json("token spaces --domain hall", env)).access_token).domain_id, "hall")
+      assert.strictEqual((yield* json("header spaces", env)).Authorization, `Basic ${btoa("app:canary-secret")}`)
+      for (const text of files()) {
+        assert.notInclude(text, "canary-secret")
+        assert.notInclude(text, btoa("app:canary-secret"))
+      }
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("a domain that is closed is denied: 4; wrong levels and both flags at once are usage: 2", () =>
+    Effect.gen(function* () {
+      const { json, keyfob } = yield* scene(email)
+      yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
+      assert.strictEqual((yield* keyfob("token spaces --domain cellar")).exitCode, 4)
+      assert.strictEqual((yield* keyfob("token spaces --domain hall --level discovery")).exitCode, 2)
+      assert.strictEqual((yield* keyfob("token spaces --level somewhere")).exitCode, 2)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("a logout leaves none of the levels' tokens in a file", () =>
+    Effect.gen(function* () {
+      const { files, json, keyfob } = yield* scene(email)
+      yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
+      yield* json("token spaces --domain hall")
+      assert.isTrue(files().some((text) => text.includes("domain")))
+      assert.strictEqual((yield* keyfob("logout spaces --no-revoke")).exitCode, 0)
+      for (const text of files()) assert.notMatch(text, /eyJ|refresh-/)
+      assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("B2: what is longer than the system takes is a wrong setting, told without it", () =>
+    Effect.gen(function* () {
+      const long = "x".repeat(1025)
+      const { keyfob } = yield* scene(email)
+      const refused = yield* keyfob("login spaces", { KEYFOB_PASSWORD: long })
+      assert.strictEqual(refused.exitCode, 2)
+      assert.notInclude(refused.stderr, "xxxx")
+      const colon = yield* scene(app.replace('"app"', '"a:b"'))
+      const key = yield* colon.keyfob("login spaces", { KEYFOB_APP_SECRET: "s" })
+      assert.deepInclude([key.exitCode], 2)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+})
