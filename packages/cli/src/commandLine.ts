@@ -5,6 +5,7 @@ import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as behind from "./behind.ts"
 import { context } from "./commands/context/context.ts"
+import { credential } from "./commands/credential/credential.ts"
 import { curl } from "./commands/curl.ts"
 import { decode } from "./commands/decode.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -51,6 +52,7 @@ const keyfob = Command.make("keyfob").pipe(
     verify,
     context,
     provider,
+    credential,
     store,
     doctor,
     playground

@@ -1,0 +1,8 @@
+import * as Command from "effect/cli/Command"
+import { git } from "./git.ts"
+import { kubectl } from "./kubectl.ts"
+
+export const credential = Command.make("credential").pipe(
+  Command.withDescription("Speak the credential protocols of other tools"),
+  Command.withSubcommands([git, kubectl])
+)

@@ -1,0 +1,89 @@
+/**
+ * A credential helper of git's (gitcredentials(7)):
+ *
+ *     git config --global credential.https://git.example.com.helper "!keyfob credential git --host git.example.com"
+ */
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Flag from "effect/cli/Flag"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Base64 from "effect/encoding/Base64"
+import * as Result from "effect/Result"
+import type { AccessToken } from "keyfob"
+import * as fresh from "../../fresh.ts"
+import { here } from "../../here.ts"
+import { print } from "../../output.ts"
+import * as level from "../../level.ts"
+import * as secret from "../../secret.ts"
+import * as stdin from "../../stdin.ts"
+import * as store from "../../store.ts"
+import { stored } from "../../stored.ts"
+import * as target from "../../target.ts"
+
+export const git = Command.make(
+  "git",
+  {
+    action: Argument.String("action").pipe(Argument.withDescription("get, store or erase: git says which")),
+    host: Flag.String("host").pipe(
+      Flag.withMetavar("HOST"),
+      Flag.withDescription("The host the token is for, with its port if it has one; no other is told it")
+    ),
+    username: Flag.String("username").pipe(
+      Flag.withDescription("What the host wants for a name beside a token"),
+      Flag.withDefault("oauth2")
+    ),
+    provider: Flag.String("provider").pipe(Flag.withDescription("A provider of the context"), Flag.optional),
+    ...level.flags,
+    ...secret.flags
+  },
+  Effect.fnUntraced(function* ({ action, host, username, ...flags }) {
+    // What git may add one day is for other helpers.
+    if (action !== "get" && action !== "erase") return
+    const asked = attributes(yield* stdin.text)
+    if (asked["protocol"] !== "https" || asked["host"] !== host) return
+    const opened = yield* here
+    const provider = yield* target.one(opened, flags.provider, flags)
+    if (action === "get") {
+      const token = yield* fresh.bearer(opened, provider, flags)
+      return yield* print(lines(token, username).join("\n"))
+    }
+    // The host did not take it: the next one shall be another. Who cannot renew it will be told so when it is asked for.
+    const kept = yield* stored(provider, Duration.zero).pipe(Effect.provide(store.layer(opened, provider)))
+    const isCurrent = Option.exists(kept, ({ token }) => passwordOf(token, username)[1] === asked["password"])
+    if (!isCurrent || !provider.renewable) return
+    const online = yield* Effect.promise(() => import("../../online.ts"))
+    yield* Effect.ignore(
+      online
+        .renewing(provider, opened.globals, (refresh) => refresh({ force: true }))
+        .pipe(Effect.provide(store.layer(opened, provider)))
+    )
+  })
+).pipe(Command.withDescription("A credential helper of git's: credential.helper = !keyfob credential git --host HOST"))
+
+const attributes = (text: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    text.split(/\r?\n/).flatMap((line) => {
+      const at = line.indexOf("=")
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)]]
+    })
+  )
+
+const lines = (token: AccessToken, username: string) => {
+  const [name, password] = passwordOf(token, username)
+  const end =
+    token.expiresAt === undefined
+      ? []
+      : [`password_expiry_utc=${Math.floor(DateTime.toEpochMillis(token.expiresAt) / 1000)}`]
+  return [`username=${name}`, `password=${password}`, ...end]
+}
+
+/** A provider of type `basic` has a name and a password; any token takes the place of one. */
+const passwordOf = ({ type, value }: AccessToken, username: string): readonly [string, string] => {
+  const text = type === "Basic" ? Result.getOrElse(Base64.decodeString(Redacted.value(value)), () => "") : ""
+  const at = text.indexOf(":")
+  return at < 0 ? [username, Redacted.value(value)] : [text.slice(0, at), text.slice(at + 1)]
+}

@@ -1,0 +1,92 @@
+/** Other tools' protocols, by those tools themselves where they are here. */
+import { assert, it } from "@effect/vitest"
+import { runKeyfob } from "@keyfob/cli/testing"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+const bin = join(import.meta.dirname, "../dist/keyfob.js")
+
+const scene = Effect.gen(function* () {
+  const home = yield* Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-credential-"))),
+    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
+  )
+  writeFileSync(join(home, "config.toml"), '[contexts.work.providers.git]\ntype = "static"\n', { mode: 0o600 })
+  const run = yield* runKeyfob.make
+  const jwt = `e30.${Buffer.from(JSON.stringify({ exp: 4_000_000_000 })).toString("base64url")}.x`
+  const keyfob = (args: string, env: Record<string, string> = {}, stdin = "") =>
+    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env }, stdin })
+  assert.strictEqual((yield* keyfob("login git", { KEYFOB_TOKEN: jwt })).exitCode, 0)
+  return { home, jwt, keyfob }
+})
+
+it.live(
+  "git asks its helper, and tells the host that it was set up for, and no other",
+  () =>
+    Effect.gen(function* () {
+      const { home, jwt } = yield* scene
+      const helper = `!${process.execPath} ${bin} credential git --host git.example`
+      const fill = (description: string) =>
+        Effect.promise(
+          () =>
+            new Promise<string>((resolve) => {
+              const env = {
+                PATH: process.env["PATH"],
+                HOME: home,
+                KEYFOB_HOME: home,
+                GIT_CONFIG_NOSYSTEM: "1",
+                GIT_TERMINAL_PROMPT: "0"
+              }
+              const args = ["-c", `credential.helper=${helper}`, "credential", "fill"]
+              const child = execFile("git", args, { env, cwd: home }, (_, stdout) => resolve(stdout))
+              child.stdin?.end(`${description}\n\n`)
+            })
+        )
+      const told = yield* fill("protocol=https\nhost=git.example")
+      assert.include(told, `username=oauth2\npassword=${jwt}\n`)
+      assert.notInclude(yield* fill("protocol=https\nhost=evil.example"), jwt)
+      assert.notInclude(yield* fill("protocol=http\nhost=git.example"), jwt)
+    }).pipe(Effect.scoped),
+  120_000
+)
+
+it.live("git: the end of the token, erase and what is not known are quiet", () =>
+  Effect.gen(function* () {
+    const { jwt, keyfob } = yield* scene
+    const asked = "protocol=https\nhost=git.example:8443\n"
+    const get = yield* keyfob("credential git --host git.example:8443 --username x get", {}, asked)
+    assert.strictEqual(get.stdout, `username=x\npassword=${jwt}\npassword_expiry_utc=4000000000\n`)
+    for (const action of ["store", "erase", "capability"]) {
+      const { exitCode, stderr, stdout } = yield* keyfob(`credential git --host git.example:8443 ${action}`, {}, asked)
+      assert.deepStrictEqual([exitCode, stdout, stderr], [0, "", ""])
+    }
+  }).pipe(Effect.scoped)
+)
+
+it.live("kubectl: a token and its end, in the version that is spoken", () =>
+  Effect.gen(function* () {
+    const { jwt, keyfob } = yield* scene
+    const latest = JSON.parse((yield* keyfob("credential kubectl git")).stdout)
+    assert.deepStrictEqual(latest, {
+      apiVersion: "client.authentication.k8s.io/v1",
+      kind: "ExecCredential",
+      status: { token: jwt, expirationTimestamp: "2096-10-02T07:06:40.000Z" }
+    })
+    const ask = (version: string) =>
+      keyfob("credential kubectl", {
+        KUBERNETES_EXEC_INFO: JSON.stringify({
+          apiVersion: `client.authentication.k8s.io/${version}`,
+          kind: "ExecCredential",
+          spec: { interactive: false }
+        })
+      })
+    assert.match((yield* ask("v1beta1")).stdout, /"apiVersion":"client.authentication.k8s.io\/v1beta1"/)
+    const unknown = yield* ask("v9")
+    assert.deepStrictEqual([unknown.exitCode, unknown.stdout], [2, ""])
+    yield* keyfob("logout git")
+    assert.strictEqual((yield* keyfob("credential kubectl git")).exitCode, 3)
+  }).pipe(Effect.scoped)
+)
