@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Redacted, Result } from "effect"
+import { Duration, Effect, Fiber, Redacted, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import type { AnswerRejected, ConfigurationInvalid } from "keyfob"
-import { Auki } from "@keyfob/auki"
+import { Auki, Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, jwt } from "@keyfob/auki/testing"
 import { alice, app, base, bob, counts, domain, nextProcess, scene, tokenOf } from "./given.ts"
 
@@ -530,6 +530,15 @@ describe("settings", () => {
         assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason })
         assert.notInclude(failure.message, "canary")
       }
+    })
+  )
+
+  it.effect("B-12 settings go out and come back, in the words of config.toml", () =>
+    Effect.gen(function* () {
+      const table = { ...base, method: "opaque", token: "given", expiry_ms: 1, oidc_client_id: "spaces" } as const
+      const decoded = yield* Schema.decodeUnknownEffect(Settings)(table)
+      assert.notInclude(JSON.stringify(decoded), "given")
+      assert.deepStrictEqual(yield* Schema.encodeEffect(Settings)(decoded), table)
     })
   )
 
