@@ -53,7 +53,8 @@ export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: 
 /** What a request to the provider's API has to carry. */
 export const headers = Effect.fnUntraced(function* (opened: Workspace, provider: Provider, flags: level.Flags) {
   const token = yield* bearer(opened, provider, flags)
-  if (Option.isSome(yield* level.of(flags))) return { Authorization: token.authorization }
+  // A token that is renewed or derived is an authorization; to set the provider to work may take secrets that are not at hand.
+  if (provider.renewable || Option.isSome(yield* level.of(flags))) return { Authorization: token.authorization }
   const online = yield* Effect.promise(() => import("./online.ts"))
   return yield* online
     .headers(provider, opened.globals)

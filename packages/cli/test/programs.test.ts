@@ -157,6 +157,28 @@ describe.concurrent("curl", () => {
   )
 
   it.live(
+    "a provider of another type has its own header",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const seen: Array<string | undefined> = []
+        const server = yield* serving((request, response) => {
+          seen.push(request.headers.authorization)
+          response.setHeader("content-type", "application/json").end("{}")
+        })
+        yield* keyfob.done(["context", "add", "default"])
+        const settings = { type: "basic", login_url: server.url, username: 'al"ice\\', password: "canary" }
+        const lines = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+        yield* keyfob.write("config.toml", ["[contexts.default.providers.old]", ...lines].join("\n"))
+        yield* keyfob.done(["login", "old"])
+        yield* keyfob.done(["curl", "--", "-sS", server.url])
+        const expected = `Basic ${btoa('al"ice\\:canary')}`
+        assert.deepStrictEqual(seen, [expected, expected])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
     "the token goes over no unprotected line, and to nobody a redirect names",
     () =>
       Effect.gen(function* () {

@@ -53,7 +53,7 @@ describe.concurrent("R14: a session", () => {
         assert.include(yield* keyfob.json(["token", "machine"]), { token_type: "DPoP" })
         Keyfob.failsWith(yield* keyfob.run(["header", "machine"]), 2, /bound to a key \(DPoP\)/)
       }),
-    60_000
+    120_000
   )
 
   it.live(
@@ -88,7 +88,7 @@ describe.concurrent("R14: a session", () => {
         for (const line of text.split("\n")) assert.isAtMost(line.length, 80)
         assert.deepStrictEqual(yield* provider.requests, [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -111,7 +111,7 @@ describe.concurrent("R14: a session", () => {
         assert.notStrictEqual((yield* keyfob.done(["token", "demo"])).stdout, before)
         assert.strictEqual((yield* keyfob.done(["refresh", "demo", "--force"])).stdout, "demo: renewed\n")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -128,7 +128,7 @@ describe.concurrent("R14: a session", () => {
         assert.match(without[1].error.message, /client secret/)
         Keyfob.failsWith(yield* keyfob.run(["refresh", "machine", "--force"]), 2, /client secret/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -159,7 +159,7 @@ describe.concurrent("R14: a session", () => {
         assert.strictEqual((yield* keyfob.json(["verify", "-", "--provider", "demo"], { stdin: idToken })).sub, "alice")
         Keyfob.failsWith(yield* keyfob.run(["token", "machine", "--id-token"]), 2, /no ID token/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -181,7 +181,7 @@ describe.concurrent("R14: a session", () => {
         // A machine is not told whose token it is unless it proves who it is.
         Keyfob.failsWith(yield* keyfob.run(["introspect", "machine"]), 2, /client secret/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -205,7 +205,7 @@ describe.concurrent("R14: a session", () => {
         Keyfob.failsWith(yield* keyfob.run(open, { env }), 2, /not https.*token_endpoint/)
         assert.match((yield* keyfob.done(["doctor"])).stdout, /known from its configured endpoints/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -240,7 +240,7 @@ describe.concurrent("R14: a session", () => {
         assert.include(yield* keyfob.json(["introspect", "robot"]), { sub: "bob" })
         assert.notStrictEqual((yield* keyfob.done(["token", "robot"])).stdout, first)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -266,7 +266,7 @@ describe.concurrent("R14: a session", () => {
         const [row] = yield* keyfob.json(["logout", "machine", "--no-revoke"])
         assert.include(row, { removed: false, revoked: false })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -286,7 +286,7 @@ describe.concurrent("R14: a session", () => {
         yield* keyfob.done(["logout", "--context", "lab"], { env })
         assert.strictEqual((yield* keyfob.done(["token", "machine"])).stdout, here)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -305,7 +305,7 @@ describe.concurrent("R14: a session", () => {
         yield* keyfob.done(["logout", ...other, "--no-revoke"], { env })
         yield* keyfob.done(["token", ...one])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -333,7 +333,7 @@ describe.concurrent("R14: a session", () => {
         const both = { HTTPS_PROXY: "http://127.0.0.1:2", https_proxy: "http://127.0.0.1:3" }
         assert.match((yield* keyfob.run(["doctor"], { env: both })).stdout, /HTTPS_PROXY leads through 127\.0\.0\.1:3/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -367,6 +367,6 @@ describe.concurrent("R14: a session", () => {
         const config = yield* keyfob.read("config.toml")
         for (const secret of secrets) assert.notInclude(config, secret)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

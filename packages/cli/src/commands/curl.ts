@@ -28,22 +28,23 @@ export const curl = Command.make(
         remedy: "Give what is to be sent as a file: --data @FILE"
       })
     }
-    const token = yield* fresh.bearer(opened, yield* target.one(opened, split.name, flags), flags)
-    return yield* child.run("curl", ["--config", "-", ...split.behind], {
-      stdin: configuration(split.behind, Redacted.value(token.authorization))
-    })
+    const headers = yield* fresh.headers(opened, yield* target.one(opened, split.name, flags), flags)
+    const stdin = configuration(split.behind, headers)
+    return yield* child.run("curl", ["--config", "-", ...split.behind], { stdin })
   })
 ).pipe(Command.withDescription("Run curl with a valid token, which shows in no process list; ends as it does"))
 
 /** Before the person's own arguments, which may say otherwise: https alone, but on this machine, and for addresses without a scheme too. */
-const configuration = (args: ReadonlyArray<string>, authorization: string) =>
+const configuration = (args: ReadonlyArray<string>, headers: Readonly<Record<string, Redacted.Redacted>>) =>
   [
-    `header = "Authorization: ${authorization.replaceAll(/["\\]/g, "\\$&")}"`,
+    ...Object.entries(headers).map(([name, value]) => `header = ${quoted(`${name}: ${Redacted.value(value)}`)}`),
     `proto-default = "https"`,
     `proto = "=${args.some(isOfThisMachine) ? "http,https" : "https"}"`,
     `proto-redir = "=https"`,
     ""
   ].join("\n")
+
+const quoted = (text: string) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`
 
 const isOfThisMachine = (arg: string) => /^(--url=)?http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])([:/?#]|$)/i.test(arg)
 
