@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { SimulatedProvider } from "@keyfob/testing"
 import { Effect, Redacted, Schema } from "effect"
-import { ClientAuthentication, Introspection } from "keyfob"
+import { TestClock } from "effect/testing"
+import { ClientAuthentication, Introspection, OAuthClient } from "keyfob"
+import { grant } from "../../src/protocol/TokenEndpoint.ts"
 import { answer, json, metadata, named, refused, type Reply, status } from "../scripted.ts"
 import { asClient } from "./client.ts"
 
@@ -99,6 +102,27 @@ describe("Introspection", () => {
       const { result } = asClient({}, (client) => Introspection.introspect(client, token), { endpoints })
       assert.strictEqual(named(yield* Effect.flip(result)), "ConfigurationInvalid.NotSupported")
     })
+  )
+
+  it.effect("against the simulated provider: good until it ends or is revoked; who asks proves who they are", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const clientWith = (secret: string) =>
+        OAuthClient.make({
+          issuer: idp.issuer,
+          clientId: "billing-post",
+          authentication: ClientAuthentication.secretPost(Redacted.make(secret))
+        })
+      const client = yield* clientWith("post s3cret&+%=/")
+      const form = { grant_type: "client_credentials", scope: "api:read" }
+      const got = yield* grant(client, form, { scopes: ["api:read"], repeat: "idempotent" })
+      const claims = yield* Introspection.introspect(client, got.token.value)
+      assert.deepInclude(claims, { active: true, client_id: "billing-post", scope: "api:read", token_type: "Bearer" })
+      const stranger = yield* Effect.flip(Introspection.introspect(yield* clientWith("wrong"), got.token.value))
+      assert.strictEqual(named(stranger), "ProviderRefused.InvalidClient")
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Introspection.introspect(client, got.token.value), { active: false })
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
   it.effect.prop("any answer is a clear verdict or a typed error", { body: Schema.Json }, ({ body }) =>
