@@ -19,6 +19,7 @@ import { logout } from "./commands/logout.ts"
 import { playground } from "./commands/playground.ts"
 import { provider } from "./commands/provider/provider.ts"
 import { refresh } from "./commands/refresh.ts"
+import { sansIo } from "./commands/sansIo.ts"
 import { schedule } from "./commands/schedule.ts"
 import { status } from "./commands/status.ts"
 import { store } from "./commands/store/store.ts"
@@ -43,6 +44,7 @@ const keyfob = Command.make("keyfob").pipe(
     keepalive,
     schedule,
     explain,
+    sansIo,
     header,
     exec,
     curl,
