@@ -1,6 +1,7 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { type FlowOptions, partsOf, type ProviderType } from "keyfob"
 
 const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
@@ -22,10 +23,52 @@ export const Settings = Schema.Struct({
 })
 export type Settings = typeof Settings.Type
 
+const text = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))
+
 /** What the environment says of them: `AQT_ARNICA_URL`, `AQT_CLIENT_ID`, `AQT_CLIENT_SECRET`, `AQT_STORE_ACCESS_TOKEN`. */
 export const environment = Config.all({
-  arnica_url: Config.String("ARNICA_URL").pipe(Config.withDefault(undefined)),
-  client_id: Config.String("CLIENT_ID").pipe(Config.withDefault(undefined)),
-  client_secret: Config.Redacted("CLIENT_SECRET").pipe(Config.withDefault(undefined)),
+  arnica_url: text("ARNICA_URL"),
+  client_id: text("CLIENT_ID"),
+  client_secret: text("CLIENT_SECRET"),
   store_access_token: Config.Boolean("STORE_ACCESS_TOKEN").pipe(Config.withDefault(undefined))
 }).pipe(Config.nested("AQT"))
+
+/** The settings in OAuth's words, without the client's secret. */
+export const flowOptions = (settings: Settings, account: string): FlowOptions => {
+  const { arnica_url, audience = arnica_url, client_id, device_client_id, issuer, jwks_url } = settings
+  const below = (path: string) => `${issuer.replace(/\/$/, "")}/${path}`
+  const endpoints = {
+    token_endpoint: below("oauth/token"),
+    device_authorization_endpoint: below("oauth/device/code"),
+    revocation_endpoint: below("oauth/revoke"),
+    jwks_uri: jwks_url ?? below(".well-known/jwks.json")
+  }
+  return client_id === undefined
+    ? {
+        issuer,
+        account,
+        endpoints,
+        clientId: device_client_id,
+        scopes: ["openid", "profile", "offline_access"],
+        // Arnica takes the ID token: the access token of a request without an audience is for nobody.
+        profile: { bearer: "id_token" }
+      }
+    : { issuer, account, endpoints, clientId: client_id, audience, profile: { tokenRequest: "json" } }
+}
+
+/** `type = "aqt"`, as far as its settings go. */
+export const definition: ProviderType.Definition<Settings> = {
+  name: "aqt",
+  description: "Arnica, AQT's cloud of quantum computers",
+  settings: Settings,
+  environment,
+  identify: (settings, account) => {
+    const isMachine = settings.client_id !== undefined
+    return {
+      key: partsOf(isMachine ? "client" : "user", flowOptions(settings, account)).key,
+      attended: !isMachine,
+      needs: isMachine ? ["client_secret"] : [],
+      extra: { arnica_url: settings.arnica_url }
+    }
+  }
+}

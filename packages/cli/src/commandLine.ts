@@ -4,6 +4,7 @@ import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as behind from "./behind.ts"
+import { aqt } from "./commands/aqt/aqt.ts"
 import { context } from "./commands/context/context.ts"
 import { credential } from "./commands/credential/credential.ts"
 import { curl } from "./commands/curl.ts"
@@ -54,6 +55,7 @@ const keyfob = Command.make("keyfob").pipe(
     verify,
     context,
     provider,
+    aqt,
     credential,
     store,
     doctor,

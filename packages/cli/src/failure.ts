@@ -1,5 +1,6 @@
 /** How a command ends when it does not end well: one sentence, what to do about it, and an exit code. */
 import * as Data from "effect/Data"
+import * as Runtime from "effect/Runtime"
 import { type AuthError, adviceOf, type Retry, toJson } from "keyfob"
 
 /** An {@link AuthError} with the remedy that fits where it happened, and the sentence where its reason says too much. */
@@ -10,6 +11,15 @@ export class Failure extends Data.TaggedError("Failure")<{
 }> {
   override get message() {
     return this.sentence ?? this.error.message
+  }
+}
+
+/** A failure that one of the systems has besides those of signing in. */
+export class SystemFailure extends Data.TaggedError("SystemFailure")<{
+  readonly error: Error & { readonly _tag: string; readonly remedy: string; readonly [Runtime.errorExitCode]: number }
+}> {
+  override get message() {
+    return this.error.message
   }
 }
 
@@ -34,7 +44,7 @@ export class OutputFailed extends Data.TaggedError("OutputFailed")<{ readonly co
 }
 
 /** What a command can fail with. */
-export type CommandError = AuthError | Failure | UsageError | ProblemsFound | OutputFailed
+export type CommandError = AuthError | Failure | SystemFailure | UsageError | ProblemsFound | OutputFailed
 
 /** The program that ran in the command's place has ended: what there was to say, it has said. */
 export class Ended extends Data.TaggedError("Ended")<{ readonly exitCode: number }> {}
@@ -56,6 +66,11 @@ export const reportOf = (error: CommandError): Report => {
       return own(error, error.exitCode, "Each of them says what helps", "fix configuration")
     case "OutputFailed":
       return own(error, 5, "Make room there, or send it elsewhere", "retry")
+    case "SystemFailure": {
+      const { _tag: tag, message, remedy, [Runtime.errorExitCode]: exitCode } = error.error
+      const retry = exitCode === 5 ? "retry" : "give up"
+      return { exitCode, message, remedy, json: { tag, message, remedy, retry } }
+    }
     case "Failure": {
       const { message, remedy, sentence } = error
       const { reason, ...json } = toJson(error.error)

@@ -31,6 +31,7 @@ import {
   printable,
   Userinfo
 } from "keyfob"
+import { Arnica, type JobError, type JobState, type JobUnavailable } from "@keyfob/aqt"
 import type { Globals } from "./globals.ts"
 import type { Level } from "./level.ts"
 import { event } from "./output.ts"
@@ -169,6 +170,27 @@ export const derived = (
 
 const sourceAt = (provider: Provider, auth: AuthProvider.AuthProvider, { level, target }: Level) =>
   Effect.flatMap(able(provider, auth, "chain"), (chain) => chain(level, target))
+
+/** How a job at Arnica stands, or has ended. */
+export const job = (
+  provider: Provider,
+  globals: Globals,
+  id: string,
+  { wait }: { readonly wait: boolean }
+): Effect.Effect<Result.Result<JobState, JobUnavailable>, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) =>
+    Effect.gen(function* () {
+      const source = yield* able(provider, auth, "source")
+      const arnica = Arnica.layer(source, { arnicaUrl: provider.extra?.["arnica_url"] ?? "" })
+      return yield* Arnica.use(({ fetchJobState, waitForFinalState }): Effect.Effect<JobState, JobError> =>
+        wait ? waitForFinalState(id) : fetchJobState(id)
+      ).pipe(
+        Effect.map(Result.succeed),
+        Effect.catchTag("JobUnavailable", (error) => Effect.succeed(Result.fail(error))),
+        Effect.provide(arnica)
+      )
+    })
+  )
 
 /** What asking for these tokens would do, or for the provider's own. Talks to nobody. */
 export const plan = (

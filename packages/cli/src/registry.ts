@@ -1,5 +1,6 @@
 /** The kinds of providers this command sets to work. */
 import * as Effect from "effect/Effect"
+import * as Aqt from "@keyfob/aqt/Aqt"
 import { Provider as Auki } from "@keyfob/auki"
 import { Basic, OAuth, ProviderRegistry, ProviderType, Static } from "keyfob"
 import * as Qlam from "@keyfob/qlam/Qlam"
@@ -17,6 +18,7 @@ export const registry = ProviderRegistry.make([
   }),
   Basic.type,
   Static.type,
+  Aqt.type,
   Qlam.type,
   Auki.type
 ])

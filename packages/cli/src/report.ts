@@ -10,6 +10,7 @@ import {
   ProblemsFound,
   type Report,
   reportOf,
+  SystemFailure,
   UsageError
 } from "./failure.ts"
 
@@ -27,7 +28,8 @@ export const reportOfCause = (cause: Cause.Cause<unknown>): Report | undefined =
 }
 
 const isCommandError = (error: unknown): error is CommandError =>
-  [Failure, UsageError, ProblemsFound, OutputFailed].some((one) => error instanceof one) || isAuthError(error)
+  [Failure, SystemFailure, UsageError, ProblemsFound, OutputFailed].some((one) => error instanceof one) ||
+  isAuthError(error)
 
 const bug = (defect: unknown): Report => {
   const what = defect instanceof Error ? `${defect.name}: ${printable(defect.message)}` : "unknown defect"

@@ -1,4 +1,5 @@
 /** The kinds of providers this command knows, as far as their settings go. What sets them to work is in registry.ts. */
+import { definition as aqt } from "@keyfob/aqt/Settings"
 import { definition as auki } from "@keyfob/auki/Settings"
 import { OAuthSettings as Settings } from "@keyfob/node/ProviderSettings"
 import { definition as qlam } from "@keyfob/qlam/QlamSettings"
@@ -19,6 +20,7 @@ export const types: ReadonlyArray<ProviderType.KnownType> = [
   ProviderType.known(oauth),
   ProviderType.known(BasicSettings.definition),
   ProviderType.known(StaticSettings.definition),
+  ProviderType.known(aqt),
   ProviderType.known(qlam),
   ProviderType.known(auki)
 ]

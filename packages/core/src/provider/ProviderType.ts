@@ -1,3 +1,4 @@
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Schema from "effect/Schema"
@@ -58,6 +59,8 @@ export interface Definition<Settings> {
   /** The provider's table. What is not among its keys is not decoded; `type` may be. */
   readonly settings: Schema.ConstraintDecoder<Settings>
   readonly identify: (settings: Settings, account: string) => Identity
+  /** What the environment says, by the table's keys: it outranks the table. `undefined` is silence. */
+  readonly environment?: Config.Config<Readonly<Record<string, unknown>>>
 }
 
 /** What makes a provider needs, over what every host has. */
@@ -85,6 +88,7 @@ export interface KnownType<Provider extends Known = Known> {
   readonly keys: ReadonlyArray<string>
   /** Those of them that hold a secret. */
   readonly secrets: ReadonlyArray<Secret>
+  readonly environment?: Config.Config<Readonly<Record<string, unknown>>>
   /** Reads a provider's table. What is wrong with it is told by {@link complaintOf}. */
   readonly configure: (
     table: Readonly<Record<string, unknown>>,
@@ -116,7 +120,7 @@ export const make = <Settings, R = never>({
 export const known = <Settings>(definition: Definition<Settings>): KnownType => typeOf(definition, (known) => known)
 
 const typeOf = <Settings, Provider extends Known>(
-  { description, identify, name, settings }: Definition<Settings>,
+  { description, environment, identify, name, settings }: Definition<Settings>,
   complete: (known: Known, settings: Settings) => Provider
 ): KnownType<Provider> => {
   const keys = keysOf(settings)
@@ -127,6 +131,7 @@ const typeOf = <Settings, Provider extends Known>(
     settings,
     keys,
     secrets: secrets.filter((key) => keys.includes(key)),
+    ...(environment === undefined ? {} : { environment }),
     configure: (table, place) =>
       Effect.map(decode(table), (decoded) =>
         complete(

@@ -81,10 +81,12 @@ const decode = Effect.fnUntraced(function* (
     if (typeof typeName !== "string") return yield* invalid(`${place([...keys, "type"])}: expected string`)
     const wrong = (error: Schema.SchemaError) => complain(keys, error)
     const kept = yield* Effect.mapError(Schema.decodeUnknownEffect(PlaceSettings)(table), wrong)
-    const entry = { ...kept, type: typeName, table: Redacted.make(table) }
     const type = types.find((one) => one.name === typeName)
-    if (type === undefined) return entry
-    const known = yield* Effect.mapError(type.configure(table, { context, name }), wrong)
+    if (type === undefined) return { ...kept, type: typeName, table: Redacted.make(table) }
+    const said = yield* environmentOf(type)
+    const holding = { ...table, ...said }
+    const entry = { ...kept, type: typeName, table: Redacted.make(holding) }
+    const known = yield* Effect.mapError(type.configure(holding, { context, name }), wrong)
     warnOfUnknown(keys, table, ["type", ...type.keys, ...ProviderType.keysOf(PlaceSettings)])
     return { ...entry, known }
   })
@@ -118,6 +120,15 @@ const decode = Effect.fnUntraced(function* (
   }
   return { path, currentContext, storeKeyCommand: command.value, contexts, warnings }
 })
+
+/** What the environment says of a type's settings. */
+const environmentOf = ({ environment }: ProviderType.KnownType) =>
+  environment === undefined
+    ? Effect.succeed({})
+    : Effect.mapBoth(environment, {
+        onFailure: () => invalid("the environment's settings of a provider; true or false is what flags are"),
+        onSuccess: (said) => Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined))
+      })
 
 const Command = Schema.NonEmptyArray(Schema.NonEmptyString)
 
