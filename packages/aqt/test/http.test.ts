@@ -1,43 +1,13 @@
 /** What the connector's acceptance tests do: real HTTP, real files, one program after the other. */
-import { NodeFileSystem, NodeHttpClient, NodeHttpServer, NodePath, NodeServices } from "@effect/platform-node"
+import { NodeFileSystem, NodeHttpClient, NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { FileCredentialStore } from "@keyfob/node"
-import { Context, Effect, FileSystem, Layer, Option, Redacted } from "effect"
-import { HttpBody, HttpClient, HttpClientRequest, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Effect, FileSystem, Layer, Option, Redacted } from "effect"
+import type { HttpClient } from "effect/http"
 import { AuthClient, type AuthProvider, ProviderRegistry, RedirectReceiver, UserPrompt } from "keyfob"
-import { createServer } from "node:http"
 import { Aqt, Arnica } from "../src/index.ts"
-import { arnicaUrl, deviceClientId, FakeArnica, is, jobId, machine } from "./FakeArnica.ts"
-
-/** The fake behind a socket. */
-class Served extends Context.Service<Served, { readonly url: string; readonly fake: FakeArnica["Service"] }>()(
-  "test/Served"
-) {
-  static readonly layer = Layer.effect(
-    Served,
-    Effect.gen(function* () {
-      const server = yield* HttpServer.HttpServer
-      const url = `${HttpServer.formatAddress(server.address)}/`
-      const inside = yield* Layer.build(FakeArnica.layer(url, 0))
-      const client = Context.get(inside, HttpClient.HttpClient)
-      const front = Effect.gen(function* () {
-        const { headers, method, text, url: path } = yield* HttpServerRequest.HttpServerRequest
-        const { authorization, "content-type": type = "" } = headers
-        const body = HttpBody.text(method === "GET" ? "" : yield* text, type)
-        const request = HttpClientRequest.make(method === "GET" ? "GET" : "POST")(new URL(path, url), {
-          headers: authorization === undefined ? {} : { authorization }
-        })
-        const response = yield* client.execute(method === "GET" ? request : HttpClientRequest.setBody(request, body))
-        return HttpServerResponse.text(yield* response.text, {
-          status: response.status,
-          headers: { "content-type": response.headers["content-type"] ?? "application/json" }
-        })
-      }).pipe(Effect.orDie)
-      yield* server.serve(front)
-      return { url, fake: Context.get(inside, FakeArnica) }
-    })
-  ).pipe(Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })))
-}
+import { Served } from "./Served.ts"
+import { arnicaUrl, deviceClientId, is, jobId, machine } from "./FakeArnica.ts"
 
 /** One program: what it keeps is in the directory, and nothing else of it is left. */
 const program = <A, E>(
