@@ -90,7 +90,8 @@ const make = Effect.fnUntraced(function* (issuer: string) {
     )) as unknown as JSONWebKeySet
     const options = {
       algorithms: ["RS256"],
-      audience: [arnicaUrl, deviceClientId],
+      // Over HTTP, it is where it is.
+      audience: [arnicaUrl, `${issuer}api`, deviceClientId],
       currentDate: new Date(yield* Clock.currentTimeMillis)
     }
     const verified = Effect.promise(() =>
