@@ -94,6 +94,57 @@ describe("a person's login", () => {
   )
 })
 
+describe("a person's login, on a bad day", () => {
+  const device = "urn:ietf:params:oauth:grant-type:device_code"
+
+  it.effect("slows down, outlives a network that fails, and does without what RFC 8628 leaves open (A.8#9)", () =>
+    Effect.gen(function* () {
+      const { idp, seen } = yield* FakeArnica
+      yield* idp.approve("alice", { after: "1 minute" })
+      yield* idp.faults(
+        Fault.onRequest({ grant: device }, Fault.answer({ status: 400, body: { error: "slow_down" } })),
+        Fault.onRequest({ grant: device, nth: 2 }, Fault.resetBefore),
+        Fault.onRequest(
+          { endpoint: "device_authorization" },
+          Fault.altered({ interval: undefined, verification_uri_complete: undefined })
+        )
+      )
+      const { account } = yield* login
+      assert.isDefined(account)
+      // After 5 seconds, then every 10 and more: not once a second for a minute.
+      assert.isAtMost(seen.filter(({ path }) => path === "/oauth/token").length, 8)
+    }).pipe(Effect.provide(given()))
+  )
+
+  it.effect("ends when the code does, and says a denial without the provider's words (A.8#9)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      assert.deepInclude(yield* Effect.flip(login), { _tag: "LoginFailed", reason: "Expired" })
+      yield* idp.faults(
+        Fault.onRequest(
+          { grant: device },
+          Fault.answer({ status: 403, body: { error: "access_denied", error_description: "canary" } })
+        )
+      )
+      const denied = yield* Effect.flip(login)
+      assert.deepInclude(denied, { _tag: "LoginFailed", reason: "Denied" })
+      assert.notInclude(denied.message, "canary")
+    }).pipe(Effect.provide(given()))
+  )
+
+  it.effect("is no matter of the network once it is done: a token that is valid serves (A.8#10)", () =>
+    Effect.gen(function* () {
+      const { idp, seen } = yield* FakeArnica
+      yield* idp.approve("alice")
+      yield* login
+      const before = seen.length
+      yield* idp.outage({ for: "1 day" })
+      assert.strictEqual(claimsOf((yield* (yield* Tokens).token).value).aud, deviceClientId)
+      assert.strictEqual(seen.length, before)
+    }).pipe(Effect.provide(given()))
+  )
+})
+
 describe("a machine's login", () => {
   it.effect("posts its four members as JSON, for the API that arnica_url names (A-15, A-61, A.8#8)", () =>
     Effect.gen(function* () {
