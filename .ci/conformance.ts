@@ -108,6 +108,9 @@ module, the [simulated provider](testing.md) does in the test of that name, and 
 the suite itself. In the plans of the basic profile the answer comes in the query, and once more as a posted form. Plans of implicit and hybrid response
 types do not apply: Keyfob has \`code\` alone. Dynamic registration, the plans of refresh tokens and of logout are not among these. The page is made by
 \`npm run docs:conformance\`.
+
+What Keyfob makes of a thousand token answers and discovery documents, good and spoiled, is compared with \`oauth4webapi\`: where the two differ, the
+difference and its reason are listed in [Differential.test.ts](../packages/testing/test/Differential.test.ts), and any other fails.
 ${Object.entries(plans)
   .map(
     ([plan, modules]) => `
