@@ -42,7 +42,15 @@ const plans: Readonly<Record<string, Readonly<Record<string, Wanted>>>> = {
     "oidcc-client-test-signing-key-rotation-just-before-signing": "accept",
     "oidcc-client-test-signing-key-rotation": "accept"
   },
-  // No certification: what it has besides.
+  // No certifications, from here on.
+  "oidcc-client-refreshtoken-test-plan": {
+    "oidcc-client-test-refresh-token": "accept",
+    "oidcc-client-test-refresh-token-invalid-issuer": "reject",
+    "oidcc-client-test-refresh-token-invalid-sub": "reject",
+    "oidcc-client-test-refresh-token-invalid-aud": "reject",
+    "oidcc-client-test-refresh-token-invalid-azp": "reject"
+  },
+  // What it has besides.
   "oidcc-client-test-plan": {
     "oidcc-client-test-missing-aud": "reject",
     "oidcc-client-test-userinfo-bearer-header": "accept",
@@ -106,7 +114,7 @@ const text = `# Conformance
 The relying-party plans of the [OpenID conformance suite](https://gitlab.com/openid/conformance-suite), made anew as tests: what the suite's server does in a
 module, the [simulated provider](testing.md) does in the test of that name, and Keyfob signs somebody in or refuses. This is no certification, and no run of
 the suite itself. In the plans of the basic profile the answer comes in the query, and once more as a posted form. Plans of implicit and hybrid response
-types do not apply: Keyfob has \`code\` alone. Dynamic registration, the plans of refresh tokens and of logout are not among these. The page is made by
+types do not apply: Keyfob has \`code\` alone. Dynamic registration and the plans of logout are not among these. The page is made by
 \`npm run docs:conformance\`.
 
 What Keyfob makes of a thousand token answers and discovery documents, good and spoiled, is compared with \`oauth4webapi\`: where the two differ, the

@@ -8,8 +8,16 @@ import { Effect, Redacted } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import { TestClock } from "effect/testing"
 import { SignJWT } from "jose"
-import { AuthorizationCode, ClientAuthentication, Login, OAuthClient, Userinfo } from "keyfob"
-import { Fault, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
+import {
+  AuthorizationCode,
+  ClientAuthentication,
+  CredentialStore,
+  Login,
+  OAuthClient,
+  TokenSource,
+  Userinfo
+} from "keyfob"
+import { Fault, patiently, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
 import { basic, get } from "./Caller.ts"
 
 const issuer = "https://id.simulated.test"
@@ -19,6 +27,7 @@ const registered = {
   client_id: "rp",
   client_secret: secret,
   token_endpoint_auth_method: "client_secret_basic",
+  grant_types: ["authorization_code", "refresh_token"],
   redirect_uris: [redirectUri]
 } as const
 
@@ -258,4 +267,28 @@ describe("oidcc-client-config-certification-test-plan", () => {
       assert.strictEqual((yield* requestsTo("jwks")).length, 2)
     }).pipe(world())
   )
+})
+
+describe("oidcc-client-refreshtoken-test-plan", () => {
+  const module = (title: string, claims: Readonly<Record<string, unknown>>) =>
+    it.effect(title, () =>
+      Effect.gen(function* () {
+        const flow = AuthorizationCode.make({ ...client, scopes: ["openid", "offline_access"] })
+        const { pending, url } = yield* Login.begin(flow, { redirectUri })
+        const alice = { person: "alice", decision: "approve" } as const
+        const { href } = yield* Effect.orDie(SimulatedBrowser.visit(Redacted.value(url), alice))
+        yield* Login.complete(flow, pending, href)
+        const source = yield* TokenSource.make(flow)
+        yield* TestClock.adjust("2 hours")
+        yield* faults(Fault.onRequest({ grant: "refresh_token" }, Fault.idToken({ claims })))
+        assert.strictEqual(yield* end(patiently(source.token)), promised(title))
+        assert.strictEqual((yield* requestsTo("token")).length, 2)
+      }).pipe(Effect.provide(CredentialStore.layerMemory), world())
+    )
+
+  module("oidcc-client-test-refresh-token: signed in", {})
+  module("oidcc-client-test-refresh-token-invalid-issuer: TokenRejected.Issuer", { iss: "https://attacker.test" })
+  module("oidcc-client-test-refresh-token-invalid-sub: AnswerRejected.SubjectMismatch", { sub: "mallory" })
+  module("oidcc-client-test-refresh-token-invalid-aud: TokenRejected.Audience", { aud: "another" })
+  module("oidcc-client-test-refresh-token-invalid-azp: TokenRejected.AuthorizedParty", { azp: "another" })
 })
