@@ -5,10 +5,10 @@ import { crashes } from "../../src/reliability/crashes.ts"
 
 for (const provider of ["strict", "lenient"] as const) {
   it.live(
-    `R3 killed right before every eleventh call of the file system, ${provider} provider: the old generation or the new one, never none`,
+    `R3 killed right before every fifth call of the file system, ${provider} provider: the old generation or the new one, never none`,
     () =>
       Effect.gen(function* () {
-        const tally = yield* crashes(provider, "file", 11)
+        const tally = yield* crashes(provider, "file", 5)
         assert.deepStrictEqual(tally.broken, [])
         assert.isAtLeast(tally.kills, 8)
         assert.strictEqual(tally.untouched + tally.unfinished + tally.renewed, tally.kills)

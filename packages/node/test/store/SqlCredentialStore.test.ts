@@ -127,6 +127,7 @@ describe("PostgreSQL", () => {
       }
       assert.deepStrictEqual(yield* fenced.generation(store), Option.some(1))
       yield* fenced.write(store, 2)
+      yield* store.modify(key, ({ remove }) => remove)
     })
   )
 
