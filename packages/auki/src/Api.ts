@@ -130,7 +130,13 @@ export const refresh = Effect.fn("keyfob.auki.refresh")(function* (
   return yield* sessionOf(answer, "token")
 })
 
-const denied = { 401: "InvalidToken", 402: "AccessDenied", 403: "AccessDenied", 404: "AccessDenied" } as const
+/** What statuses say of a token that was brought. */
+export const denied: Readonly<Record<number, ProviderRefused["reason"]>> = {
+  401: "InvalidToken",
+  402: "AccessDenied",
+  403: "AccessDenied",
+  404: "AccessDenied"
+}
 
 export const discovery = Effect.fn("keyfob.auki.discovery")(function* (
   http: HttpClient.HttpClient,

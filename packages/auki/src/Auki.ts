@@ -24,6 +24,7 @@ import { originOf } from "./Address.ts"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
+import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
 import { methodOf, type Settings } from "./Settings.ts"
 
@@ -42,6 +43,8 @@ export interface Shape {
   readonly domain: (id: string) => Effect.Effect<Domain, TokenSource.TokenError>
   /** Access to several, with a result for each. */
   readonly domainsOf: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<EachDomain>>
+  /** The domains that may be entered, page by page as they are read. */
+  readonly accessible: Stream.Stream<DomainList.ListedDomain, TokenSource.TokenError>
   /**
    * Signs in now, as somebody else too: with the settings' own credentials, or others. Nothing is left of who was signed in
    * before.
@@ -113,6 +116,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.forEach(ids, (id) => Effect.map(Effect.result(domain(id)), (result) => ({ id, result })), {
         concurrency: "unbounded"
       }),
+    accessible: DomainList.list(http, ddsUrl, discovery),
     login: Effect.fnUntraced(function* (credentials) {
       const asked = credentials === undefined ? flow : yield* Network.flow({ ...settings, ...credentials }, account)
       yield* Effect.provideContext(Login.login({ ...asked, key: flow.key }), services)

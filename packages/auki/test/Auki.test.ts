@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Redacted, Result, Schema } from "effect"
+import { Duration, Effect, Fiber, Redacted, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { AnswerRejected, ConfigurationInvalid } from "keyfob"
 import { Auki, Settings } from "@keyfob/auki"
@@ -227,12 +227,66 @@ describe("a domain's grant", () => {
     }).pipe(Effect.provide(scene()))
   )
 
-  it.effect("X-22 X-26 members nobody knows, a null organisation and a blank name are no reason to refuse it", () =>
+  it.effect("X-22 members nobody knows, a null organisation and a blank name are no reason to refuse it", () =>
     Effect.gen(function* () {
       const { lie } = yield* FakeAuki
       lie(answer({ name: "", organization_id: null, something_new: { a: 1 } }))
       assert.deepInclude(yield* domain("a"), { name: "", organization_id: null })
     }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("the domains that may be entered", () => {
+  const many = Array.from({ length: 250 }, (_, index) => `domain-${index}`)
+  const all = Effect.flatMap(Auki, ({ accessible }) => Stream.runCollect(accessible))
+
+  it.effect("X-26 come page by page, with blank names and without an organisation", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* FakeAuki
+      assert.deepStrictEqual(
+        [...(yield* all)].map(({ id }) => id),
+        many
+      )
+      const pages = seen.filter(({ method }) => method === "GET").map(({ path }) => new URL(path).search)
+      assert.deepStrictEqual(pages, ["?limit=100&offset=0", "?limit=100&offset=100", "?limit=100&offset=200"])
+    }).pipe(Effect.provide(scene(alice, { domains: many })))
+  )
+
+  const first = many.slice(0, 100).map((id) => ({ id, name: "", organization_id: null }))
+  const page = (change: object) => ({
+    status: 200,
+    body: { domains: first, limit: 100, offset: 0, total: 250, ...change }
+  })
+  const wrong = {
+    "another offset": [page({ offset: 100 })],
+    "another limit": [page({ limit: 50 })],
+    "a domain twice in a page": [page({ domains: [...first.slice(1), first[1]] })],
+    "a domain of the page before": [page({}), page({ offset: 100 })],
+    "a total that changes": [page({}), page({ offset: 100, total: 251, domains: [{ id: "new", name: "" }] })],
+    "more than its total": [page({ total: 99 })],
+    "nothing where there is more": [page({ domains: [] })],
+    "no list": [{ status: 200, body: { domains: "many" } }]
+  }
+  for (const [what, pages] of Object.entries(wrong)) {
+    it.effect(`X-26 ${what} is no list`, () =>
+      Effect.gen(function* () {
+        const { next } = yield* FakeAuki
+        next("offset=0", pages[0] ?? page({}))
+        if (pages[1] !== undefined) next("offset=100", pages[1])
+        assert.deepInclude(yield* Effect.flip(all), { _tag: "AnswerRejected", reason: "Malformed" })
+      }).pipe(Effect.provide(scene(alice, { domains: many })))
+    )
+  }
+
+  it.effect("X-07 X-26 a discovery token that is refused on the way is renewed once", () =>
+    Effect.gen(function* () {
+      const { next, to } = yield* FakeAuki
+      next("offset=100", { status: 401 })
+      assert.lengthOf([...(yield* all)], 250)
+      assert.lengthOf(to("/service/domains-access-token"), 2)
+      next("offset=100", { status: 401 }, { status: 401 })
+      assert.deepInclude(yield* Effect.flip(all), { _tag: "ProviderRefused", reason: "InvalidToken" })
+    }).pipe(Effect.provide(scene(alice, { domains: many })))
   )
 })
 

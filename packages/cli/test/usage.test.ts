@@ -13,7 +13,7 @@ type = "oauth"
 issuer = "https://login.example.com"
 client_id = "cli"
 [contexts.lab.providers.arnica]
-type = "aqt"
+type = "kerberos"
 `
 
 /** A home with the configuration above. */
@@ -111,11 +111,15 @@ describe.concurrent("R14: the command line", () => {
   )
 
   it.live(
-    "what is not built yet says so: exit 2",
+    "a type that nobody has registered is named, with those there are: exit 2",
     () =>
       Effect.gen(function* () {
         const { run } = yield* configured
-        Keyfob.failsWith(yield* run(["token", "arnica", "--context", "lab"]), 2, /type aqt; this keyfob knows oauth/)
+        Keyfob.failsWith(
+          yield* run(["token", "arnica", "--context", "lab"]),
+          2,
+          /type kerberos; this keyfob knows oauth/
+        )
       }).pipe(Effect.scoped),
     60_000
   )
@@ -125,7 +129,10 @@ describe.concurrent("R14: the command line", () => {
     () =>
       Effect.gen(function* () {
         const { run, write } = yield* configured
-        yield* write("config.toml", config.replace('"aqt"', '"oauth"\nissuer = "https://a.example"\nclient_id = "c"'))
+        yield* write(
+          "config.toml",
+          config.replace('"kerberos"', '"oauth"\nissuer = "https://a.example"\nclient_id = "c"')
+        )
         const here = yield* run(["token", "api"])
         Keyfob.failsWith(here, 3, /nobody is signed in/)
         assert.match(here.stderr, /keyfob login api$/m)

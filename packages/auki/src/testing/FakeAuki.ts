@@ -136,6 +136,13 @@ export const make = (options: FakeAukiOptions): FakeAuki["Service"] => {
   const served = (request: Seen, now: number): Answer => {
     const { pathname } = new URL(request.path, apiUrl)
     const authorization = request.headers["authorization"] ?? ""
+    if (request.method === "GET" && pathname === "/api/v1/accessible-domains") {
+      if (!given.discovery.has(authorization)) return refusal(401)
+      const asked = (name: string) => Number(new URL(request.path, apiUrl).searchParams.get(name))
+      const [limit, offset] = [asked("limit"), asked("offset")]
+      const all = (domains ?? []).map((id) => ({ id, name: `Domain ${id}`, organization_id: null }))
+      return { status: 200, body: { domains: all.slice(offset, offset + limit), limit, offset, total: all.length } }
+    }
     if (request.method !== "POST") return refusal(405)
     if (pathname === "/user/login") {
       const { email, password } = JSON.parse(request.body)
