@@ -117,7 +117,7 @@ the suite itself. In the plans of the basic profile the answer comes in the quer
 types do not apply: Keyfob has \`code\` alone. Dynamic registration and the plans of logout are not among these. The page is made by
 \`npm run docs:conformance\`.
 
-What Keyfob makes of a thousand token answers and discovery documents, good and spoiled, is compared with \`oauth4webapi\`: where the two differ, the
+What Keyfob makes of 700 token answers, 300 discovery documents and 300 callbacks, good and spoiled, is compared with \`oauth4webapi\`: where the two differ, the
 difference and its reason are listed in [Differential.test.ts](../packages/testing/test/Differential.test.ts), and any other fails.
 ${Object.entries(plans)
   .map(

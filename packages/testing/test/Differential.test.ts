@@ -1,5 +1,5 @@
 /**
- * One answer, two clients: what Keyfob and `oauth4webapi` make of a thousand token answers and discovery documents, good
+ * One answer, two clients: what Keyfob and `oauth4webapi` make of 1,300 token answers, discovery documents and callbacks, good
  * ones and such as chance has spoiled. Where they differ, the difference is listed with its reason, and no other may be.
  */
 import { assert, describe, it } from "@effect/vitest"
@@ -105,12 +105,37 @@ const documents: ReadonlyArray<Spoilt> = [
   ...each("members", "mtls_endpoint_aliases", [{}, null, 7, { token_endpoint: "http://id.example/x" }])
 ]
 
+/** In place of the state that was sent, which each login draws anew. */
+const STATE = "STATE"
+
+/** A list is a parameter that comes more than once. */
+const callbacks: ReadonlyArray<Spoilt> = [
+  ...each("members", "code", [undefined, "", "a b", "c+/=", ["c", "c"], ["c", "d"]]),
+  ...each("members", "state", [undefined, "", "another", `${STATE}x`, ` ${STATE}`, [STATE, STATE], [STATE, "another"]]),
+  ...each("members", "iss", [undefined, "", `${issuer}/`, "https://attacker.example", "HTTPS://ID.EXAMPLE"]),
+  ...each("members", "iss", [
+    [issuer, issuer],
+    [issuer, "https://attacker.example"]
+  ]),
+  ...each("members", "error", ["access_denied", "server_error", "Ünknown", "", ["access_denied", "server_error"]]),
+  ...each("members", "error_description", ["why", ["why", "why"]]),
+  ...each("members", "access_token", ["t", ""]),
+  ...each("members", "id_token", ["t", "a.b.c", ""]),
+  ...each("members", "response", ["a.b.c", ""]),
+  ...each("members", "token_type", ["Bearer"]),
+  ...each("members", "session_state", ["s", ["s", "s"]]),
+  ...each("members", "scope", ["openid"]),
+  ...each("members", "something_new", ["x", ["x", "y"]])
+]
+
 type Verdict = "accepted" | "refused"
 
 const noJson = ["refused", /^content type text\/html$/, "not JSON by its own word"] as const
 
 /** Where Keyfob says otherwise than `oauth4webapi`: what Keyfob says, to what, and why. */
-const differences: Readonly<Record<"token" | "discovery", ReadonlyArray<readonly [Verdict, RegExp, string]>>> = {
+const differences: Readonly<
+  Record<"token" | "discovery" | "callback", ReadonlyArray<readonly [Verdict, RegExp, string]>>
+> = {
   token: [
     noJson,
     ["accepted", /^status 201$/, "any 2xx is a success"],
@@ -132,6 +157,16 @@ const differences: Readonly<Record<"token" | "discovery", ReadonlyArray<readonly
     ["refused", /_(endpoint|uri): (7|"[^]*")$/, "oauth4webapi judges an address when it uses it"],
     ["refused", /_supported: ("\w+"|\[7\])$/, "oauth4webapi does not read it"],
     ["refused", /^mtls_endpoint_aliases: (7|\{"token.*)$/, "oauth4webapi judges an address when it uses it"]
+  ],
+  callback: [
+    [
+      "refused",
+      /^(error_description|session_state|something_new): \[/,
+      "RFC 6749 section 3.1: no parameter comes twice"
+    ],
+    ["refused", /^(access_token: |response: "")/, "RFC 9700 section 2.1.2: it was not asked for"],
+    ["refused", /^error: ""$/, "an error without a name is one"],
+    ["refused", /^iss: ""$/, "RFC 9207 section 2.4: where there is one, it is the issuer"]
   ]
 }
 
@@ -194,7 +229,9 @@ const checkDifferences = (kind: keyof typeof differences, judged: ReadonlyArray<
   const differs = ({ ours, theirs }: Judged) => ours !== theirs
   const unlisted = judged.filter((one) => differs(one) && !isExplained(one))
   assert.deepStrictEqual(unlisted.map(said), [], "a difference that is not listed")
-  const idle = judged.filter((one) => one.spoilt.length === 1 && listed(one).length > 0 && !differs(one))
+  // Alone, and with whichever provider.
+  const alone = judged.filter((one) => one.spoilt.length === 1 && listed(one).length > 0)
+  const idle = alone.filter((one) => !alone.some((other) => other.spoilt[0] === one.spoilt[0] && differs(other)))
   assert.deepStrictEqual(idle.map(said), [], "listed, and no difference")
   const accepted = judged.filter(({ ours }) => ours === "accepted").length
   assert.isTrue(
@@ -261,6 +298,49 @@ describe("Keyfob and oauth4webapi", () => {
         })
       )
       checkDifferences("token", judged)
+    }).pipe(Effect.provide(network(answers)))
+  })
+
+  it.live("say the same of 300 callbacks, of a provider that promises iss and one that does not", () => {
+    const answers: Record<string, () => Response> = {}
+    return Effect.gen(function* () {
+      const judged = yield* Effect.forEach(drawn("callbacks", 300, callbacks), (spoilt, index) =>
+        Effect.gen(function* () {
+          const server = { ...metadata, authorization_response_iss_parameter_supported: index % 2 === 0 }
+          answers[`${issuer}/.well-known/openid-configuration`] = () => Response.json(server)
+          // Whatever comes after the callback is good, and without an ID token, which is another matter.
+          answers[metadata.token_endpoint] = () => Response.json({ access_token: "at", token_type: "Bearer" })
+          const rp = yield* OAuthClient.make({ issuer, clientId })
+          const flow = AuthorizationCode.make({ issuer, clientId, scopes: ["read"] })
+          const { pending } = yield* flow.begin(rp, redirectUri)
+          const state = Redacted.value(pending.state)
+          const members = merged({ code: "c", state: STATE, iss: issuer }, spoilt, "members")
+          const parameters = new URLSearchParams(
+            Object.entries(members).flatMap(([name, value]) =>
+              [value]
+                .flat()
+                .filter((one) => one !== undefined)
+                .map((one) => [name, String(one).replace(STATE, state)])
+            )
+          )
+          return {
+            spoilt,
+            ours: yield* verdictOf(flow.complete(rp, pending, `${redirectUri}?${parameters.toString()}`)),
+            theirs: yield* theirs(() =>
+              oauth.authorizationCodeGrantRequest(
+                server,
+                { client_id: clientId },
+                oauth.None(),
+                oauth.validateAuthResponse(server, { client_id: clientId }, parameters, state),
+                redirectUri,
+                "v".repeat(43),
+                { [oauth.customFetch]: async () => Response.json({}) }
+              )
+            )
+          }
+        })
+      )
+      checkDifferences("callback", judged)
     }).pipe(Effect.provide(network(answers)))
   })
 
