@@ -1,15 +1,16 @@
 import * as Array from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Result from "effect/Result"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpClient from "effect/http/HttpClient"
 import {
   AnswerRejected,
-  type ConfigurationInvalid,
+  ConfigurationInvalid,
   CredentialStore,
   Explain,
   HttpExchange,
@@ -73,10 +74,15 @@ export const make = Effect.fnUntraced(function* (
   const http = yield* HttpClient.HttpClient
   const store = yield* CredentialStore
   const flow = yield* Network.flow(settings, account)
-  const made = TokenSource.make(flow)
-  const network = yield* methodOf(settings) === "app_key"
-    ? Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))
-    : made
+  const scope = yield* Effect.scope
+  const own =
+    methodOf(settings) === "app_key"
+      ? Context.merge(services, yield* Layer.build(Layer.fresh(CredentialStore.layerMemory)))
+      : services
+  // Who signed in last: the end of their session is never a sign-in as who was configured.
+  let latest = flow
+  const made = TokenSource.make({ ...flow, obtain: (client) => latest.obtain(client) })
+  const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
   const discovery = yield* TokenChain.make(network, {
     name: "discovery",
     exchange: (token) => Api.discovery(http, apiUrl, token)
@@ -104,7 +110,7 @@ export const make = Effect.fnUntraced(function* (
   const logout = Effect.gen(function* () {
     for (const { key } of yield* kept) if (key.links !== undefined) yield* forget(key)
     // These services take no token back.
-    yield* Effect.provideContext(Logout.logout(flow, { revoke: false }), services)
+    yield* Effect.provideContext(Logout.logout(flow, { revoke: false }), own)
   })
 
   return {
@@ -118,8 +124,14 @@ export const make = Effect.fnUntraced(function* (
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
     login: Effect.fnUntraced(function* (credentials) {
-      const asked = credentials === undefined ? flow : yield* Network.flow({ ...settings, ...credentials }, account)
-      yield* Effect.provideContext(Login.login({ ...asked, key: flow.key }), services)
+      const asked = yield* Network.flow({ ...settings, ...credentials }, account)
+      // What renews a session is settled with the settings: one of another kind would be sent to the wrong place.
+      if (!Equal.equals(asked.key, flow.key)) {
+        const detail = "a login of another service, client, app or kind than is configured"
+        return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
+      }
+      yield* Effect.provideContext(Login.login(asked), own)
+      latest = asked
     }),
     logout,
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Redacted, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import type { AnswerRejected, ConfigurationInvalid } from "keyfob"
+import { type AnswerRejected, type ConfigurationInvalid, CredentialStore } from "keyfob"
 import { Auki, Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, jwt } from "@keyfob/auki/testing"
 import { alice, app, base, bob, counts, domain, nextProcess, scene, tokenOf } from "./given.ts"
@@ -387,6 +387,46 @@ describe("who signs in", () => {
       }
       assert.deepStrictEqual(yield* counts, [2, 0, 2, 2])
     }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B-39 R15 the end of somebody else's session is not a sign-in as who is configured", () =>
+    Effect.gen(function* () {
+      yield* Auki.use(({ login }) => login(bob))
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      yield* minutes(61)
+      const failure = yield* Effect.flip(Auki.use(({ network }) => network.token))
+      assert.deepInclude(failure, { _tag: "LoginRequired", reason: "RefreshRefused" })
+      assert.deepStrictEqual(yield* counts, [1, 1, 0, 0])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("B.8#1 R11 an app that signs in leaves its secret in no store either", () =>
+    Effect.gen(function* () {
+      const { login, save } = yield* Auki
+      yield* login()
+      assert.deepStrictEqual(yield* CredentialStore.use(({ list }) => list), [])
+      assert.notInclude(yield* save, btoa("app:app-canary"))
+    }).pipe(Effect.provide(scene(app)))
+  )
+
+  const others: ReadonlyArray<readonly [string, Partial<Settings>]> = [
+    ["at another service", { ...bob, api_url: "https://api.elsewhere.test" }],
+    ["as an app", app],
+    [
+      "with a session of another issuer",
+      { method: "oidc", issuer: "https://id.example", oidc_client_id: "spaces", token: Redacted.make("canary") }
+    ]
+  ]
+  it.effect.each(others)(
+    "B.8#9 a login %s is not one of these settings: its tokens would go astray",
+    ([, credentials]) =>
+      Effect.gen(function* () {
+        const failure = yield* Effect.flip(Auki.use(({ login }) => login(credentials)))
+        assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason: "NotSupported" })
+        assert.deepStrictEqual(yield* CredentialStore.use(({ list }) => list), [])
+        assert.deepStrictEqual(yield* counts, [0, 0, 0, 0])
+      }).pipe(Effect.provide(scene()))
   )
 
   it.effect("B-09 B-10 B-30 a logout forgets all three levels", () =>
