@@ -17,10 +17,9 @@ export const originOf = (setting: string, url: string): Effect.Effect<string, Co
 /** The same for an address in full, which may have a path. */
 export const addressOf = (setting: string, url: string): Effect.Effect<string, ConfigurationInvalid> => {
   const parsed = URL.parse(url)
-  if (parsed === null || parsed.search !== "" || parsed.username !== "") {
-    return Effect.fail(
-      new ConfigurationInvalid({ reason: "InvalidValue", detail: `${setting}: a URL without a query` })
-    )
+  if (parsed === null || [parsed.username, parsed.password, parsed.search, parsed.hash].some((part) => part !== "")) {
+    const detail = `${setting}: a URL of a host and a path, nothing else`
+    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail }))
   }
   if (isSecure(parsed)) return Effect.succeed(parsed.href)
   return Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${parsed.host}` }))

@@ -10,6 +10,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import {
   AccessToken,
   AnswerRejected,
+  ConfigurationInvalid,
   type Endpoint,
   type Granted,
   HttpExchange,
@@ -161,7 +162,11 @@ export const domain = Effect.fn("keyfob.auki.domain")(function* (
   http: HttpClient.HttpClient,
   { clientId, ddsUrl, id }: { readonly clientId: string; readonly ddsUrl: string; readonly id: string },
   discovery: AccessToken
-): Effect.fn.Return<Granted & { readonly target: string }, ProviderError> {
+): Effect.fn.Return<Granted & { readonly target: string }, ProviderError | ConfigurationInvalid> {
+  // In a path these would be another one, or none.
+  if (/^\.{0,2}$/.test(id) || /\p{Surrogate}/u.test(id)) {
+    return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: "a domain's id" })
+  }
   const { began, host, success } = yield* post(http, {
     endpoint: "token",
     url: `${ddsUrl}/api/v1/domains/${encodeURIComponent(id)}/auth`,

@@ -179,6 +179,19 @@ describe("the chain", () => {
     }).pipe(Effect.provide(scene()))
   )
 
+  it.effect("R12 what is no domain's id is no path either: the discovery token goes nowhere else", () =>
+    Effect.gen(function* () {
+      for (const id of ["", ".", "..", "\ud800"]) {
+        const failure = yield* Effect.flip(domain(id))
+        assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
+      }
+      assert.deepStrictEqual(
+        (yield* FakeAuki).seen.map(({ path }) => path.startsWith(ddsUrl)),
+        [false, false]
+      )
+    }).pipe(Effect.provide(scene()))
+  )
+
   it.effect("events of all three levels", () =>
     Effect.gen(function* () {
       const { domains, discovery, network } = yield* Auki
@@ -625,6 +638,16 @@ describe("settings", () => {
         assert.notInclude(failure.message, "canary")
       }
     })
+  )
+
+  it.effect.each(["https://:canary@h/r", "https://canary@h/r", "https://h/r?q", "https://h/r#f", "r"])(
+    "B2: %s is nowhere to renew at",
+    (refresh_url) =>
+      Effect.gen(function* () {
+        const failure = yield* Effect.flip(Effect.provide(Auki, scene({ ...alice, refresh_url })))
+        assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
+        assert.notInclude(failure.message, "canary")
+      })
   )
 
   it.effect("B-12 settings go out and come back, in the words of config.toml", () =>
