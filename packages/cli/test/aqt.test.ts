@@ -1,7 +1,17 @@
 import { assert, it } from "@effect/vitest"
 import { runKeyfob } from "@keyfob/cli/testing"
 import { Effect } from "effect"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { arnicaUrl, deviceClientId, is, jobId, machine } from "../../aqt/test/FakeArnica.ts"
@@ -121,6 +131,26 @@ it.live(
       assert.deepStrictEqual(JSON.parse(taken.stdout), [{ context: "aqt", provider: "arnica", type: "aqt" }])
       const again = yield* keyfob("token --context aqt")
       assert.strictEqual(again.stdout, token, again.stderr)
+    }).pipe(Effect.scoped, Effect.provide(Served.layer)),
+  60_000
+)
+
+it.live(
+  "leaves no token there that is not for Arnica, and finds its own provider among others",
+  () =>
+    Effect.gen(function* () {
+      const { configure, home, keyfob } = yield* scene
+      configure(machine)
+      appendFileSync(
+        join(home, "keyfob/config.toml"),
+        '[contexts.lab.providers.other]\ntype = "static"\ntoken = "canary"\n'
+      )
+      assert.strictEqual((yield* keyfob("login other")).exitCode, 0)
+      const refused = yield* keyfob("aqt files other")
+      assert.strictEqual(refused.exitCode, 2, refused.stderr)
+      assert.isFalse(existsSync(join(home, ".aqt")))
+      assert.strictEqual((yield* keyfob("aqt files")).exitCode, 0)
+      assert.match(readFileSync(join(home, ".aqt/access_token"), "utf8"), /^ey/)
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
   60_000
 )

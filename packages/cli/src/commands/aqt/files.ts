@@ -7,13 +7,14 @@ import { here } from "../../here.ts"
 import { answer } from "../../output.ts"
 import * as secret from "../../secret.ts"
 import * as target from "../../target.ts"
+import { arnica } from "./arnica.ts"
 
 export const files = Command.make(
   "files",
   { provider: target.argument, ...secret.flags },
   Effect.fnUntraced(function* ({ provider: name, ...flags }) {
     const opened = yield* here
-    const credential = yield* fresh.credential(opened, yield* target.one(opened, name, flags))
+    const credential = yield* fresh.credential(opened, yield* arnica(opened, name, flags))
     const [directory] = yield* ConnectorFiles.directories
     // Only the access token: a refresh token that two programs spend ends for both.
     const { refreshToken: _, ...shown } = credential

@@ -2,7 +2,6 @@ import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Flag from "effect/cli/Flag"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { SystemFailure } from "../../failure.ts"
 import { here } from "../../here.ts"
@@ -10,7 +9,7 @@ import { answer, stringify } from "../../output.ts"
 import { withRemedy } from "../../provider.ts"
 import * as secret from "../../secret.ts"
 import * as store from "../../store.ts"
-import * as target from "../../target.ts"
+import { arnica } from "./arnica.ts"
 
 export const job = Command.make(
   "job",
@@ -29,10 +28,7 @@ export const job = Command.make(
   },
   Effect.fnUntraced(function* ({ id, provider: name, wait, ...flags }) {
     const opened = yield* here
-    const only = opened.configuration.contexts.get(opened.context)?.providers ?? new Map()
-    const aqt = [...only].filter(([, { type }]) => type === "aqt").map(([one]) => one)
-    const chosen = Option.isSome(name) ? name : aqt.length === 1 ? Option.fromUndefinedOr(aqt[0]) : name
-    const provider = yield* target.one(opened, chosen, flags)
+    const provider = yield* arnica(opened, name, flags)
     const online = yield* Effect.promise(() => import("../../online.ts"))
     const state = yield* online
       .job(provider, opened.globals, id, { wait })
