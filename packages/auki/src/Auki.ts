@@ -1,7 +1,6 @@
 import * as Array from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Result from "effect/Result"
@@ -27,7 +26,7 @@ import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, type Settings } from "./Settings.ts"
+import { keyOf, methodOf, type Settings } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -124,13 +123,16 @@ export const make = Effect.fnUntraced(function* (
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
     login: Effect.fnUntraced(function* (credentials) {
-      const asked = yield* Network.flow({ ...settings, ...credentials }, account)
+      const said = { ...settings, ...credentials }
+      const { key } = flow
+      const asked = yield* Network.flow(said, account)
       // What renews a session is settled with the settings: one of another kind would be sent to the wrong place.
-      if (!Equal.equals(asked.key, flow.key)) {
+      const { email = "" } = settings
+      if (keyOf({ ...said, email }, account).canonical !== key.canonical) {
         const detail = "a login of another service, client, app or kind than is configured"
         return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
       }
-      yield* Effect.provideContext(Login.login(asked), own)
+      yield* Effect.provideContext(Login.login({ ...asked, key }), own)
       latest = asked
     }),
     logout,

@@ -46,17 +46,25 @@ export const methodOf = ({ method }: Settings): Method => method ?? "email"
 export const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
   settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
 
-/** What the network's credential is kept under; an imported session is kept at its own issuer. */
-export const keyOf = (settings: Settings, account: string): CredentialKey =>
-  CredentialKey.make({
-    issuer: isOidc(settings) && settings.issuer !== undefined ? settings.issuer : settings.api_url.replace(/\/$/, ""),
+const originOf = (url: string) => url.replace(/\/$/, "")
+
+/**
+ * What the network's credential is kept under; an imported session is kept at its own issuer. Who is configured, and the
+ * services that its tokens are for, are part of it: settings that say others find nothing of these.
+ */
+export const keyOf = (settings: Settings, account: string): CredentialKey => {
+  const { api_url, app_key, dds_url, email } = settings
+  const who = { email: { user: email ?? "" }, app_key: { app_key: app_key ?? "" }, opaque: {}, oidc: {} }
+  return CredentialKey.make({
+    issuer: isOidc(settings) && settings.issuer !== undefined ? settings.issuer : originOf(api_url),
     clientId: isOidc(settings) ? settings.oidc_client_id : settings.client_id,
     account,
     subject: methodOf(settings) === "app_key" ? "client" : "user",
     scopes: [],
     resource: [],
-    params: methodOf(settings) === "app_key" ? { app_key: settings.app_key ?? "" } : {}
+    params: { ...who[methodOf(settings)], api_url: originOf(api_url), dds_url: originOf(dds_url) }
   })
+}
 
 const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
 

@@ -442,6 +442,40 @@ describe("who signs in", () => {
       }).pipe(Effect.provide(scene()))
   )
 
+  it.effect("R15 settings for somebody else find nobody's session, nor one level of it", () =>
+    Effect.gen(function* () {
+      const before = yield* domain("a")
+      const next = yield* nextProcess(bob, domain("a"))
+      assert.notStrictEqual(tokenOf(next), tokenOf(before))
+      assert.deepStrictEqual(yield* counts, [2, 0, 2, 2])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect(
+    "R15 settings for another discovery service, or another API with one imported session, find no token of these",
+    () => {
+      const imported = {
+        method: "oidc",
+        issuer: "https://id.example",
+        oidc_client_id: "spaces",
+        token: Redacted.make("x"),
+        expiry_ms: 9e12
+      } as const
+      return Effect.gen(function* () {
+        const { next, seen } = yield* FakeAuki
+        next(
+          "/service/domains-access-token",
+          ...[1, 2, 3].map((jti) => ({ status: 200, body: { access_token: jwt({ jti, exp: 9000 }) } }))
+        )
+        const ask = Auki.use(({ discovery }) => discovery.token)
+        yield* ask
+        yield* nextProcess({ ...imported, api_url: "https://api.dev.test" }, ask)
+        yield* nextProcess({ ...imported, dds_url: "https://dds.dev.test" }, ask)
+        assert.lengthOf(seen, 3)
+      }).pipe(Effect.provide(scene(imported)))
+    }
+  )
+
   it.effect("B-09 B-10 B-30 a logout forgets all three levels", () =>
     Effect.gen(function* () {
       const auki = yield* Auki
