@@ -3,11 +3,9 @@
  *
  *     node .ci/proofs.ts [--check]        --check: fail where a test is gone or the page is of other tests
  */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
-
-const root = join(import.meta.dirname, "..")
-const page = join(root, "docs/proofs.md")
+import { finish, linkToTest, root } from "./shown.ts"
 
 const core = "packages/core/test"
 const real = `${core}/integration`
@@ -114,21 +112,9 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
   ]
 }
 
-const lost: Array<string> = []
-
 const row = ([item, file, title]: Proof) => {
-  const text = readFileSync(join(root, file), "utf8")
-  const lines = text.split("\n")
-  // Titles are strings; a comment shows nothing.
-  const index = lines.findIndex((line) => line.includes(title) && !/^\s*(\/\/|\*|\/\*)/.test(line))
-  if (index < 0) lost.push(`${file}: "${title}"`)
-  const against = text.includes("EmbeddedProvider") ? "oidc-provider" : "no provider, or a scripted one"
-  const literals = [...(lines[index] ?? "").matchAll(/"([^"]*)"|`([^`]*)`/g)].map(
-    ([, plain, template]) => plain ?? template
-  )
-  const quoted = literals.find((literal) => literal?.includes(title)) ?? title
-  const shown = quoted.replaceAll("|", "\\|").replaceAll("$", "")
-  return `| ${item} | [${shown}](../${file}#L${index + 1}) | ${against} |`
+  const isReal = readFileSync(join(root, file), "utf8").includes("EmbeddedProvider")
+  return `| ${item} | ${linkToTest(file, title)} | ${isReal ? "oidc-provider" : "no provider, or a scripted one"} |`
 }
 
 const text = `# What is shown, item by item
@@ -148,14 +134,4 @@ ${proofs.map(row).join("\n")}
   )
   .join("")}`
 
-/** Lines move with every edit above them: what counts is which test shows what. */
-const withoutLines = (text: string) => text.replaceAll(/#L\d+/g, "")
-
-if (lost.length > 0) {
-  console.error(`no such test:\n${lost.join("\n")}`)
-  process.exitCode = 1
-} else if (!process.argv.includes("--check")) writeFileSync(page, text)
-else if (withoutLines(readFileSync(page, "utf8")) !== withoutLines(text)) {
-  console.error("docs/proofs.md is of other tests: run npm run docs:proofs")
-  process.exitCode = 1
-}
+finish("docs/proofs.md", "docs:proofs", text)

@@ -210,6 +210,25 @@ describe("LoopbackReceiver", () => {
     20_000
   )
 
+  it.live("attack: of many silent callers the one that has been there for longest makes room, and no other", () =>
+    Effect.gen(function* () {
+      const { end, join, port } = yield* opened()
+      const oldest = yield* connect(port)
+      const gone = yield* Effect.forkChild(
+        Effect.callback<void>((resume) => void oldest.resume().once("close", () => resume(Effect.void))),
+        { startImmediately: true }
+      )
+      const next = yield* connect(port)
+      for (let caller = 2; caller < 65; caller++) yield* connect(port)
+      yield* Fiber.join(gone)
+      // Where silence alone had ended the first, it would have ended this one as well.
+      next.write(`GET ${answer} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
+      assert.strictEqual(yield* join, answer)
+      next.destroy()
+      yield* end()
+    }).pipe(Effect.scoped)
+  )
+
   it.live("attack: a head without end is cut off, and what is no HTTP at all", () =>
     Effect.gen(function* () {
       const { end, join, port } = yield* opened()
