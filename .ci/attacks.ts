@@ -189,7 +189,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
     },
     {
       attack:
-        "The token's own header brings the key (`jwk`), or says where it is (`jku`, `x5u`). The provider's keys alone count.",
+        "The token's own header brings the key (`jwk`), or says where it is (`jku`, `x5u`). The provider's keys alone count. Without the check `jwk` is believed; there is no code that would fetch the others.",
       check: [
         `${core}/protocol/Jwt.ts`,
         "payloadWith(createLocalJWKSet(keys))",
