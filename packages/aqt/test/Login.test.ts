@@ -25,12 +25,18 @@ const encode = (part: object) => Base64Url.encode(JSON.stringify(part))
 const claimsOf = (token: Redacted.Redacted) => decodeJwt(Redacted.value(token))
 
 describe("a person's login", () => {
-  it.effect("asks as documented, and its bearer is the ID token (A-09, A-11, A-14, A-62)", () =>
+  it.effect("asks as documented, and its bearer is the ID token (A-09, A-11, A-14, A-40, A-62)", () =>
     Effect.gen(function* () {
       const { idp, seen } = yield* FakeArnica
       yield* idp.approve("alice", { afterPolls: 2 })
       const { account, idToken, refreshToken, token } = yield* login
       assert.isDefined(refreshToken)
+      const [prompt] = yield* (yield* SimulatedPerson).shown
+      const page = new URL(prompt?.verificationUriComplete ?? "")
+      assert.strictEqual(page.host, new URL(issuer).host)
+      assert.strictEqual(page.searchParams.get("user_code"), prompt?.userCode)
+      assert.match(prompt?.userCode ?? "", /^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/)
+      assert.isAbove(prompt?.interval ?? 0, 0)
       assert.strictEqual(Redacted.value(token.value), idToken === undefined ? "" : Redacted.value(idToken))
       assert.deepInclude(claimsOf(token.value), { aud: deviceClientId, iss: issuer, sub: account?.sub ?? "" })
       const [device, ...polls] = seen.filter(({ path }) => path.startsWith("/oauth/"))
@@ -78,7 +84,7 @@ describe("a person's login", () => {
     }).pipe(Effect.provide(given()))
   )
 
-  it.effect("ends where the ID token is for somebody else (A-12, A-19)", () =>
+  it.effect("ends where the ID token is for somebody else (A-12)", () =>
     Effect.gen(function* () {
       const { idp } = yield* FakeArnica
       yield* idp.approve("alice")

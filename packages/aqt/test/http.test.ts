@@ -80,7 +80,7 @@ describe("over HTTP, with files", () => {
       }
     }))
 
-  test("a person signs in by device code and stays signed in; before that nobody is (A-22, A-40, A-65)", (directory) =>
+  test("a person signs in by device code and stays signed in; before that nobody is (A-22, A-65)", (directory) =>
     Effect.gen(function* () {
       const { idp, seen } = (yield* Served).fake
       assert.deepInclude(yield* Effect.flip(program(directory, {}, token)), {

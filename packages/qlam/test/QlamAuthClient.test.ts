@@ -384,7 +384,7 @@ describe("who, and for whom", () => {
   )
 
   live(
-    "C-11 C-12 C-13 C-14 C-15 C.8#4 one mistake is one typed error, whatever is asked; the others go on",
+    "C-11 C-12 C-13 C.8#4 one mistake is one typed error, whatever is asked; the others go on",
     Effect.gen(function* () {
       const { home } = yield* scene({ client_id: undefined })
       yield* Effect.gen(function* () {

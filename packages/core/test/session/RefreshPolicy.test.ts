@@ -72,6 +72,13 @@ describe("RefreshPolicy", () => {
     assert.isFalse(RefreshPolicy.isFresh(one, Lifetime))
   })
 
+  it("B-03 a token serves a second before its end; at its end and a second after, it does not", () => {
+    const { token } = credential()
+    const end = token.expiresAt === undefined ? assert.fail() : DateTime.toEpochMillis(token.expiresAt)
+    const serving = [-1000, 0, 1000].map((after) => RefreshPolicy.isServing(credential(), end + after))
+    assert.deepStrictEqual(serving, [true, false, false])
+  })
+
   it("X-27 an hour's token with 2 s left is not fresh, with 100 s left it is", () => {
     const one = lasting(60 * minute)
     assert.isFalse(RefreshPolicy.isFresh(one, 60 * minute - 2_000))
