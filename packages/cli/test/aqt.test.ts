@@ -154,3 +154,24 @@ it.live(
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
   60_000
 )
+
+it.live(
+  "takes no secret over for another client, and no session where storage is off (A.8#4)",
+  () =>
+    Effect.gen(function* () {
+      const { home, keyfob } = yield* scene
+      mkdirSync(join(home, ".aqt"))
+      mkdirSync(join(home, ".config/aqt"), { recursive: true })
+      writeFileSync(join(home, ".aqt/config"), 'client_id = "library"\nstore_access_token = false\n')
+      writeFileSync(join(home, ".config/aqt/config"), 'client_id = "command"\nclient_secret = "canary-secret"\n')
+      writeFileSync(join(home, ".aqt/access_token"), "e30.e30.canary")
+      const taken = yield* keyfob("context import aqt")
+      assert.strictEqual(taken.exitCode, 0, taken.stderr)
+      const kept = readdirSync(join(home, "keyfob"), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"))
+      assert.include(kept.join(), "library")
+      assert.notInclude(kept.join(), "canary")
+    }).pipe(Effect.scoped, Effect.provide(Served.layer)),
+  60_000
+)
