@@ -63,7 +63,7 @@ describe("over HTTP, with files", () => {
       assert.strictEqual(seen.length, requests)
     }))
 
-  test("with storage off nothing of it is on the disk, nor found by the next program (A-23, A-25, A-28, A-64, A.8#4)", (directory) =>
+  test("with storage off nothing of it is on the disk, nor found by the next program (A-23, A-28, A-64)", (directory) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const table = { ...machine, store_access_token: false }
@@ -78,6 +78,24 @@ describe("over HTTP, with files", () => {
         const text = yield* Effect.orElseSucceed(fs.readFileString(`${directory}/${file}`), () => "")
         assert.notInclude(text, value)
       }
+    }))
+
+  test("with storage off a session is renewed with the refresh token that came last, and leaves no file (A-25, A.8#4)", (directory) =>
+    Effect.gen(function* () {
+      const { idp, seen } = (yield* Served).fake
+      yield* idp.approve("alice")
+      const renewed = Effect.gen(function* () {
+        const { login, refresh } = yield* AuthClient
+        yield* login("arnica")
+        yield* refresh("arnica", { force: true })
+        yield* refresh("arnica", { force: true })
+      })
+      yield* program(directory, { store_access_token: false }, renewed)
+      const spent = seen.flatMap(({ form }) => (form["grant_type"] === "refresh_token" ? [form["refresh_token"]] : []))
+      assert.strictEqual(new Set(spent).size, 2)
+      const fs = yield* FileSystem.FileSystem
+      const kept = yield* Effect.orElseSucceed(fs.readDirectory(directory, { recursive: true }), () => [])
+      assert.deepStrictEqual(kept, [])
     }))
 
   test("a person signs in by device code and stays signed in; before that nobody is (A-22, A-65)", (directory) =>

@@ -1,6 +1,6 @@
 import { type Context, Effect, Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
-import { CredentialStore, type Endpoint } from "keyfob"
+import { CredentialStore } from "keyfob"
 import { Auki, type Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, type FakeAukiOptions } from "@keyfob/auki/testing"
 
@@ -33,4 +33,3 @@ export const tokenOf = ({ token }: { readonly token: { readonly value: Redacted.
 export const counts = FakeAuki.useSync(({ to }) =>
   [to("/user/login"), to("/user/refresh"), to("/service/domains-access-token"), to("/auth")].map(({ length }) => length)
 )
-export type { Endpoint }

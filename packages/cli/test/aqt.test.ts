@@ -96,7 +96,7 @@ it.live(
 )
 
 it.live(
-  "keeps nothing where storage is off, in the file or the environment (A-25, A-28, A.8#6)",
+  "keeps nothing where storage is off, in the file or the environment (A-28, A.8#6)",
   () =>
     Effect.gen(function* () {
       const { configure, home, keyfob } = yield* scene
