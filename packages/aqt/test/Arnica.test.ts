@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { patiently, SimulatedPerson } from "@keyfob/testing/Provider"
+import { Fault, patiently, SimulatedPerson } from "@keyfob/testing/Provider"
 import { Duration, Effect, Fiber, Layer, Redacted, Runtime, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { CredentialStore, Login, TokenSource } from "keyfob"
@@ -133,6 +133,19 @@ describe("a job's state", () => {
     }).pipe(Effect.provide(asMachine))
   )
 
+  it.effect("is not asked for again and again with a token that comes back the same (A-32)", () =>
+    Effect.gen(function* () {
+      const { brought, idp, jobs } = yield* FakeArnica
+      const access_token = Redacted.value((yield* (yield* Tokens).token).value)
+      const body = { access_token, token_type: "Bearer", expires_in: 3600 }
+      yield* idp.faults(Fault.onRequest({ endpoint: "token", times: 9 }, Fault.answer({ status: 200, body })))
+      jobs({ status: 401 })
+      const error = yield* Effect.flip((yield* Arnica).fetchJobState(jobId))
+      assert.deepInclude(error, { reason: "NotAuthenticated" })
+      assert.deepStrictEqual(brought, [access_token, access_token])
+    }).pipe(Effect.provide(asMachine))
+  )
+
   it.effect("with a token that somebody was given renews nothing (A-33)", () =>
     Effect.gen(function* () {
       const { brought, jobs } = yield* FakeArnica
@@ -143,7 +156,7 @@ describe("a job's state", () => {
     }).pipe(Effect.provide(withApiToken))
   )
 
-  it.effect("of a person whose session has ended is a login that is needed (A-31, A-32)", () =>
+  it.effect("of a person whose session has ended is a login that is needed (A-31)", () =>
     Effect.gen(function* () {
       const { idp, jobs } = yield* FakeArnica
       yield* idp.approve("alice")

@@ -81,8 +81,8 @@ export const list = (
         if (seen.size > total || (page.domains.length === 0 && next < total)) {
           return yield* reject("a number of domains that is not theirs")
         }
-        const isLast = next >= total || next >= limit * mostPages
-        return [page.domains, isLast ? Option.none<number>() : Option.some(next)] as const
+        if (total > limit * mostPages) return yield* reject("more domains than anybody has")
+        return [page.domains, next >= total ? Option.none<number>() : Option.some(next)] as const
       })
     )
   })

@@ -278,6 +278,7 @@ describe("the domains that may be entered", () => {
     "a total that changes": [page({}), page({ offset: 100, total: 251, domains: [{ id: "new", name: "" }] })],
     "more than its total": [page({ total: 99 })],
     "nothing where there is more": [page({ domains: [] })],
+    "more than anybody has": [page({ total: 100_001 })],
     "no list": [{ status: 200, body: { domains: "many" } }]
   }
   for (const [what, pages] of Object.entries(wrong)) {

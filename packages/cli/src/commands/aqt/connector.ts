@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ConnectorFiles, Settings } from "@keyfob/aqt"
-import { CredentialStore, ProviderType } from "keyfob"
+import { CredentialStore, printable, ProviderType } from "keyfob"
 import * as store from "../../store.ts"
 import { resolve } from "../../provider.ts"
 import * as workspace from "../../workspace.ts"
@@ -29,6 +29,11 @@ export const takeOver = Effect.fnUntraced(function* (opened: workspace.Workspace
     const credential = yield* Effect.option(ConnectorFiles.credentialOf(files, provider.key))
     if (Option.isNone(credential) || credential.value === undefined) continue
     const session = credential.value
+    if (session.refreshToken !== undefined) {
+      yield* Effect.logWarning(
+        `${printable(files.directory)} still has the refresh token that was taken over: it is good for one program; remove it there`
+      )
+    }
     yield* CredentialStore.use(({ modify }) =>
       modify(provider.key, ({ read, write }) =>
         Effect.flatMap(read, (found) => (Option.isSome(found) ? Effect.void : write(session)))
