@@ -192,6 +192,8 @@ describe.concurrent("curl", () => {
         // 192.0.2.1 is nobody's (RFC 5737); curl never gets as far.
         const open = yield* keyfob.run(["curl", "--", "-sS", "http://192.0.2.1/"])
         assert.strictEqual(open.code, 1, open.stderr)
+        const through = yield* keyfob.run(["curl", "--", "-sS", "-x", elsewhere.url, "http://192.0.2.1/"])
+        assert.strictEqual(through.code, 1, through.stderr)
         const followed = yield* keyfob.run(["curl", "--", "-sS", "-L", api.url])
         assert.strictEqual(followed.code, 1, followed.stderr)
         assert.deepStrictEqual(seen, [])

@@ -39,7 +39,7 @@ const configuration = (args: ReadonlyArray<string>, headers: Readonly<Record<str
   [
     ...Object.entries(headers).map(([name, value]) => `header = ${quoted(`${name}: ${Redacted.value(value)}`)}`),
     `proto-default = "https"`,
-    `proto = "=${args.some(isOfThisMachine) ? "http,https" : "https"}"`,
+    `proto = "=${args.some(isOfThisMachine) && !args.some(isPlainElsewhere) ? "http,https" : "https"}"`,
     `proto-redir = "=https"`,
     ""
   ].join("\n")
@@ -47,6 +47,8 @@ const configuration = (args: ReadonlyArray<string>, headers: Readonly<Record<str
 const quoted = (text: string) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`
 
 const isOfThisMachine = (arg: string) => /^(--url=)?http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])([:/?#]|$)/i.test(arg)
+
+const isPlainElsewhere = (arg: string) => /^(--url=)?http:/i.test(arg) && !isOfThisMachine(arg)
 
 /** `@-` in whatever option, and the options that name a file alone. */
 const readsInput = (args: ReadonlyArray<string>) =>
