@@ -19,17 +19,16 @@ const Flag = Schema.optionalKey(
   )
 )
 
-const endpoints = {
-  authorization_endpoint: Text,
+/** Those that a client itself sends its requests to. */
+const direct = {
   pushed_authorization_request_endpoint: Text,
   token_endpoint: Text,
   device_authorization_endpoint: Text,
   userinfo_endpoint: Text,
   introspection_endpoint: Text,
-  revocation_endpoint: Text,
-  end_session_endpoint: Text,
-  jwks_uri: Text
+  revocation_endpoint: Text
 }
+const endpoints = { ...direct, authorization_endpoint: Text, end_session_endpoint: Text, jwks_uri: Text }
 
 /**
  * What a provider says of itself (OpenID Connect Discovery section 3, RFC 8414 section 2), in the wire's own names;
@@ -45,8 +44,8 @@ export const ProviderMetadata = Schema.Struct({
   require_pushed_authorization_requests: Flag,
   authorization_response_iss_parameter_supported: Flag,
   dpop_signing_alg_values_supported: Strings,
-  /** Where requests with a client certificate go instead (RFC 8705 section 5). */
-  mtls_endpoint_aliases: Schema.optionalKey(Schema.Struct(endpoints))
+  /** Where requests with a client certificate go instead; a browser never does (RFC 8705 section 5). */
+  mtls_endpoint_aliases: Schema.optionalKey(Schema.Struct(direct))
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 

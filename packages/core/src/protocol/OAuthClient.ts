@@ -123,8 +123,9 @@ export const make = Effect.fnUntraced(function* (
   )
   const endpoint: OAuthClient["endpoint"] = (name) =>
     Effect.flatMap(metadata, (document) => {
-      const alias = certificate === undefined ? undefined : document.mtls_endpoint_aliases
-      const url = alias?.[`${name}_endpoint`] ?? document[`${name}_endpoint`]
+      const aliases: Readonly<Record<string, string>> =
+        certificate === undefined ? {} : (document.mtls_endpoint_aliases ?? {})
+      const url = aliases[`${name}_endpoint`] ?? document[`${name}_endpoint`]
       return url === undefined ? Effect.fail(lacks(document.issuer, `${name}_endpoint`)) : Effect.succeed(url)
     })
   const prover = Dpop.makeProver()

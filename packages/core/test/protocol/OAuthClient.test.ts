@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigProvider, Effect, Redacted } from "effect"
-import { AccessToken, ClientAuthentication, OAuthClient } from "keyfob"
+import { AccessToken, ClientAuthentication, ClientCertificate, OAuthClient } from "keyfob"
 import { inTime, issuer, json, metadata, named, openIdLocation, provider, scripted, status } from "../scripted.ts"
 import { asClient } from "./client.ts"
 
@@ -165,6 +165,29 @@ describe("OAuthClient", () => {
         )
       }
     })
+  )
+
+  it.effect(
+    "with a certificate, requests go to the aliases; a browser is sent where it always is (RFC 8705 section 5)",
+    () =>
+      Effect.gen(function* () {
+        const names = ["token", "userinfo", "authorization", "end_session"] as const
+        const mtls_endpoint_aliases = Object.fromEntries(
+          names.map((name) => [`${name}_endpoint`, `https://mtls.id.example/${name}`])
+        )
+        const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+        const { result } = asClient(
+          { [openIdLocation]: json({ ...metadata, mtls_endpoint_aliases }) },
+          (client) => Effect.all(names.map(client.endpoint)),
+          { certificate }
+        )
+        assert.deepStrictEqual(yield* result, [
+          "https://mtls.id.example/token",
+          "https://mtls.id.example/userinfo",
+          metadata.authorization_endpoint,
+          metadata.end_session_endpoint
+        ])
+      }).pipe(Effect.provideService(ClientCertificate.IsPresentable, true))
   )
 
   it.effect("a bearer token goes into the header and nowhere else", () =>
