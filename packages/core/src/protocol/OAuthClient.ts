@@ -162,6 +162,7 @@ export const make = Effect.fnUntraced(function* (
   })
   let takesJson = profile.tokenRequest === "json"
   const post: OAuthClient["post"] = (name, form, repeat, key) => {
+    let wasForm = false
     const request = Effect.gen(function* () {
       const url = yield* endpoint(name)
       const proof = yield* ClientAuthentication.prove(
@@ -173,13 +174,14 @@ export const make = Effect.fnUntraced(function* (
       ).pipe(Effect.provideService(HttpClient.HttpClient, network))
       const parameters = { ...ProviderProfile.worded(profile, form), ...proof.form }
       const unwritten = HttpClientRequest.setHeaders(HttpClientRequest.post(url), proof.headers)
-      if (name !== "token" || !takesJson) return HttpClientRequest.bodyUrlParams(unwritten, pairs(parameters))
+      wasForm = name !== "token" || !takesJson
+      if (wasForm) return HttpClientRequest.bodyUrlParams(unwritten, pairs(parameters))
       yield* Deviation.note("token requests are JSON")
       return HttpClientRequest.bodyJsonUnsafe(unwritten, Object.fromEntries(given(parameters)))
     })
     const attempt = exchange(name, request, repeat, key && { key })
     return Effect.flatMap(attempt, (answer) => {
-      if (answer.status !== 415 || name !== "token" || takesJson) return Effect.succeed(answer)
+      if (answer.status !== 415 || name !== "token" || !wasForm) return Effect.succeed(answer)
       // A form was turned down unread, so nothing in it is spent.
       takesJson = true
       return attempt

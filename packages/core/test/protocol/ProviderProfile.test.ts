@@ -76,6 +76,16 @@ describe("ProviderProfile: what differs is data", () => {
     })
   )
 
+  it.effect("each of two requests whose forms are turned down at once is sent as JSON", () => {
+    const reply: Reply = (request) => Effect.delay((isForm(request) ? status(415) : json(good))(request), "1 second")
+    const { layer } = scripted({ ...provider, [metadata.token_endpoint]: reply })
+    return Effect.gen(function* () {
+      const client = yield* OAuthClient.make({ issuer, clientId: "app" })
+      const request = grant(client, { grant_type: "x" }, { scopes: [], repeat: "spending" })
+      yield* inTime(Effect.all([request, request], { concurrency: "unbounded" }))
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a server that takes neither is a refusal, after one of each", () =>
     Effect.gen(function* () {
       const { ask, sent } = asking([status(415), status(415)])
