@@ -43,6 +43,10 @@ export interface UserInfo {
 }
 
 export interface AuthRefreshOptions<E> {
+  /** The provider whose token the request carries. Default: the one that the context has for `plugin`, else its only one. */
+  readonly provider?: string
+  /** The part of the program that makes the request. */
+  readonly plugin?: string
   /** Whether a failure is about the token. Default: a 401, told by `HttpClientError` or a member `status`. */
   readonly isRefused?: (error: E) => boolean
   /** Whether a 403 counts as well: where a gateway answers so to a token that has ended. Default: false. */
@@ -61,13 +65,13 @@ export interface QlamProviders extends ProvidersOfContext {
   /** Who the provider's access token is about, by its claim `user_id` or one that ends so. */
   readonly userInfo: (name: string) => Effect.Effect<UserInfo, UserIdMissing | TokenSource.TokenError>
   /**
-   * Runs a request to the API; if it is refused for its token, renews what can be renewed without a person, and runs it
-   * once more if any of it became another. All who were refused with one token share its renewal.
+   * Runs a request to the API; if it is refused for its token, renews that provider's, where that needs no person, and runs
+   * it once more if another came of it. All who were refused with one token share its renewal.
    */
   readonly withAuthRefresh: <A, E, R>(
     request: Effect.Effect<A, E, R>,
     options?: AuthRefreshOptions<E>
-  ) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | ConfigurationInvalid, R>
 }
 
 /** A context of `~/.qsh/config.json`, ready for use. */
@@ -109,27 +113,22 @@ const make = Effect.fnUntraced(function* ({
     return found === undefined ? yield* missing(name) : { userId: String(found[1]) }
   })
 
-  /** The token of each provider that could bring another. */
-  const held = Effect.map(
-    Effect.forEach(names, (name) =>
-      Effect.option(
-        Effect.gen(function* () {
-          const { credential, source } = yield* auth.provider(name)
-          const found = yield* credential
-          return source === undefined || Option.isNone(found)
-            ? undefined
-            : { source: yield* source, token: found.value.token }
-        })
-      )
-    ),
-    (all) => all.flatMap(Option.toArray).filter(Predicate.isNotUndefined)
-  )
-
-  const renewed = ({ source, token }: { readonly source: TokenSource.TokenSource; readonly token: AccessToken }) =>
-    Effect.match(source.renewedSince(token), {
-      onFailure: () => false,
-      onSuccess: (next) => Redacted.value(next.value) !== Redacted.value(token.value)
-    })
+  const withAuthRefresh = Effect.fnUntraced(function* <A, E, R>(
+    request: Effect.Effect<A, E, R>,
+    options: AuthRefreshOptions<E> = {}
+  ) {
+    const { forbidden = false, isRefused = isRefusedBy(forbidden), plugin = "withAuthRefresh", provider } = options
+    const { source } = yield* provider === undefined ? auth.providerFor(plugin) : auth.provider(provider)
+    const tokens = source === undefined ? undefined : yield* source
+    const before = tokens === undefined ? Option.none() : yield* Effect.orElseSucceed(tokens.current, Option.none)
+    const first = yield* Effect.result(request)
+    if (Result.isSuccess(first)) return first.success
+    const isHelped =
+      tokens !== undefined && Option.isSome(before) && isRefused(first.failure)
+        ? yield* isRenewed(tokens, before.value.token)
+        : false
+    return isHelped ? yield* request : yield* Effect.fail(first.failure)
+  })
 
   return QlamAuthClient.of({
     ...auth,
@@ -144,17 +143,16 @@ const make = Effect.fnUntraced(function* ({
       { discard: true }
     ),
     userInfo,
-    withAuthRefresh: (request, { forbidden = false, isRefused = isRefusedBy(forbidden) } = {}) =>
-      Effect.gen(function* () {
-        const before = yield* held
-        const first = yield* Effect.result(request)
-        if (Result.isSuccess(first)) return first.success
-        if (!isRefused(first.failure)) return yield* Effect.fail(first.failure)
-        const news = yield* Effect.forEach(before, renewed, { concurrency: "unbounded" })
-        return news.includes(true) ? yield* request : yield* Effect.fail(first.failure)
-      })
+    withAuthRefresh
   })
 })
+
+/** Whether another token came after the one that was refused. */
+const isRenewed = ({ renewedSince }: TokenSource.TokenSource, refused: AccessToken) =>
+  Effect.match(renewedSince(refused), {
+    onFailure: () => false,
+    onSuccess: ({ value }) => Redacted.value(value) !== Redacted.value(refused.value)
+  })
 
 const isRefusedBy = (forbidden: boolean) => (error: unknown) => {
   const status = HttpClientError.isHttpClientError(error)

@@ -60,6 +60,7 @@ const scene = Effect.fnUntraced(function* (different: object = {}) {
 
 const login = QlamAuthClient.use(({ login }) => login("quera"))
 const token = QlamAuthClient.use(({ token }) => token("quera"))
+const quera = { provider: "quera" }
 
 type Around = Layer.Success<ReturnType<typeof FakeQlam.layer>> | Scope.Scope
 
@@ -218,7 +219,7 @@ describe("renewal", () => {
         const call = Effect.flatMap(Effect.map(token, valueOf), (value) =>
           value === before ? Effect.fail({ status: 401 }) : Effect.succeed(value)
         )
-        return yield* withAuthRefresh(call)
+        return yield* withAuthRefresh(call, quera)
       }).pipe(on(home))
       const answers = yield* Effect.all([node, node, node, node], { concurrency: "unbounded" })
       assert.strictEqual(new Set(answers).size, 1)
@@ -288,10 +289,10 @@ describe("withAuthRefresh", () => {
       yield* Effect.gen(function* () {
         const { withAuthRefresh } = yield* QlamAuthClient
         yield* login
-        assert.strictEqual((yield* withAuthRefresh(tasks(url))).status, 200)
+        assert.strictEqual((yield* withAuthRefresh(tasks(url), quera)).status, 200)
         assert.lengthOf(forms("/v2/logical/tasks"), 1)
         const broken = api(500)
-        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(broken.call)), { status: 500 })
+        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(broken.call, quera)), { status: 500 })
         assert.deepStrictEqual([broken.calls(), refreshes().length], [1, 0])
       }).pipe(on(home))
     })
@@ -305,13 +306,13 @@ describe("withAuthRefresh", () => {
         const { withAuthRefresh } = yield* QlamAuthClient
         yield* login
         const unauthorized = api(401)
-        assert.strictEqual(yield* withAuthRefresh(unauthorized.call), "done")
+        assert.strictEqual(yield* withAuthRefresh(unauthorized.call, quera), "done")
         assert.deepStrictEqual([unauthorized.calls(), refreshes().length], [2, 1])
         const forbidden = api(403)
-        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(forbidden.call)), { status: 403 })
+        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(forbidden.call, quera)), { status: 403 })
         assert.deepStrictEqual([forbidden.calls(), refreshes().length], [1, 1])
         const wanted = api(403)
-        assert.strictEqual(yield* withAuthRefresh(wanted.call, { forbidden: true }), "done")
+        assert.strictEqual(yield* withAuthRefresh(wanted.call, { ...quera, forbidden: true }), "done")
         assert.deepStrictEqual([wanted.calls(), refreshes().length], [2, 2])
       }).pipe(on(home))
     })
@@ -325,7 +326,7 @@ describe("withAuthRefresh", () => {
         const { withAuthRefresh } = yield* QlamAuthClient
         yield* login
         yield* idp.revokeAll
-        const error = yield* Effect.flip(withAuthRefresh(tasks(url)))
+        const error = yield* Effect.flip(withAuthRefresh(tasks(url), quera))
         assert(error._tag === "HttpClientError")
         assert.strictEqual(error.response?.status, 401)
         assert.lengthOf(forms("/v2/logical/tasks"), 1)
@@ -341,12 +342,69 @@ describe("withAuthRefresh", () => {
         const { withAuthRefresh } = yield* QlamAuthClient
         yield* login
         const always = api(401, 401, 401)
-        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(always.call)), { status: 401 })
+        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(always.call, quera)), { status: 401 })
         assert.deepStrictEqual([always.calls(), refreshes().length], [2, 1])
-        const each = () => withAuthRefresh(api(401).call)
+        const each = () => withAuthRefresh(api(401).call, quera)
         yield* Effect.all([each(), each(), each(), each()], { concurrency: "unbounded" })
         assert.lengthOf(refreshes(), 2)
       }).pipe(on(home))
+    })
+  )
+})
+
+describe("withAuthRefresh, of several providers", () => {
+  const signedIn = Effect.fnUntraced(function* () {
+    const { forms, home, refreshes } = yield* scene()
+    const counted = () => {
+      const machines = forms("/oauth/token").filter((form) => form["grant_type"] === "client_credentials")
+      return { person: refreshes().length, machine: machines.length }
+    }
+    let calls = 0
+    const refusedOnce = Effect.suspend(() =>
+      calls++ % 2 === 0 ? Effect.fail({ status: 401 }) : Effect.succeed("done")
+    )
+    return { home, counted, refusedOnce, calls: () => calls }
+  })
+
+  live(
+    "C-04 C.8#1 R16 only the one whose token was refused: a machine beside a person costs the quota nothing",
+    Effect.gen(function* () {
+      const { counted, home, refusedOnce } = yield* signedIn()
+      yield* Effect.gen(function* () {
+        const { login, withAuthRefresh } = yield* QlamAuthClient
+        yield* login("quera")
+        yield* login("batch")
+        assert.deepStrictEqual(counted(), { person: 0, machine: 1 })
+        assert.strictEqual(yield* withAuthRefresh(refusedOnce, { provider: "quera" }), "done")
+        assert.deepStrictEqual(counted(), { person: 1, machine: 1 })
+        assert.strictEqual(yield* withAuthRefresh(refusedOnce, { plugin: "tasks" }), "done")
+        assert.deepStrictEqual(counted(), { person: 2, machine: 1 })
+        assert.strictEqual(yield* withAuthRefresh(refusedOnce, { plugin: "results" }), "done")
+        assert.deepStrictEqual(counted(), { person: 2, machine: 2 })
+      }).pipe(on(home))
+    })
+  )
+
+  live(
+    "C.8#3 C.8#4 which one is said, by the call or by the context; it is not guessed, and no request is made first",
+    Effect.gen(function* () {
+      const { calls, counted, home, refusedOnce } = yield* signedIn()
+      yield* Effect.gen(function* () {
+        const { login, withAuthRefresh } = yield* QlamAuthClient
+        yield* login("quera")
+        for (const options of [{}, { plugin: "sweeps" }, { provider: "nobody" }]) {
+          const error = yield* Effect.flip(withAuthRefresh(refusedOnce, options))
+          assert("_tag" in error && error._tag === "ConfigurationInvalid")
+          assert.include(error.message, "there is quera, batch")
+        }
+        assert.deepStrictEqual([calls(), counted().person], [0, 0])
+      }).pipe(on(home))
+      yield* Effect.gen(function* () {
+        const { login, withAuthRefresh } = yield* QlamAuthClient
+        yield* login("quera")
+        assert.strictEqual(yield* withAuthRefresh(refusedOnce), "done")
+        assert.strictEqual(counted().person, 1)
+      }).pipe(on(home, { context: "other" }))
     })
   )
 })
