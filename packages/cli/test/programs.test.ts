@@ -2,9 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { clients, EmbeddedProvider } from "@keyfob/embedded"
 import { Effect } from "effect"
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { join } from "node:path"
 import * as Keyfob from "./Keyfob.ts"
 
 const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
@@ -205,19 +206,64 @@ describe.concurrent("curl", () => {
   )
 
   it.live(
+    "an API key's header, which curl would not keep from other hosts, is sent where no redirect is followed",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const seen: Array<string | undefined> = []
+        const api = yield* serving((request, response) => {
+          seen.push(String(request.headers["x-api-key"]))
+          if (request.url === "/")
+            response.writeHead(302, { location: api.url.replace("127.0.0.1", "localhost") + "on" })
+          response.end("ok")
+        })
+        yield* keyfob.done(["context", "add", "default"])
+        yield* keyfob.write("config.toml", '[contexts.default.providers.key]\ntype = "static"\nheader = "X-Api-Key"\n')
+        yield* keyfob.done(["login", "key"], { env: { KEYFOB_TOKEN: "canary" } })
+        assert.strictEqual((yield* keyfob.done(["curl", "--", "-s", api.url])).stdout, "ok")
+        assert.deepStrictEqual(seen, ["canary"])
+        const followed = yield* keyfob.run(["curl", "--", "-sL", "--proto-redir", "=http", api.url])
+        Keyfob.failsWith(followed, 2, /would send X-Api-Key to every host that a redirect names/)
+        assert.deepStrictEqual(seen, ["canary"])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "what goes to this machine in clear goes there, whatever proxy the environment, .curlrc or an argument names",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, token } = yield* signedIn
+        const seen: Array<string> = []
+        const serves = (name: string) =>
+          serving((request, response) => {
+            seen.push(`${name}: ${request.headers.authorization}${request.headers["x-curlrc"] ?? ""}`)
+            response.end()
+          })
+        const api = yield* serves("api")
+        const proxy = yield* serves("proxy")
+        writeFileSync(join(keyfob.home, ".curlrc"), `proxy = "${proxy.url}"\nheader = "X-Curlrc: read"\n`)
+        for (const variable of ["http_proxy", "ALL_PROXY"]) {
+          yield* keyfob.done(["curl", "--", "-sS", api.url], { env: { [variable]: proxy.url } })
+        }
+        assert.deepStrictEqual(seen.splice(0), [`api: Bearer ${token}`, `api: Bearer ${token}`])
+        const detour = yield* keyfob.run(["curl", "--", "-sx", proxy.url, api.url])
+        Keyfob.failsWith(detour, 2, /over plain http the token does not leave this machine/)
+        // A proxy of this machine for https is another matter; nobody listens there.
+        const tunnelled = yield* keyfob.run(["curl", "--", "-sS", "-x", "http://127.0.0.1:1", "https://id.example"])
+        assert.strictEqual(tunnelled.code, 7, tunnelled.stderr)
+        assert.deepStrictEqual(seen, [])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
     "its exit code is curl's; where curl would read what is not there, it is not run",
     () =>
       Effect.gen(function* () {
         const { keyfob } = yield* signedIn
         assert.strictEqual((yield* keyfob.run(["curl", "--", "-sS", "http://127.0.0.1:1/"])).code, 7)
-        for (const args of [
-          ["-d", "@-"],
-          ["--data-binary=@-"],
-          ["-F", "a=<-"],
-          ["-T", "-"],
-          ["-K-"],
-          ["--config", "-"]
-        ]) {
+        for (const args of [["-d", "@-"], ["--data-binary=@-"], ["-F", "a=<-"], ["-T", "-"], ["-sT", "."], ["-T-"]]) {
           const ran = yield* keyfob.run(["curl", "--", "https://id.example", ...args], { stdin: "data" })
           Keyfob.failsWith(ran, 2, /standard input is taken/)
         }

@@ -3,7 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
 import * as behind from "../behind.ts"
 import * as child from "../child.ts"
-import { UsageError } from "../failure.ts"
+import * as curlArguments from "../curlArguments.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
 import * as level from "../level.ts"
@@ -22,15 +22,12 @@ export const curl = Command.make(
   Effect.fnUntraced(function* ({ words, ...flags }) {
     const opened = yield* here
     const split = yield* behind.split(words, usage)
-    if (readsInput(split.behind)) {
-      return yield* new UsageError({
-        message: "curl's standard input is taken: the header comes that way",
-        remedy: "Give what is to be sent as a file: --data @FILE"
-      })
-    }
+    yield* curlArguments.check(split.behind)
     const headers = yield* fresh.headers(opened, yield* target.one(opened, split.name, flags), flags)
+    yield* curlArguments.checkRedirects(split.behind, Object.keys(headers))
     const stdin = configuration(split.behind, headers)
-    return yield* child.run("curl", ["--config", "-", ...split.behind], { stdin })
+    // -q counts only as the first: no .curlrc says otherwise.
+    return yield* child.run("curl", ["-q", "--config", "-", ...split.behind], { stdin })
   })
 ).pipe(Command.withDescription("Run curl with a valid token, which shows in no process list; ends as it does"))
 
@@ -39,24 +36,10 @@ const configuration = (args: ReadonlyArray<string>, headers: Readonly<Record<str
   [
     ...Object.entries(headers).map(([name, value]) => `header = ${quoted(`${name}: ${Redacted.value(value)}`)}`),
     `proto-default = "https"`,
-    `proto = "=${args.some(isOfThisMachine) && !args.some(isPlainElsewhere) ? "http,https" : "https"}"`,
+    // No proxy of the environment's sees what goes to this machine in clear.
+    ...(curlArguments.isPlain(args) ? [`proto = "=http,https"`, `noproxy = "*"`] : [`proto = "=https"`]),
     `proto-redir = "=https"`,
     ""
   ].join("\n")
 
 const quoted = (text: string) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`
-
-const isOfThisMachine = (arg: string) => /^(--url=)?http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])([:/?#]|$)/i.test(arg)
-
-const isPlainElsewhere = (arg: string) => /^(--url=)?http:/i.test(arg) && !isOfThisMachine(arg)
-
-/** `@-` in whatever option, and the options that name a file alone. */
-const readsInput = (args: ReadonlyArray<string>) =>
-  args.some((arg, index) => {
-    const before = args[index - 1] ?? ""
-    return (
-      /[@<]-$/.test(arg) ||
-      /^(-[TK]|--(upload-file|config)=)-$/.test(arg) ||
-      (arg === "-" && /^(-[TK]|--upload-file|--config)$/.test(before))
-    )
-  })

@@ -1,0 +1,84 @@
+/**
+ * What is looked for among curl's arguments, since it would take the token where it does not belong. Nothing is parsed: an
+ * option is found wherever curl might see one.
+ */
+import * as Effect from "effect/Effect"
+import { UsageError } from "./failure.ts"
+
+type Arguments = ReadonlyArray<string>
+
+/** Fails where curl would read what is not there, or what was not looked at, or take the token to whom nobody named. */
+export const check = Effect.fnUntraced(function* (args: Arguments) {
+  if (readsInput(args)) {
+    return yield* new UsageError({
+      message: "curl's standard input is taken: the header comes that way",
+      remedy: "Give what is to be sent as a file: --data @FILE"
+    })
+  }
+  if (args.some(isConfig)) {
+    return yield* new UsageError({
+      message: "a configuration file of curl's could send the token anywhere",
+      remedy: "Give what is in it behind the --"
+    })
+  }
+  if (args.some(isTrusting)) {
+    return yield* new UsageError({
+      message: "with --location-trusted the token goes to every host that a redirect names",
+      remedy: "Follow with --location, or give the address that the redirect names"
+    })
+  }
+  if (isPlain(args) && args.some(isDetour)) {
+    return yield* new UsageError({
+      message:
+        "over plain http the token does not leave this machine: it goes through no proxy, and to no other address",
+      remedy: "Leave --proxy, --noproxy, --resolve and --connect-to out, or ask by https"
+    })
+  }
+})
+
+/** curl keeps `Authorization` alone from other hosts that a redirect names (CVE-2018-1000007). */
+export const checkRedirects = Effect.fnUntraced(function* (args: Arguments, headers: ReadonlyArray<string>) {
+  const others = headers.filter((name) => name.toLowerCase() !== "authorization")
+  if (others.length === 0 || !args.some(isFollowing)) return
+  return yield* new UsageError({
+    message: `curl would send ${others.join(" and ")} to every host that a redirect names`,
+    remedy: "Leave --location out, and give the address that the redirect names"
+  })
+})
+
+/** Whether http is meant: to this machine, and to nobody else. */
+export const isPlain = (args: Arguments) => {
+  const asked = args.filter((_, index) => !isDetour(args[index - 1] ?? ""))
+  return asked.some(isOfThisMachine) && !asked.some(isPlainElsewhere)
+}
+
+// A name and a password before an @, or a glob, would make another host of it.
+const isOfThisMachine = (arg: string) =>
+  /^(--url=)?http:\/\/(localhost|127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}|\[::1\])(:\d+)?([/?#]|$)/i.test(arg)
+
+// Also where only a glob makes it http; JSON is none.
+const isPlainElsewhere = (arg: string) =>
+  /^(--url=)?(http|[a-z,-]*[{[][\w{}[\],-]*):/i.test(arg) && !isOfThisMachine(arg)
+
+/** By the beginning of its name, as short as curl may take it and in any case, or by its letter, alone or in a cluster. */
+const option = (name: RegExp, letter?: string) => (arg: string) =>
+  name.test(arg) || (letter !== undefined && new RegExp(`^-[^-${takingValues}]*${letter}`).test(arg))
+
+// What follows one of these in a cluster is its value.
+const takingValues = "AbcCdDeEFHKmoPQrtTuUwxXyYz"
+
+const isConfig = option(/^--(expand-)?conf/i, "K")
+const isTrusting = option(/^--location-/i)
+const isFollowing = option(/^--(locat|foll)/i, "L")
+const isDetour = option(/^--(expand-)?(prox|pre|soc|nop|res|connect-to)/i, "x")
+
+const isUpload = option(/^--upl/i, "T")
+
+/** `@-` in whatever option, and the option that names a file alone. */
+const readsInput = (args: Arguments) =>
+  args.some(
+    (arg, index) =>
+      /[@<]-$/.test(arg) ||
+      /^(-T|--upload-file=)[-.]$/.test(arg) ||
+      (/^[-.]$/.test(arg) && isUpload(args[index - 1] ?? ""))
+  )
