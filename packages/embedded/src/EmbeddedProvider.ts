@@ -36,6 +36,13 @@ export interface Options {
   readonly tls?: { readonly key: Buffer; readonly cert: Buffer; readonly ca: Buffer }
   /** Whose JWTs are taken as grants (RFC 7523, 2.1). Default: nobody's. */
   readonly trustedIssuers?: ReadonlyArray<Grants.TrustedIssuer>
+  /**
+   * How people can prove who they are here, best first. They do so in the first way of these that a request's `acr_values`
+   * name, else in the first of all. Default: tokens say nothing of it.
+   */
+  readonly acrValues?: ReadonlyArray<string>
+  /** Where device codes are asked for. Default: `/device/auth`. */
+  readonly deviceAuthorizationPath?: string
   /** Registered besides those of `Directory.ts`: client metadata as in RFC 7591. */
   readonly clients?: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
@@ -44,17 +51,23 @@ export interface Options {
  * What happens to one request instead of an ordinary answer:
  * - an answer made up here, in front of the provider;
  * - `reset`: the connection breaks and the provider has heard nothing;
- * - `lost`: the provider does its work, then the connection breaks, so its answer never arrives.
+ * - `lost`: the provider does its work, then the connection breaks, so its answer never arrives;
+ * - `altered`: the provider does its work, and members of its JSON answer are other ones on the way, or none (undefined).
  */
 export type Fault =
   | "reset"
   | "lost"
+  | Altered
   | {
       readonly status: number
       readonly headers?: Readonly<Record<string, string>>
       /** A string is sent as it is, anything else as JSON. */
       readonly body?: unknown
     }
+
+interface Altered {
+  readonly altered: Readonly<Record<string, unknown>>
+}
 
 /** What was asked of the server. Never a parameter, header or body: they hold the secrets. */
 export interface RecordedRequest {
@@ -139,6 +152,8 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
           deviceCodeTtl: seconds(options.deviceCodeTtl ?? "10 minutes"),
           rotateRefreshTokens: options.rotateRefreshTokens ?? true,
           dpopNonces: options.dpopNonces ?? false,
+          acrValues: options.acrValues ?? [],
+          deviceAuthorizationPath: options.deviceAuthorizationPath ?? "/device/auth",
           ...(mtlsOrigin === undefined ? {} : { mtlsOrigin }),
           acting
         })
@@ -165,7 +180,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
     }
   })
 
-  const interaction = Interaction.make(provider, known)
+  const interaction = Interaction.make(provider, known, options.acrValues ?? [])
   const api = Api.make({ provider, issuer, audience, accounts: known, jwks: { keys: keys.map(({ open }) => open) } })
   const oidc = provider.callback()
 
@@ -177,6 +192,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
     entryOf.set(request, entry)
 
     if (fault === "lost") loseAnswer(response)
+    else if (isAltered(fault)) alterAnswer(response, fault.altered)
     else if (fault !== undefined) return void misbehave(request, response, fault, entry).catch(() => response.destroy())
 
     if (path.startsWith("/interaction/")) return interaction(request, response)
@@ -248,10 +264,23 @@ const loseAnswer = (response: Http.ServerResponse) => {
   Object.assign(response, { write: lose, end: lose })
 }
 
+const isAltered = (fault: Fault | undefined): fault is Altered => typeof fault === "object" && "altered" in fault
+
+const alterAnswer = (response: Http.ServerResponse, members: Altered["altered"]) => {
+  const end = response.end.bind(response)
+  // the provider ends with the whole body at once
+  const alter = (body: string) => {
+    const text = JSON.stringify({ ...JSON.parse(body), ...members })
+    response.setHeader("content-length", Buffer.byteLength(text))
+    return end(text)
+  }
+  Object.assign(response, { end: alter })
+}
+
 const misbehave = async (
   request: Http.IncomingMessage,
   response: Http.ServerResponse,
-  fault: Exclude<Fault, "lost">,
+  fault: Exclude<Fault, "lost" | Altered>,
   entry: Entry
 ) => {
   // the request is read to its end first: else the client may fail while writing, which is another fault

@@ -16,6 +16,8 @@ export interface ApproveOptions {
   readonly account?: string
   /** Whether the browser follows a redirect to the client. Default: true; without a receiver there, say false. */
   readonly followRedirect?: boolean
+  /** Default: one of its own, where nobody is signed in. */
+  readonly window?: Window
 }
 
 /** The address did not answer. */
@@ -37,26 +39,32 @@ export class PersonError extends Schema.TaggedError<PersonError>()("PersonError"
   }
 }
 
-/** Signs in and allows everything, in a browser window of its own that nobody is signed in to yet. */
+/** A browser window for several visits: who has signed in there still is. It follows no redirect to a client. */
+export const openWindow = (origin: string) => makeBrowser(origin, false)
+
+export type Window = ReturnType<typeof makeBrowser>
+
+/** Signs in and allows everything. */
 export const approve = Effect.fn("Person.approve")(function* (target: Target, options: ApproveOptions = {}) {
   return yield* walk(target, { ...options, decision: "yes" })
 })
 
-/** Says no at the first page that lets one do so. */
+/** Says no at the first page that lets one do so. Something else may stand in the way, too: any other error code. */
 export const deny = Effect.fn("Person.deny")(function* (
   target: Target,
-  options: Pick<ApproveOptions, "followRedirect"> = {}
+  options: Pick<ApproveOptions, "followRedirect"> & { readonly because?: string } = {}
 ) {
   return yield* walk(target, { ...options, decision: "no" })
 })
 
 interface Intent extends ApproveOptions {
   readonly decision: "yes" | "no"
+  readonly because?: string
 }
 
 const walk = Effect.fnUntraced(function* (target: Target, intent: Intent) {
   const start = typeof target === "string" ? target : target.verificationUri
-  const browser = makeBrowser(new URL(start).origin, intent.followRedirect ?? true)
+  const browser = intent.window ?? makeBrowser(new URL(start).origin, intent.followRedirect ?? true)
   let page = yield* browser.get(start)
   let pressedNo = false
   for (let step = 0; step < 12; step++) {
@@ -75,17 +83,18 @@ const walk = Effect.fnUntraced(function* (target: Target, intent: Intent) {
   return yield* stuck(page.url, new Lost({ status: page.status }))
 })
 
-const answerTo = (page: Page, target: Target, { account = "alice", decision }: Intent) => {
+const answerTo = (page: Page, target: Target, { account = "alice", because, decision }: Intent) => {
   const no = decision === "no"
+  const reason = because === undefined ? {} : { because }
   switch (page.name) {
     case "device-code":
       return typeof target === "string" ? undefined : { no: false, fields: { user_code: target.userCode } }
     case "device-confirm":
       return { no, fields: no ? { abort: "yes" } : {} }
     case "login":
-      return { no, fields: { decision, account } }
+      return { no, fields: { decision, account, ...reason } }
     case "consent":
-      return { no, fields: { decision } }
+      return { no, fields: { decision, ...reason } }
     // a form the provider's own script would post at once; a person without scripts presses its only button
     case undefined:
       return Object.keys(page.hidden).length > 0 ? { no: false, fields: {} } : undefined

@@ -19,16 +19,18 @@ export interface Settings {
   readonly deviceCodeTtl: number
   readonly rotateRefreshTokens: boolean
   readonly dpopNonces: boolean
+  readonly acrValues: ReadonlyArray<string>
+  readonly deviceAuthorizationPath: string
   /** Where client certificates are asked for. */
   readonly mtlsOrigin?: string
   readonly acting: Acting
 }
 
-const aliases = (origin: string) => ({
+const aliases = (origin: string, deviceAuthorizationPath: string) => ({
   token_endpoint: `${origin}/token`,
   revocation_endpoint: `${origin}/token/revocation`,
   introspection_endpoint: `${origin}/token/introspection`,
-  device_authorization_endpoint: `${origin}/device/auth`,
+  device_authorization_endpoint: `${origin}${deviceAuthorizationPath}`,
   userinfo_endpoint: `${origin}/me`
 })
 
@@ -80,7 +82,11 @@ export const make = (settings: Settings): Record<string, unknown> => ({
     "private_key_jwt",
     ...(settings.mtlsOrigin === undefined ? [] : ["tls_client_auth", "self_signed_tls_client_auth"])
   ],
-  ...(settings.mtlsOrigin === undefined ? {} : { discovery: { mtls_endpoint_aliases: aliases(settings.mtlsOrigin) } }),
+  ...(settings.mtlsOrigin === undefined
+    ? {}
+    : { discovery: { mtls_endpoint_aliases: aliases(settings.mtlsOrigin, settings.deviceAuthorizationPath) } }),
+  routes: { device_authorization: settings.deviceAuthorizationPath },
+  acrValues: settings.acrValues,
   enabledJWA: { clientAuthSigningAlgValues: ["HS256", "HS384", "HS512", ...asymmetric, "EdDSA", "Ed25519"] },
   clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
   cookies: { keys: [crypto.randomUUID()] },

@@ -6,7 +6,11 @@ import type { Claims } from "./Directory.ts"
 import * as pages from "./pages.ts"
 
 /** The pages between "the provider must ask the person" and "the person has answered": sign in, then allow. */
-export const make = (provider: Provider, accounts: Readonly<Record<string, Claims>>) => {
+export const make = (
+  provider: Provider,
+  accounts: Readonly<Record<string, Claims>>,
+  acrValues: ReadonlyArray<string>
+) => {
   const show = (response: ServerResponse, status: number, html: string) => {
     response.writeHead(status, { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" })
     response.end(html)
@@ -39,7 +43,7 @@ export const make = (provider: Provider, accounts: Readonly<Record<string, Claim
 
     const form = new URLSearchParams(await text(request))
     if (form.get("decision") !== "yes") {
-      const refusal = { error: "access_denied", error_description: "the person said no" }
+      const refusal = { error: form.get("because") ?? "access_denied", error_description: "the sign-in ended here" }
       return provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false })
     }
     if (interaction.prompt.name !== "login") {
@@ -48,7 +52,10 @@ export const make = (provider: Provider, accounts: Readonly<Record<string, Claim
     const accountId = form.get("account") ?? ""
     if (!Object.hasOwn(accounts, accountId))
       return show(response, 400, await ask(interaction, "nobody goes by that name"))
-    return provider.interactionFinished(request, response, { login: { accountId } }, { mergeWithLastSubmission: false })
+    const wanted = interaction.params.acr_values?.split(" ") ?? []
+    const acr = acrValues.find((one) => wanted.includes(one)) ?? acrValues[0]
+    const login = { accountId, ...(acr === undefined ? {} : { acr }) }
+    return provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false })
   }
 
   return (request: IncomingMessage, response: ServerResponse): void => {
