@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
@@ -13,7 +14,10 @@ import type { ProviderClock } from "./ProviderClock.ts"
 
 /** What a provider's tokens are verified with: its public keys (RFC 7517), kept for as long as their `Cache-Control` says, and its clock. */
 export interface Jwks {
-  /** The keys; fetched when there are none or they are too old. While the provider is away, old keys go on serving. */
+  /**
+   * The keys; fetched when there are none or they are too old. While the provider is away, old keys go on serving. A set
+   * is never changed: other keys are another object.
+   */
   readonly keys: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
   /** The keys after a token named one that is not among them: fetched again, at most once in half a minute. */
   readonly refetched: Effect.Effect<JSONWebKeySet, ProviderUnavailable | AnswerRejected>
@@ -47,8 +51,11 @@ export const make = (http: HttpClient.HttpClient, uri: string, clock: Jwks["cloc
         const keys = set.keys.filter(
           (key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc"
         )
+        // Keys that are the same stay the same object, and what was made of them serves on.
+        const old = Option.filter(yield* Ref.get(held), (old) => Equal.equals(old.keys.keys, keys))
         const next = {
-          keys: { keys } as JSONWebKeySet, // jose checks each key's members when it imports the one it needs
+          // jose checks each key's members when it imports the one it needs
+          keys: Option.match(old, { onNone: () => ({ keys }) as JSONWebKeySet, onSome: (old) => old.keys }),
           freshUntil: now + timeToLive(answer.headers["cache-control"])
         }
         yield* Ref.set(held, Option.some(next))

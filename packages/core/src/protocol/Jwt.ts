@@ -184,7 +184,7 @@ const verifySignature = (
   const verified = Effect.tryPromise({
     try: async () => {
       try {
-        return await payloadWith(createLocalJWKSet(keys))
+        return await payloadWith(keyFinder(keys))
       } catch (error) {
         if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
         // A token without `kid` may fit several keys (RFC 7517 section 4.5 leaves it optional): any one of them counts.
@@ -202,6 +202,16 @@ const verifySignature = (
   })
   return Promised.run(verified)
 }
+
+/** jose imports a key once for each finder. */
+const keyFinder = (keys: JSONWebKeySet) => {
+  const known = keyFinders.get(keys)
+  if (known !== undefined) return known
+  const made = createLocalJWKSet(keys)
+  keyFinders.set(keys, made)
+  return made
+}
+const keyFinders = new WeakMap<JSONWebKeySet, ReturnType<typeof createLocalJWKSet>>()
 
 const refusal = (error: unknown): TokenRejected["reason"] => {
   if (error instanceof errors.JOSEAlgNotAllowed) return "Algorithm"

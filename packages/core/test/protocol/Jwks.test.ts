@@ -74,6 +74,17 @@ describe("Jwks: kept", () => {
     )
   }
 
+  it.effect("keys that come again as they were stay the same object, so that none is imported anew", () =>
+    Effect.gen(function* () {
+      const { jwks } = yield* jwksOf(serving("provider"), serving("provider"), serving("provider", "next"))
+      const first = yield* jwks.keys
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* jwks.keys, first)
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(kids(yield* jwks.keys), ["provider", "next"])
+    })
+  )
+
   it.effect("a hundred callers at once share one fetch", () =>
     Effect.gen(function* () {
       const { jwks, requests } = yield* jwksOf(serving("provider"))
