@@ -184,7 +184,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
     {
       attack:
         "`kid` injection: a path, a query or a prototype's member instead of a name. A kid is compared, and nothing else.",
-      check: [`${core}/protocol/Jwt.ts`, "payloadWith(createLocalJWKSet(keys))", "payloadWith(keys.keys[0])"],
+      check: [`${core}/protocol/Jwt.ts`, "payloadWith(keyFinder(keys))", "payloadWith(keys.keys[0])"],
       test: [`${tests}/protocol/Jwt.test.ts`, "A-50 a kid is compared and nothing else"]
     },
     {
@@ -192,7 +192,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
         "The token's own header brings the key (`jwk`), or says where it is (`jku`, `x5u`). The provider's keys alone count. Without the check `jwk` is believed; there is no code that would fetch the others.",
       check: [
         `${core}/protocol/Jwt.ts`,
-        "payloadWith(createLocalJWKSet(keys))",
+        "payloadWith(keyFinder(keys))",
         'payloadWith((await import("jose")).EmbeddedJWK)'
       ],
       test: [`${tests}/protocol/Jwt.test.ts`, "R9 ignores a key that the token brings itself"]
