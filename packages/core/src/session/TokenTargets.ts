@@ -6,21 +6,26 @@
  *
  * One target's trouble is its own. An exchange says which target its token is for, and it is filed there or nowhere.
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
-import { AnswerRejected } from "../AuthError.ts"
+import { AnswerRejected, type StoreFailed } from "../AuthError.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
 import type { Granted } from "../protocol/TokenEndpoint.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
+import * as RefreshPolicy from "./RefreshPolicy.ts"
 import { keyOf as keyOfLink, type Link, make as makeLink } from "./TokenChain.ts"
 import { observable } from "./TokenEvent.ts"
 import type { TokenError, TokenEvent, TokenSource } from "./TokenSource.ts"
@@ -33,7 +38,10 @@ export interface GrantedFor<Target> extends Granted {
 /** A link with a token for each target. */
 export interface TargetLink<Target, R = never> extends Omit<Link<R>, "exchange"> {
   readonly exchange: (parent: AccessToken, target: Target) => Effect.Effect<GrantedFor<Target>, TokenError, R>
-  /** How many targets are remembered; those that were not asked for the longest are forgotten. Default: 64. */
+  /**
+   * How many targets are remembered: of more, those that were not asked for the longest are not. A store keeps their tokens
+   * for others until they have ended, and not much longer. Default: 64.
+   */
   readonly capacity?: number
   /** How many exchanges run at once. Default: 4. */
   readonly concurrency?: number
@@ -51,10 +59,8 @@ export interface TokenTargets<Target> {
   readonly token: (target: Target) => Effect.Effect<AccessToken, TokenError>
   /** Several at once, in their order: what fails for one is its own result. */
   readonly tokens: (targets: ReadonlyArray<Target>) => Effect.Effect<ReadonlyArray<Each<Target>>>
-  /** The sources of the targets that are remembered, the longest unused first. */
-  readonly known: Effect.Effect<ReadonlyArray<TokenSource>>
-  /** Forgets a target's token. */
-  readonly forget: (target: Target) => Effect.Effect<void>
+  /** Forgets a target's token, in the store as well. */
+  readonly forget: (target: Target) => Effect.Effect<void, StoreFailed>
   /** What happens to the tokens of all targets. Slow readers miss the oldest. */
   readonly events: Stream.Stream<TokenEvent>
 }
@@ -65,11 +71,21 @@ interface Entry {
   users: number
 }
 
-/** The tokens of a link's targets, kept in the store of the context. */
-export const make = Effect.fnUntraced(function* <Target extends string>(
+const longestClearing = Duration.seconds(5)
+
+type Needed = HttpClient.HttpClient | CredentialStore | Scope.Scope
+
+/** The tokens of a link's targets, kept in the store of the context, where others may find them too. */
+export const make = <Target extends string>(
   parent: TokenSource,
   link: TargetLink<Target>
-): Effect.fn.Return<TokenTargets<Target>, never, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
+): Effect.Effect<TokenTargets<Target>, never, Needed> => makeIn(parent, link, true)
+
+const makeIn = Effect.fnUntraced(function* <Target extends string>(
+  parent: TokenSource,
+  link: TargetLink<Target>,
+  isShared: boolean
+): Effect.fn.Return<TokenTargets<Target>, never, Needed> {
   const { capacity = 64, concurrency = 4 } = link
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const store = yield* CredentialStore
@@ -79,8 +95,33 @@ export const make = Effect.fnUntraced(function* <Target extends string>(
   const entries = new Map<Target, Entry>() // in the order of their last use
   const keyOf = (target: Target) => keyOfLink(parent, { ...link, target })
 
+  const isOurs = (key: CredentialKey) => {
+    const target = key.links?.at(-1)
+    return target !== undefined && keyOfLink(parent, { ...link, target }).canonical === key.canonical
+  }
+  /** What is kept of any target, by whatever process, and has ended serves nobody: it is not asked for again, perhaps never. */
+  const clear = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const isOver = (kept: Credential) => !RefreshPolicy.isServing(kept, now)
+    for (const kept of yield* store.list) {
+      if (!isOver(kept) || !isOurs(kept.key)) continue
+      yield* store.modify(kept.key, ({ read, remove }) =>
+        Effect.flatMap(read, (found) => (Option.exists(found, isOver) ? remove : Effect.void))
+      )
+    }
+  }).pipe(
+    Effect.ignore,
+    // A process that ends after one exchange does its share too, without being held up by somebody's lease.
+    Effect.interruptible,
+    Effect.timeoutOption(longestClearing),
+    Effect.uninterruptible
+  )
+
+  let exchanges = 0
   const exchangeFor = (target: Target) =>
     Effect.fnUntraced(function* (token: AccessToken) {
+      // By a fiber of its own: here a lease is held, and nobody may wait for another with one in hand.
+      if (exchanges++ % capacity === 0) yield* Effect.forkIn(clear, whole, { startImmediately: true })
       const { target: granted, ...rest } = yield* turns.withPermit(link.exchange(token, target))
       if (granted === target) return rest
       return yield* new AnswerRejected({
@@ -98,7 +139,7 @@ export const make = Effect.fnUntraced(function* <Target extends string>(
       const source = yield* Effect.orDie(makeLink(parent, { ...link, target, exchange: exchangeFor(target) }))
       yield* source.observe((event) => told.observers.forEach((observer) => observer(event)))
       return { source, scope, users: 0 }
-    }).pipe(Effect.provideContext(services), Scope.provide(scope))
+    }).pipe(Scope.provide(scope), Effect.provideContext(services)) // services have a scope too, and that is not it
   })
 
   // One after the other, since it is quick: two callers for one target share its entry.
@@ -114,17 +155,28 @@ export const make = Effect.fnUntraced(function* <Target extends string>(
       })
     )
 
-  const forget = Effect.fnUntraced(function* (target: Target) {
-    const entry = entries.get(target)
-    entries.delete(target)
-    yield* Effect.ignore(store.modify(keyOf(target), ({ remove }) => remove))
-    if (entry !== undefined) yield* Effect.forkDetach(Scope.close(entry.scope, Exit.void))
-  })
+  /** Its source ends with its last user. */
+  const closeUnused = (target: Target, entry: Entry) =>
+    entry.users > 0 || entries.get(target) === entry
+      ? Effect.void
+      : Effect.asVoid(Effect.forkDetach(Scope.close(entry.scope, Exit.void)))
+  const drop = (target: Target) =>
+    Effect.suspend(() => {
+      const entry = entries.get(target)
+      entries.delete(target)
+      return entry === undefined ? Effect.void : closeUnused(target, entry)
+    })
+  const forget = (target: Target) =>
+    Effect.andThen(
+      drop(target),
+      store.modify(keyOf(target), ({ remove }) => remove)
+    )
 
   /** Nothing that is in use goes: an exchange is not cut off because others are asked for. */
   const evict = Effect.suspend(() => {
     const idle = Array.from(entries).filter(([, { users }]) => users === 0)
-    return Effect.forEach(idle.slice(0, Math.max(0, entries.size - capacity)), ([target]) => forget(target), {
+    const evicted = idle.slice(0, Math.max(0, entries.size - capacity))
+    return Effect.forEach(evicted, ([target]) => (isShared ? drop(target) : Effect.ignore(forget(target))), {
       discard: true
     })
   })
@@ -135,7 +187,7 @@ export const make = Effect.fnUntraced(function* <Target extends string>(
       ({ source }) => use(source),
       (entry) => {
         entry.users--
-        return evict
+        return Effect.andThen(closeUnused(target, entry), evict)
       }
     )
 
@@ -165,7 +217,6 @@ export const make = Effect.fnUntraced(function* <Target extends string>(
         (target) => Effect.map(Effect.result(sourceOf(target).token), (result) => ({ target, result })),
         { concurrency: "unbounded" }
       ),
-    known: Effect.sync(() => Array.from(entries.keys(), sourceOf)),
     forget,
     events: told.events
   }
@@ -196,18 +247,21 @@ export const Service =
       static readonly layerStored = <E, RParent, R>(
         parent: Effect.Effect<TokenSource, E, RParent>,
         link: TargetLink<Target, R>
-      ) =>
-        Layer.effect(
-          this,
-          Effect.gen(function* () {
-            const context = yield* Effect.context<R>()
-            const exchange: TargetLink<Target>["exchange"] = (token, target) =>
-              Effect.provideContext(link.exchange(token, target), context)
-            return yield* make(yield* parent, { ...link, exchange })
-          })
-        )
+      ) => Layer.effect(this, provided(parent, link, true))
       static readonly layer = <E, RParent, R>(
         parent: Effect.Effect<TokenSource, E, RParent>,
         link: TargetLink<Target, R>
-      ) => this.layerStored(parent, link).pipe(Layer.provide(CredentialStore.layerMemory))
+      ) => Layer.effect(this, provided(parent, link, false)).pipe(Layer.provide(CredentialStore.layerMemory))
     }
+
+/** What its exchange needs is had once, when the layer is made. */
+const provided = Effect.fnUntraced(function* <Target extends string, E, RParent, R>(
+  parent: Effect.Effect<TokenSource, E, RParent>,
+  link: TargetLink<Target, R>,
+  isShared: boolean
+) {
+  const context = yield* Effect.context<R>()
+  const exchange: TargetLink<Target>["exchange"] = (token, target) =>
+    Effect.provideContext(link.exchange(token, target), context)
+  return yield* makeIn(yield* parent, { ...link, exchange }, isShared)
+})

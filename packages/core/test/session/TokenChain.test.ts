@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer, Option, Redacted, Result } from "effect"
+import { DateTime, Deferred, Effect, Fiber, Layer, Option, Redacted, Result, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AccessToken,
   Account,
+  CredentialKey,
   CredentialStore,
   Login,
   ProviderRefused,
@@ -374,20 +375,122 @@ describe("TokenTargets", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("the targets unused the longest are forgotten, and had again when asked for", () => {
+  /** The targets whose tokens are kept, by this process or another. */
+  const keptTargets = CredentialStore.use(({ list }) =>
+    Effect.map(list, (all) => all.flatMap(({ key: { links = [] } }) => (links[1] === "domain" ? links.slice(2) : [])))
+  )
+
+  it.effect("in memory, the targets unused the longest are forgotten, and had again when asked for", () => {
     const { asked, layer } = domainScene({ capacity: 2 })
     return Effect.gen(function* () {
       yield* write(signedIn("alice"))
       for (const id of ["a", "b", "a", "c"]) yield* domain(id)
-      const known = yield* Domains.use(({ known }) => known)
-      assert.deepStrictEqual(
-        known.map(({ key }) => key.links?.at(-1)),
-        ["a", "c"]
-      )
+      assert.deepStrictEqual(yield* keptTargets, ["a", "c"])
       for (const id of ["a", "b"]) yield* domain(id)
       assert.deepStrictEqual(asked, ["a", "b", "c", "b"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect("and nothing stays open for them: a thousand targets hold what two do", () => {
+    const { layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const scope = yield* Scope.make()
+      const exchange = (_: AccessToken, target: string) => Effect.map(granted(target), (one) => ({ ...one, target }))
+      const link = { name: "domain", capacity: 2, exchange }
+      const { token } = yield* TokenTargets.make(yield* Discovery, link).pipe(Scope.provide(scope))
+      for (let index = 0; index < 1000; index++) yield* token(`domain-${index}`)
+      yield* TestClock.adjust("1 minute")
+      assert(scope.state._tag === "Open")
+      assert.isAtMost(scope.state.finalizers?.size ?? 1, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  /** The same with a store that others use too: a process each time it is provided. */
+  const storedScene = (capacity: number) => {
+    const asked: Array<string> = []
+    const { layer } = scene()
+    const domains = Domains.layerStored(Discovery, {
+      name: "domain",
+      capacity,
+      exchange: Effect.fnUntraced(function* (_, target) {
+        asked.push(target)
+        return { target, ...(yield* granted(target)) }
+      })
+    })
+    return { asked, layer, process: Effect.provide(Layer.fresh(domains)) }
+  }
+
+  it.effect("kept in a store, a target that one process has no room for is left to the others", () => {
+    const { asked, layer, process } = storedScene(2)
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const many = ["a", "b", "c", "d", "a"]
+      yield* process(Effect.forEach(many, domain))
+      yield* process(domain("b"))
+      assert.deepStrictEqual(asked, ["a", "b", "c", "d"])
+      yield* process(Domains.use(({ forget }) => forget("b")))
+      assert.deepStrictEqual(yield* keptTargets, ["a", "c", "d"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("and what has ended goes from the store, for nobody would ask for it again; nothing else does", () => {
+    const { layer, process } = storedScene(4)
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const strangers = [
+        ["domain", "x"],
+        ["discovery", "tenant", "x"],
+        ["discovery", "domain"]
+      ]
+      for (const links of strangers) {
+        yield* write(credential(1, { key: CredentialKey.make({ ...person.key, links }) }))
+      }
+      const most = yield* process(
+        Effect.gen(function* () {
+          let most = 0
+          for (let hour = 0; hour < 12; hour += 0.25) {
+            yield* minutes(hour * 60)
+            yield* domain(`d${hour}`)
+            yield* Effect.yieldNow
+            most = Math.max(most, (yield* keptTargets).length)
+          }
+          return most
+        })
+      )
+      assert.isAtMost(most, 4 + 4 + 1, "four of an hour, and four before they are looked through")
+      const all = yield* CredentialStore.use(({ list }) => list)
+      const links = all.map(({ key }) => key.links?.join("/"))
+      assert.includeMembers(links, [undefined, "domain/x", "discovery/tenant/x", "discovery/domain"])
+      yield* minutes(14 * 60)
+      yield* process(domain("again"))
+      assert.deepStrictEqual(yield* keptTargets, ["again"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a target that is forgotten while somebody asks for it: they have their token, and nothing is left", () =>
+    Effect.gen(function* () {
+      const held = yield* gate
+      const { layer } = domainScene({
+        exchange: (_, target) =>
+          Effect.andThen(
+            held.pass,
+            Effect.map(granted(target), (one) => ({ ...one, target }))
+          )
+      })
+      yield* Effect.gen(function* () {
+        yield* write(signedIn("alice"))
+        const asking = yield* Effect.forkChild(domain("a"))
+        yield* held.arrived
+        const forgetting = yield* Effect.forkChild(Domains.use(({ forget }) => forget("a")))
+        yield* TestClock.adjust("1 minute")
+        yield* held.open
+        assert.strictEqual(yield* Fiber.join(asking), "a")
+        yield* Fiber.join(forgetting)
+        assert.deepStrictEqual(yield* keptTargets, [])
+      }).pipe(Effect.provide(layer))
+    })
+  )
 
   it.effect("R15 B-38 somebody else signs in: no level and no target is left of the one before", () => {
     const { layer } = domainScene()
