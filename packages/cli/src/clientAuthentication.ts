@@ -16,6 +16,7 @@ import {
   type SigningKey
 } from "keyfob"
 import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
+import * as certificateFiles from "./certificateFiles.ts"
 
 /** What a client proves itself with. What it takes and is missing is found missing when it is needed. */
 export const of = Effect.fnUntraced(function* (
@@ -88,7 +89,7 @@ const privateKeyOf = Effect.fnUntraced(function* (
     return yield* missing("private key (KEYFOB_PRIVATE_KEY, --private-key-file, or private_key_file in config.toml)")
   }
   return Effect.gen(function* () {
-    const passphrase = yield* passphraseOf(settings)
+    const passphrase = yield* certificateFiles.passphraseOf(settings)
     const certificate =
       certFile === undefined || keyFile !== undefined
         ? undefined
@@ -99,25 +100,9 @@ const privateKeyOf = Effect.fnUntraced(function* (
   })
 })
 
-/** A certificate without a key of its own goes with the private key. */
 const certificateOf = (settings: OAuthSettings): ClientCertificate.CertificateSource | undefined => {
-  const { certFile, keyFile } = settings
-  if (certFile === undefined || keyFile === undefined) return undefined
-  return Effect.gen(function* () {
-    const passphrase = yield* passphraseOf(settings)
-    return yield* Certificate.files({
-      certificate: yield* expandHome(certFile),
-      key: yield* expandHome(keyFile),
-      passphrase
-    })
-  })
+  const files = certificateFiles.of(settings)
+  return files && Effect.flatMap(files, Certificate.files)
 }
-
-const passphraseOf = Effect.fnUntraced(function* ({
-  privateKeyPassphrase,
-  privateKeyPassphraseFile: file
-}: OAuthSettings) {
-  return privateKeyPassphrase ?? (file === undefined ? undefined : yield* SecretFile.readOwn(yield* expandHome(file)))
-})
 
 const missing = (detail: string) => new ConfigurationInvalid({ reason: "MissingValue", detail })

@@ -3,10 +3,13 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Credential, CredentialStore, LoginRequired } from "keyfob"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import { type AccessToken, Credential, CredentialStore, LoginRequired } from "keyfob"
 import { UsageError } from "./failure.ts"
 import * as level from "./level.ts"
-import { type Provider, withRemedy } from "./provider.ts"
+import { note } from "./output.ts"
+import { oauthOf, type Provider, withRemedy } from "./provider.ts"
 import { stored } from "./stored.ts"
 import * as store from "./store.ts"
 import type { Workspace } from "./workspace.ts"
@@ -37,22 +40,53 @@ export const derived = (opened: Workspace, provider: Provider, at: level.Level, 
     withRemedy(opened, provider)
   )
 
+/** What becomes of the token: `presents` where it is sent with the client's certificate. */
+export interface Use {
+  readonly presents?: boolean
+}
+
 /** The provider's token, or one that is had for it, for whoever takes a token and nothing else. */
-export const bearer = Effect.fnUntraced(function* (opened: Workspace, provider: Provider, flags: level.Flags) {
+export const bearer = Effect.fnUntraced(function* (
+  opened: Workspace,
+  provider: Provider,
+  flags: level.Flags,
+  { presents = false }: Use = {}
+) {
   const at = yield* level.of(flags)
   const token = Option.isSome(at)
     ? yield* derived(opened, provider, at.value)
     : (yield* credential(opened, provider)).token
-  if (token.dpopKey === undefined) return token
+  if (token.dpopKey === undefined) {
+    if (!presents && (yield* isOfCertificate(provider, token))) {
+      yield* note(
+        opened.globals,
+        "the token is bound to the client's certificate: whoever sends it has to present that in TLS (RFC 8705)"
+      )
+    }
+    return token
+  }
   return yield* new UsageError({
     message: "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold",
     remedy: "Use keyfob's library for such requests, or sign in without dpop"
   })
 })
 
+/** Whether it says that it is bound to a certificate. One that is not readable says nothing. */
+const isOfCertificate = Effect.fnUntraced(function* (provider: Provider, { value }: AccessToken) {
+  if (oauthOf(provider)?.certFile === undefined) return false
+  const { Jwt } = yield* Effect.promise(() => import("./online.ts"))
+  const jwt = yield* Effect.option(Jwt.decode(Redacted.value(value)))
+  return Option.exists(jwt, ({ claims }) => Predicate.hasProperty(claims["cnf"], "x5t#S256"))
+})
+
 /** What a request to the provider's API has to carry. */
-export const headers = Effect.fnUntraced(function* (opened: Workspace, provider: Provider, flags: level.Flags) {
-  const token = yield* bearer(opened, provider, flags)
+export const headers = Effect.fnUntraced(function* (
+  opened: Workspace,
+  provider: Provider,
+  flags: level.Flags,
+  use?: Use
+) {
+  const token = yield* bearer(opened, provider, flags, use)
   // A token that is renewed or derived is an authorization; to set the provider to work may take secrets that are not at hand.
   if (provider.renewable || Option.isSome(yield* level.of(flags))) return { Authorization: token.authorization }
   const online = yield* Effect.promise(() => import("./online.ts"))

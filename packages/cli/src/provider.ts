@@ -63,8 +63,8 @@ export const resolve = Effect.fnUntraced(function* (
   return { ...withSecrets, settings, table: Redacted.make(table) }
 })
 
-/** The settings of a provider of type `oauth`, as the file has them. */
-export const oauthOf = ({ table, type }: ProviderEntry): OAuthSettings | undefined =>
+/** The settings of a provider of type `oauth`, as its table has them. */
+export const oauthOf = ({ table, type }: Pick<Provider, "table" | "type">): OAuthSettings | undefined =>
   type === "oauth" ? Option.getOrUndefined(Schema.decodeUnknownOption(OAuthSettings)(Redacted.value(table))) : undefined
 
 /** Which server it is. */

@@ -1,11 +1,14 @@
 /** `exec` and `curl`: real programs in a process of their own, looked at from inside and from outside. */
 import { assert, describe, it } from "@effect/vitest"
-import { clients, EmbeddedProvider } from "@keyfob/embedded"
+import { clients, EmbeddedProvider, TestAuthority } from "@keyfob/embedded"
 import { Effect } from "effect"
+import { createPrivateKey } from "node:crypto"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { createServer as createHttpsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { TLSSocket } from "node:tls"
 import * as Keyfob from "./Keyfob.ts"
 
 const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
@@ -253,6 +256,64 @@ describe.concurrent("curl", () => {
         const tunnelled = yield* keyfob.run(["curl", "--", "-sS", "-x", "http://127.0.0.1:1", "https://id.example"])
         assert.strictEqual(tunnelled.code, 7, tunnelled.stderr)
         assert.deepStrictEqual(seen, [])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "a token that is bound to the client's certificate is sent with it; who only gets the token is told (RFC 8705 section 3)",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const authority = yield* TestAuthority.make
+        const provider = yield* EmbeddedProvider.start({
+          tls: authority.server,
+          clients: [
+            {
+              client_id: "bound",
+              grant_types: ["client_credentials"],
+              redirect_uris: [],
+              response_types: [],
+              token_endpoint_auth_method: "tls_client_auth",
+              tls_client_auth_san_dns: "app.test",
+              tls_client_certificate_bound_access_tokens: true
+            }
+          ]
+        })
+        const { certFile, keyFile } = authority.client("app.test")
+        const passphrase = 'canary "of\\ a key'
+        const encrypted = { type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase } as const
+        writeFileSync(join(keyfob.home, "app:1.pem"), readFileSync(certFile))
+        writeFileSync(join(keyfob.home, "app:1.key"), createPrivateKey(readFileSync(keyFile)).export(encrypted), {
+          mode: 0o600
+        })
+        const env = { KEYFOB_CA_FILE: authority.caFile, KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase }
+        const who = ["--issuer", provider.issuer, "--client-id", "bound", "--scope", "api:read"]
+        const how = ["--flow", "client_credentials", "--cert-file", "~/app:1.pem", "--key-file", "~/app:1.key"]
+        yield* keyfob.done(["login", "m", ...who, ...how], { env })
+        const lines: Array<string> = []
+        const api = createHttpsServer({ ...authority.server, requestCert: true }, ({ headers, socket }, response) => {
+          lines.push(...commandLines())
+          const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+          response.end(JSON.stringify([certificate?.subject, headers.authorization]))
+        })
+        const port = yield* Effect.acquireRelease(
+          Effect.callback<number>((resume) => {
+            api.listen(0, "127.0.0.1", () => resume(Effect.succeed((api.address() as AddressInfo).port))) // TCP
+          }),
+          () => Effect.sync(() => api.close())
+        )
+        const asked = ["curl", "--", "-sS", "--cacert", authority.caFile, `https://localhost:${port}/`]
+        const ran = yield* keyfob.done(asked, { env })
+        const header = yield* keyfob.done(["header"], { env })
+        const [subject, authorization] = JSON.parse(ran.stdout)
+        assert.strictEqual(subject, "CN=app.test")
+        assert.strictEqual(`Authorization: ${authorization}\n`, header.stdout)
+        assert.strictEqual(ran.stderr, "")
+        for (const line of lines) assert.notInclude(line, "canary")
+        const said = "keyfob: the token is bound to the client's certificate: whoever sends it has to present that"
+        assert.include(header.stderr, said)
+        assert.include((yield* keyfob.done(["exec", "--", "true"], { env })).stderr, said)
       }).pipe(Effect.scoped),
     120_000
   )
