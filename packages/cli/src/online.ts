@@ -140,11 +140,14 @@ export const logout = (
     Effect.flatMap(able(provider, auth, "logout"), (logout) => logout({ key, revoke }))
   )
 
-/** The page where a person ends their session at the provider itself. Without a hint of who they are: a screen shows it. */
+/**
+ * The page where a person ends their session at the provider itself. Without a hint of who they are: a screen shows it.
+ * Their browser goes there, so that nothing is taken by which the client proves itself, and none of it need be there.
+ */
 export const endSessionUrl = (provider: Provider, globals: Globals): Effect.Effect<string, AuthError> =>
   workingAnyhow(provider, globals, (auth) =>
     Effect.gen(function* () {
-      const { authentication: _, ...client } = yield* able(provider, auth, "client")
+      const { authentication: _, certificate: __, ...client } = yield* able(provider, auth, "client")
       return Redacted.value(yield* EndSession.url(yield* OAuthClient.make(client)))
     })
   ).pipe(Effect.provide(CredentialStore.layerMemory))

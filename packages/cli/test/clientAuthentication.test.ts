@@ -190,6 +190,23 @@ describe.concurrent("client authentication", () => {
   )
 
   it.live(
+    "who lost the key of their certificate is still shown where their session at the provider ends",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { discovery, issuer, metadata, set } = yield* Misbehaving.make
+        yield* set(discovery, { body: { ...metadata, end_session_endpoint: `${issuer}/end` } })
+        yield* keyfob.done(["context", "add", "default"])
+        const settings = { type: "oauth", issuer, client_id: "c", cert_file: "~/lost.pem", key_file: "~/lost.key" }
+        const lines = Object.entries(settings).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+        yield* keyfob.write("config.toml", ["[contexts.default.providers.m]", ...lines].join("\n"))
+        const [row] = yield* keyfob.json(["logout", "m", "--end-session"])
+        assert.include(row, { removed: false, end_session_url: `${issuer}/end?client_id=c` })
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
     "what is missing, wrong or not offered is a configuration error (2) that says what would do",
     () =>
       Effect.gen(function* () {
