@@ -1,3 +1,4 @@
+import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +13,15 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { adviceOf, AuthorizedHttpClient, ConfigurationInvalid, isAuthError, isSecure, type TokenSource } from "keyfob"
+import {
+  adviceOf,
+  AuthorizedHttpClient,
+  ConfigurationInvalid,
+  HttpExchange,
+  isAuthError,
+  isSecure,
+  type TokenSource
+} from "keyfob"
 import { type FinalJobState, isFinal, JobState } from "./Job.ts"
 import { JobUnavailable, passes, reasonOf } from "./JobUnavailable.ts"
 
@@ -31,6 +40,8 @@ export interface WaitOptions {
 }
 
 const requestTimeout = Duration.seconds(15)
+// A result has a number for each bit of each shot of each circuit: millions of them in a large job.
+const answerLimit = ByteSize.mebibytes(64)
 
 /** Jobs at Arnica (`GET {arnica_url}/v1/result/{job_id}`). */
 export class Arnica extends Context.Service<
@@ -102,7 +113,8 @@ const make = (get: Get, url: URL): Arnica["Service"] => {
     const read = Effect.gen(function* () {
       const response = yield* get(location)
       if (response.status !== 200) return yield* fail(reasonOf(response.status), response.status)
-      return yield* Effect.mapError(Effect.flatMap(response.json, decode), () => fail("Malformed", 200))
+      const text = yield* HttpExchange.readText(response, answerLimit, () => fail("TooLarge", 200))
+      return yield* Effect.mapError(decode(text), () => fail("Malformed", 200))
     })
     return yield* read.pipe(
       Effect.catchTag("HttpClientError", () => Effect.fail(fail("Unreachable"))),
@@ -140,7 +152,7 @@ const make = (get: Get, url: URL): Arnica["Service"] => {
   })
 }
 
-const decode = Schema.decodeUnknownEffect(JobState)
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(JobState))
 const isJobId = Schema.is(Schema.String.check(Schema.isUUID()))
 // What is no id may be anything, a token from the clipboard too.
 const shown = (jobId: string) => (isJobId(jobId) ? jobId : "")

@@ -12,6 +12,7 @@ const reasons = {
   Overloaded: [5, true, "Arnica asks to come back later", "Try again in a while"],
   ServerError: [5, false, "Arnica has met an error of its own", "Try again later; if it stays, tell AQT"],
   Malformed: [5, false, "Arnica's answer is not a job's state", "Check arnica_url, and whether a newer version is out"],
+  TooLarge: [5, false, "Arnica's answer is larger than any job's result", "Check arnica_url; if it is right, tell AQT"],
   NotFinished: [5, false, "the job has not ended in the time that was given", "Wait again, or for longer"],
   Other: [5, false, "Arnica answers what nobody expects here", "Check arnica_url"]
 } as const satisfies Record<string, readonly [exitCode: number, passes: boolean, sentence: string, remedy: string]>

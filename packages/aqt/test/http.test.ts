@@ -1,9 +1,10 @@
 /** What the connector's acceptance tests do: real HTTP, real files, one program after the other. */
-import { NodeFileSystem, NodeHttpClient, NodePath, NodeServices } from "@effect/platform-node"
+import { NodeFileSystem, NodeHttpClient, NodeHttpServer, NodePath, NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { FileCredentialStore } from "@keyfob/node"
-import { Effect, FileSystem, Layer, Option, Redacted } from "effect"
-import type { HttpClient } from "effect/http"
+import { Deferred, Effect, FileSystem, Layer, Option, Redacted, Stream } from "effect"
+import { type HttpClient, HttpServer, HttpServerResponse } from "effect/http"
+import { createServer } from "node:http"
 import { AuthClient, type AuthProvider, ProviderRegistry, RedirectReceiver, UserPrompt } from "keyfob"
 import { Aqt, Arnica } from "../src/index.ts"
 import { Served } from "./Served.ts"
@@ -138,4 +139,29 @@ describe("over HTTP, with files", () => {
       assert.deepStrictEqual((yield* program(directory, machine, followed)).response, { status: "cancelled" })
       assert.strictEqual(fake.brought.length, 1)
     }))
+})
+
+describe("an Arnica that is none", () => {
+  it.live("and answers without an end is cut off, and let go (X-15)", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const letGo = yield* Deferred.make<void>()
+      const chunk = new Uint8Array(1024 * 1024).fill(0x20)
+      const endless = Stream.fromEffectRepeat(Effect.sync(() => ((sent += chunk.length), chunk))).pipe(
+        Stream.ensuring(Deferred.succeed(letGo, undefined))
+      )
+      const { address, serve } = yield* HttpServer.HttpServer
+      yield* serve(Effect.succeed(HttpServerResponse.stream(endless, { contentType: "application/json" })))
+      const arnica = Arnica.layerApiToken(Redacted.make("token"), { arnicaUrl: HttpServer.formatAddress(address) })
+      const asked = Arnica.use(({ fetchJobState }) => fetchJobState(jobId))
+      const error = yield* Effect.flip(Effect.provide(asked, arnica))
+      assert.deepInclude(error, { _tag: "JobUnavailable", reason: "TooLarge", status: 200 })
+      yield* Deferred.await(letGo)
+      assert.isBelow(sent, 96 * 1024 * 1024, "64 MiB, and what was on its way")
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
+      Effect.provide(NodeHttpClient.layerUndici)
+    )
+  )
 })

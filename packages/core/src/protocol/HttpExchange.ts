@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as Headers from "effect/http/Headers"
 import * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { AnswerRejected, type Endpoint, printable, ProviderUnavailable } from "../AuthError.ts"
@@ -110,7 +110,8 @@ const sendOnce = Effect.fnUntraced(function* (
         ...(retryAfter === undefined ? {} : { retryAfter })
       })
     }
-    const body = parse(headers, yield* readText(response, endpoint, host))
+    const tooLarge = () => new AnswerRejected({ reason: "TooLarge", endpoint, host })
+    const body = parse(headers, yield* readText(response, bodyLimit, tooLarge))
     return { endpoint, host, status, headers, ...body }
   })
   return yield* exchange.pipe(
@@ -122,17 +123,22 @@ const sendOnce = Effect.fnUntraced(function* (
   )
 })
 
-const readText = (response: HttpClientResponse.HttpClientResponse, endpoint: Endpoint, host: string) => {
-  type Bytes = Stream.Stream<Uint8Array, HttpClientError.HttpClientError | AnswerRejected>
+/** The text of a body, read no further than the limit: one that is longer, be it without an end, is a failure. */
+export const readText = <E>(
+  response: HttpClientResponse.HttpClientResponse,
+  limit: ByteSize.ByteSize,
+  tooLarge: () => E
+): Effect.Effect<string, HttpClientError.HttpClientError | E> => {
+  type Bytes = Stream.Stream<Uint8Array, HttpClientError.HttpClientError | E>
   const bytes: Bytes = response.stream
-  const tooLarge = (): Bytes => Stream.fail(new AnswerRejected({ reason: "TooLarge", endpoint, host }))
+  const cutOff = (): Bytes => Stream.fail(tooLarge())
   return bytes.pipe(
-    Stream.limitBytes(bodyLimit, tooLarge),
+    Stream.limitBytes(limit, cutOff),
     Stream.decodeText,
     Stream.mkString,
     // An answer without a body (revocation) is an empty text, not a failure.
     Effect.catchIf(
-      (error) => error._tag === "HttpClientError" && error.reason._tag === "EmptyBodyError",
+      (error) => HttpClientError.isHttpClientError(error) && error.reason._tag === "EmptyBodyError",
       () => Effect.succeed("")
     )
   )
