@@ -16,7 +16,7 @@ import { deflateRawSync } from "node:zlib"
 
 const cli = join(import.meta.dirname, "../packages/cli")
 const outfile = join(cli, "dist/keyfob.js")
-const { version } = JSON.parse(readFileSync(join(cli, "package.json"), "utf8"))
+const { engines, version } = JSON.parse(readFileSync(join(cli, "package.json"), "utf8"))
 
 const shared = {
   bundle: true,
@@ -70,11 +70,17 @@ process.getBuiltinModule("module").registerHooks({
 await import(folder + "cli.js")
 `
 
+/** An older Node would print the line that fails it: all of the file. */
+const oldNode = `if (process.getBuiltinModule?.("module").registerHooks === undefined) {
+  console.error("keyfob: Node.js " + process.version + " is too old\\n        Install ${engines.node.replace(">=", "")} or later")
+  process.exit(2)
+}`
+
 const main = await build({
   ...shared,
   entryPoints: [join(cli, "src/main.ts")],
   outfile,
-  banner: { js: "#!/usr/bin/env node" },
+  banner: { js: `#!/usr/bin/env node\n${oldNode}` },
   plugins: [
     {
       name: "pieces",

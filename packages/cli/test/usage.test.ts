@@ -42,6 +42,19 @@ describe.concurrent("R14: the command line", () => {
   )
 
   it.live(
+    "a Node.js that is too old is told so in a sentence",
+    () =>
+      Effect.gen(function* () {
+        const { run } = yield* Keyfob.make
+        const older = "data:text/javascript,delete process.getBuiltinModule('module').registerHooks"
+        const { code, stderr } = yield* run(["status"], { env: { NODE_OPTIONS: `--import "${older}"` } })
+        assert.strictEqual(code, 2)
+        assert.match(stderr, /^keyfob: Node\.js v\S+ is too old\n +Install \d+\.\d+\.\d+ or later\n$/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "version and completions",
     () =>
       Effect.gen(function* () {

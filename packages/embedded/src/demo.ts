@@ -206,7 +206,7 @@ In another terminal (what is signed in there is forgotten when this one ends):
   # a person, by a code to type on another device
   keyfob login demo --issuer ${issuer} --client-id ${clients.cli.id} --flow device --scope "${personScope}"
   keyfob status
-  curl -H "$(keyfob header demo)" ${apiUrl}
+  keyfob curl demo -- ${apiUrl}
   keyfob refresh demo --force
   keyfob logout --all
 
@@ -214,7 +214,7 @@ In another terminal (what is signed in there is forgotten when this one ends):
   export KEYFOB_CLIENT_SECRET='${clients.billing.secret}'
   keyfob login machine --issuer ${issuer} --client-id ${clients.billing.id} --flow client_credentials --scope api:read
   keyfob token machine | keyfob decode -
-  curl -H "$(keyfob header machine)" ${apiUrl}
+  keyfob curl machine -- ${apiUrl}
 `)
   return yield* Effect.never
 })

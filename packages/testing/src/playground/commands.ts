@@ -6,7 +6,7 @@ export const commands = (issuer: string): ReadonlyArray<string> => [
   `keyfob login demo --issuer ${issuer} --client-id ${clients.cli.client_id} --flow device \\`,
   '  --scope "openid profile email offline_access api:read"',
   "keyfob status",
-  `curl -H "$(keyfob header demo)" ${issuer}/api/me`,
+  `keyfob curl demo -- ${issuer}/api/me`,
   "keyfob refresh demo --force",
   "keyfob logout demo"
 ]
