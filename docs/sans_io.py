@@ -1,4 +1,4 @@
-"""A token of Auki's through keyfob, whose requests this program sends itself. Standard library only."""
+"""A token through keyfob, whose requests this program sends itself. Standard library only."""
 import json
 import subprocess
 import sys
@@ -38,12 +38,19 @@ def send(action):
 
 
 said = tell()
+shown = None
 while "actions" in said:
-    requests = [action for action in said["actions"] if action["type"] == "request"]
-    if requests:
-        said = tell(id=requests[0]["id"], **send(requests[0]))
+    todo = {action["type"]: action for action in reversed(said["actions"])}
+    if todo.get("device_code") != shown:
+        shown = todo.get("device_code")
+        print(shown["verification_uri"], shown["user_code"], file=sys.stderr)
+    if "request" in todo:
+        said = tell(id=todo["request"]["id"], **send(todo["request"]))
+    elif "browser" in todo:
+        print(todo["browser"]["url"], file=sys.stderr)
+        said = tell(id=todo["browser"]["id"], body=sys.stdin.readline().strip())  # the address it came to
     else:
-        time.sleep(max(0, said["actions"][0]["until"] / 1000 - time.time()))
+        time.sleep(max(0, todo["wait"]["until"] / 1000 - time.time()))
         said = tell()
 print(said["done"]["access_token"] if "done" in said else "no token")
 sys.exit(keyfob.wait())

@@ -40,7 +40,7 @@ describe("sans I/O", () => {
     () =>
       Effect.gen(function* () {
         const fake = make(known)
-        let machine = yield* SansIo.start(program("hall"), { now: Date.now(), seed: 1 })
+        let machine = yield* SansIo.start(program("hall"), { now: Date.now() })
         const urls: Array<string> = []
         while (machine.exit === undefined) {
           const [request] = requestsOf(machine)
@@ -60,7 +60,7 @@ describe("sans I/O", () => {
     Effect.gen(function* () {
       const fake = make(known)
       const both = program("a", "b")
-      let machine = yield* SansIo.start(both, { now: Date.now(), seed: 1 })
+      let machine = yield* SansIo.start(both, { now: Date.now() })
       while (machine.exit === undefined) {
         const [request] = requestsOf(machine).toReversed()
         if (request === undefined) return assert.fail("it waits for nobody")
@@ -77,7 +77,7 @@ describe("sans I/O", () => {
   it.live("a request that got no answer, and an id that nobody waits for, leave no stale entry behind", () =>
     Effect.gen(function* () {
       const one = program("hall")
-      const begun = yield* SansIo.start(one, { now: 0, seed: 1 })
+      const begun = yield* SansIo.start(one, { now: 0 })
       const stray = yield* SansIo.feed(one, begun.state, { now: 0, id: 99, status: 200, body: "{}" })
       assert.deepStrictEqual(
         requestsOf(stray).map(({ id }) => id),
@@ -92,7 +92,7 @@ describe("sans I/O", () => {
   it.live("time is the host's: a pause is an action, and over when the host says so", () =>
     Effect.gen(function* () {
       const one = program("hall")
-      const begun = yield* SansIo.start(one, { now: 0, seed: 1 })
+      const begun = yield* SansIo.start(one, { now: 0 })
       const busy = yield* SansIo.feed(one, begun.state, { now: 100, id: 1, status: 503 })
       const pause = busy.actions.flatMap((action) => (action._tag === "Wait" ? [action.until] : []))
       assert.lengthOf(pause, 1)
@@ -109,7 +109,7 @@ describe("sans I/O", () => {
 
   it.live("R13 what is printed of a machine's actions shows no credential", () =>
     Effect.gen(function* () {
-      const { actions } = yield* SansIo.start(program("hall"), { now: 0, seed: 1 })
+      const { actions } = yield* SansIo.start(program("hall"), { now: 0 })
       assert.lengthOf(actions, 2)
       assert.notInclude(JSON.stringify(actions) + String(actions), "canary")
     })

@@ -129,6 +129,18 @@ export const login = Effect.fnUntraced(function* (
   ).pipe(Effect.provide(screen.layer))
 })
 
+/** Signs in now through whatever reaches the person: who brings the screen asked for it. */
+export const loginThrough = (
+  provider: Provider,
+  globals: Globals,
+  hasBrowser: boolean
+): Effect.Effect<Credential, AuthError, CredentialStore | AuthProvider.Person> =>
+  working(provider, globals, (auth) =>
+    Effect.flatMap(able(provider, auth, "login"), (login) =>
+      login({ personAsked: true, browserAtHand: Effect.succeed(hasBrowser) })
+    )
+  )
+
 /** Signs one credential of the provider's out, be it kept under the provider's present settings or older ones. */
 export const logout = (
   provider: Provider,

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { make } from "@keyfob/auki/testing"
+import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
-import { execFile } from "node:child_process"
+import { spawn } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as Keyfob from "./Keyfob.ts"
 
@@ -39,26 +41,43 @@ const services = Effect.gen(function* () {
   return { fake, url: `http://127.0.0.1:${port}` }
 })
 
-/** The program in Python, for a domain of the services at this address. */
-const python = Effect.fnUntraced(function* (url: string) {
+/**
+ * The example in Python, with a provider of these settings.
+ *
+ * @param person answers a line that it shows with one of theirs
+ */
+const python = Effect.fnUntraced(function* (
+  settings: string,
+  args: ReadonlyArray<string>,
+  person: (line: string) => Effect.Effect<string | void, Person.PersonError> = () => Effect.void
+) {
   const keyfob = yield* Keyfob.make
   mkdirSync(keyfob.base, { recursive: true, mode: 0o700 })
-  yield* keyfob.write(
-    "config.toml",
-    `[contexts.lab.providers.spaces]\ntype = "auki"\napi_url = "${url}"\ndds_url = "${url}"\nclient_id = "laptop"\nemail = "alice@example.com"\n`
-  )
-  const args = [example, process.execPath, Keyfob.bundle, "sans-io", "spaces", "--domain", "hall"]
+  yield* keyfob.write("config.toml", `[contexts.lab.providers.spaces]\n${settings}\n`)
   const env = { PATH: process.env["PATH"] ?? "", KEYFOB_HOME: keyfob.base, KEYFOB_PASSWORD: "canary-password" }
   return yield* Effect.callback<{
-    readonly code: unknown
+    readonly code: number | null
     readonly stderr: string
     readonly stdout: string
   }>((resume) => {
-    execFile("python3", args, { env }, (error, stdout, stderr) =>
-      resume(Effect.succeed({ code: error?.code ?? 0, stderr, stdout }))
-    )
+    const program = [example, process.execPath, Keyfob.bundle, "sans-io", "spaces", ...args]
+    const child = spawn("python3", program, { env })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      stderr += `${line}\n`
+      Effect.runFork(Effect.map(person(line), (answer) => child.stdin.write(answer === undefined ? "" : `${answer}\n`)))
+    })
+    child.on("close", (code) => resume(Effect.succeed({ code, stderr, stdout })))
+    return Effect.sync(() => child.kill("SIGKILL"))
   })
 })
+
+const auki = (url: string) =>
+  `type = "auki"\napi_url = "${url}"\ndds_url = "${url}"\nclient_id = "laptop"\nemail = "alice@example.com"`
+const oauth = (issuer: string) =>
+  `type = "oauth"\nissuer = "${issuer}"\nclient_id = "${clients.cli.id}"\nscopes = ["openid"]`
 
 describe("sans-io", () => {
   it.live(
@@ -66,7 +85,7 @@ describe("sans-io", () => {
     () =>
       Effect.gen(function* () {
         const { fake, url } = yield* services
-        const { code, stderr, stdout } = yield* python(url)
+        const { code, stderr, stdout } = yield* python(auki(url), ["--domain", "hall"])
         assert.strictEqual(code, 0, stderr)
         assert.strictEqual(JSON.parse(atob(stdout.trim().split(".")[1] ?? "")).domain_id, "hall")
         assert.deepStrictEqual(
@@ -85,9 +104,74 @@ describe("sans-io", () => {
         const { fake, url } = yield* services
         const elsewhere = yield* services
         fake.next("/service/domains-access-token", { status: 302, headers: { location: `${elsewhere.url}/` } })
-        const { stdout } = yield* python(url)
+        const { stdout } = yield* python(auki(url), ["--domain", "hall"])
         assert.strictEqual(stdout.trim(), "no token")
         assert.deepStrictEqual(elsewhere.fake.seen, [])
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R8 a person signs in with a code that the host shows",
+    () =>
+      Effect.gen(function* () {
+        const { issuer } = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const { code, stderr, stdout } = yield* python(oauth(issuer), [], (line) => {
+          const [verificationUri = "", userCode = ""] = line.split(" ")
+          return Effect.asVoid(Person.approve({ verificationUri, userCode }))
+        })
+        assert.strictEqual(code, 0, stderr)
+        assert.match(stdout.trim(), /^[\w-]{20,}$/)
+        assert.strictEqual(stderr.trim().split("\n").length, 1, stderr)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a person signs in in the host's browser: what that comes to is the answer, and nothing else is",
+    () =>
+      Effect.gen(function* () {
+        const { issuer } = yield* EmbeddedProvider.start()
+        const redirectUri = "http://127.0.0.1:49152/callback"
+        let lines = 0
+        const { code, stderr, stdout } = yield* python(oauth(issuer), ["--redirect-uri", redirectUri], (line) =>
+          lines++ === 0
+            ? Effect.succeed(`${redirectUri}?code=stolen&state=foreign`)
+            : Effect.map(Person.approve(line, { followRedirect: false }), ({ url }) => url)
+        )
+        assert.strictEqual(code, 0, stderr)
+        assert.strictEqual(lines, 2)
+        assert.match(stdout.trim(), /^[\w-]{20,}$/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "R15 a state of another level, or of an earlier version, is not gone on from",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* services
+        const keyfob = yield* Keyfob.make
+        mkdirSync(keyfob.base, { recursive: true, mode: 0o700 })
+        yield* keyfob.write("config.toml", `[contexts.lab.providers.spaces]\n${auki(url)}\n`)
+        const tell = (...lines: ReadonlyArray<object>) => ({
+          stdin: lines.map((line) => JSON.stringify(line)).join("\n"),
+          env: { KEYFOB_PASSWORD: "canary-password" }
+        })
+        const begun = yield* keyfob.run(["sans-io", "spaces"], tell({ now: 1 }))
+        const { actions, state } = JSON.parse(begun.stdout)
+        assert.lengthOf(actions, 2)
+        assert.notInclude(JSON.stringify(state), "canary")
+        const again = yield* keyfob.run(["sans-io", "spaces"], tell({ now: 1, state }))
+        assert.deepStrictEqual(JSON.parse(again.stdout).actions, actions)
+        for (const given of [
+          { ...state, version: 1 },
+          { ...state, of: "other" }
+        ]) {
+          Keyfob.failsWith(yield* keyfob.run(["sans-io", "spaces"], tell({ now: 1, state: given })), 2, /state|line/)
+        }
+        const discovery = yield* keyfob.run(["sans-io", "spaces", "--level", "discovery"], tell({ now: 1, state }))
+        Keyfob.failsWith(discovery, 2, /another provider's/)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -1,5 +1,6 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { Promised } from "keyfob"
 import { execFile } from "node:child_process"
 
 /** A program and its arguments. No shell reads them, and everybody can: nothing secret belongs there. */
@@ -29,6 +30,7 @@ export const programOutput = (
     child.stderr?.pipe(process.stderr, { end: false })
     return Effect.sync(() => child.kill("SIGKILL"))
   }).pipe(
+    Promised.run,
     Effect.interruptible,
     Effect.timeoutOrElse({ duration: options.timeout, orElse: () => Effect.fail({ _tag: "TimedOut" } as const) })
   )

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { createInterface } from "node:readline"
 import { CredentialStore, SansIo } from "keyfob"
 import { UsageError } from "../failure.ts"
@@ -15,21 +16,32 @@ import { withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import { Streams } from "../streams.ts"
 import * as target from "../target.ts"
+import { iso } from "../text/time.ts"
 import { tokenJson } from "../text/token.ts"
 
-const Line = Schema.fromJsonString(
-  Schema.Struct({
-    ...SansIo.Input.fields,
-    state: Schema.optionalKey(SansIo.State),
-    seed: Schema.optionalKey(Schema.Finite)
-  })
-)
+/** Bound to the provider and the level: what one was told is nothing to another. */
+const State = Schema.Struct({ ...SansIo.State.fields, of: Schema.String })
+const Line = Schema.fromJsonString(Schema.Struct({ ...SansIo.Input.fields, state: Schema.optionalKey(State) }))
 
 /** What the host is to do, as it reads it. The line holds what goes on the wire: its standard output is the host's alone. */
-const spoken = (action: SansIo.Action) =>
-  action._tag === "Wait"
-    ? { type: "wait", until: action.until }
-    : {
+const spoken = (action: SansIo.Action) => {
+  switch (action._tag) {
+    case "Wait":
+      return { type: "wait", until: action.until }
+    case "DeviceCode":
+      return {
+        type: "device_code",
+        id: action.id,
+        verification_uri: action.verificationUri,
+        verification_uri_complete: action.verificationUriComplete,
+        user_code: action.userCode,
+        expires_at: iso(action.expiresAt),
+        interval: action.interval
+      }
+    case "Browser":
+      return { type: "browser", id: action.id, url: action.url, redirect_uri: action.redirectUri }
+    case "Request":
+      return {
         type: "request",
         id: action.id,
         method: action.method,
@@ -37,20 +49,32 @@ const spoken = (action: SansIo.Action) =>
         headers: Redacted.value(action.headers),
         ...(action.body === undefined ? {} : { body: Redacted.value(action.body) })
       }
+  }
+}
+
+const redirectUri = Flag.String("redirect-uri").pipe(
+  Flag.withMetavar("URI"),
+  Flag.withDescription("Where the host receives a browser. Without it a person signs in on another screen"),
+  Flag.optional
+)
 
 export const sansIo = Command.make(
   "sans-io",
-  { provider: target.argument, ...level.flags, ...secret.flags },
-  Effect.fnUntraced(function* ({ provider: name, ...flags }) {
+  { provider: target.argument, redirectUri, ...level.flags, ...secret.flags },
+  Effect.fnUntraced(function* ({ provider: name, redirectUri: received, ...flags }) {
     const opened = yield* here
     const provider = yield* target.one(opened, name, flags)
     const at = yield* level.of(flags)
     const online = yield* Effect.promise(() => import("../online.ts"))
-    const program = (
-      Option.isSome(at)
-        ? online.derived(provider, opened.globals, at.value, Duration.zero)
-        : online.token(provider, opened.globals, Duration.zero)
-    ).pipe(Effect.provide(CredentialStore.layerMemory))
+    const redirectUri = Option.getOrUndefined(received)
+    const token = Option.isSome(at)
+      ? online.derived(provider, opened.globals, at.value, Duration.zero)
+      : online.token(provider, opened.globals, Duration.zero)
+    const signedIn = provider.attended
+      ? Effect.andThen(online.loginThrough(provider, opened.globals, redirectUri !== undefined), token)
+      : token
+    const program = Effect.provide(signedIn, CredentialStore.layerMemory)
+    const of = [provider.key.canonical, ...Option.toArray(Option.map(at, (at) => JSON.stringify(at)))].join(" ")
     const { stdin } = yield* Streams
     // An open standard input would keep the process.
     const reader = yield* Effect.acquireRelease(
@@ -60,28 +84,30 @@ export const sansIo = Command.make(
     const lines = reader[Symbol.asyncIterator]()
     const wrong = () =>
       new UsageError({
-        message: "a line of standard input is not what is waited for",
+        message: "a line of standard input is not what is waited for, or has a state of another version",
         remedy: 'Begin with {"now":MILLISECONDS}, then answer each request by its id: docs/chains.md has an example'
       })
-    let before: SansIo.State | undefined
+    let before: typeof State.Type | undefined
     for (;;) {
       const { done, value } = yield* Effect.promise(() => lines.next())
       if (done === true) return yield* wrong()
-      const {
-        seed = 0,
-        state: told = before,
-        ...input
-      } = yield* Effect.mapError(Schema.decodeEffect(Line)(value), wrong)
+      const { state: told = before, ...input } = yield* Effect.mapError(Schema.decodeEffect(Line)(value), wrong)
+      if (told !== undefined && told.of !== of) {
+        return yield* new UsageError({
+          message: "the state is another provider's, or of another level",
+          remedy: "Give each its own state, or begin anew"
+        })
+      }
       const { actions, exit, state } = yield* told === undefined
-        ? SansIo.start(program, { now: input.now, seed })
+        ? SansIo.start(program, { now: input.now, redirectUri })
         : SansIo.feed(program, told, input)
-      before = state
+      before = { ...state, of }
       if (exit === undefined) {
-        yield* print(stringify({ actions: actions.map(spoken), state }))
+        yield* print(stringify({ actions: actions.map(spoken), state: before }))
         continue
       }
       const token = yield* withRemedy(opened, provider)(Exit.isSuccess(exit) ? Effect.succeed(exit.value) : exit)
-      return yield* print(stringify({ done: tokenJson(token), state }))
+      return yield* print(stringify({ done: tokenJson(token), state: before }))
     }
   }, Effect.scoped)
 ).pipe(Command.withDescription("Get a token through a host that sends the requests: JSON lines in and out"))

@@ -2,6 +2,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Base64Url from "effect/encoding/Base64Url"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -9,20 +10,21 @@ import { exportJWK, generateKeyPair, importJWK, SignJWT } from "jose"
 import { ConfigurationInvalid } from "../AuthError.ts"
 import { DpopKey } from "../Token.ts"
 import { ofTokens } from "./Challenge.ts"
+import * as Chance from "./Chance.ts"
 import * as Pkce from "./Pkce.ts"
 import * as Promised from "./Promised.ts"
 
 /** The one algorithm that is used: every server with DPoP is expected to know it. */
 export const algorithm = "ES256"
 
+const keyOf = Schema.decodeSync(Schema.fromJsonString(Schema.toCodecJson(DpopKey)))
+
 /** A new key pair. */
-export const makeKey: Effect.Effect<DpopKey> = Promised.run(
-  Effect.promise(async () => {
-    const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
-    const { crv, d, kty, x, y } = await exportJWK(privateKey)
-    return DpopKey.make(Redacted.make({ kty, crv, x, y, d } as Redacted.Redacted.Value<DpopKey>)) // what ES256 keys have
-  })
-)
+export const makeKey: Effect.Effect<DpopKey> = Effect.promise(async () => {
+  const { privateKey } = await generateKeyPair(algorithm, { extractable: true })
+  const { crv, d, kty, x, y } = await exportJWK(privateKey) // what ES256 keys have
+  return JSON.stringify({ kty, crv, x, y, d })
+}).pipe(Chance.draw, Promised.run, Effect.map(keyOf))
 
 /** What a proof is made with, besides the request. */
 export interface Proving {

@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import * as Digest from "effect/crypto/Digest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
+import * as Chance from "./Chance.ts"
 import * as Promised from "./Promised.ts"
 
 /** A proof key (RFC 7636): who has the verifier is who sent the challenge. The method is S256, and no other. */
@@ -13,8 +14,8 @@ export interface Pkce {
 
 /** 256 bits of chance, as text that needs no escape anywhere. They come from effect's `WebCrypto` reference. */
 export const random: Effect.Effect<Redacted.Redacted> = SecureRandom.SecureRandom.use(({ randomBytes }) =>
-  Effect.map(randomBytes(32), (bytes) => Redacted.make(Base64Url.encode(bytes)))
-).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+  Effect.map(randomBytes(32), Base64Url.encode)
+).pipe(Effect.provide(SecureRandom.layerWebCrypto), Chance.draw, Effect.map(Redacted.make))
 
 /** What a verifier is shown as before it is told (RFC 7636 section 4.2). */
 export const challengeOf = (verifier: Redacted.Redacted): Effect.Effect<string> =>

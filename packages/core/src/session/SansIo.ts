@@ -2,61 +2,38 @@
  * A program that talks to nobody itself: its requests are data for a host in any language, and so is its clock. The host
  * sends them, feeds the answers by their ids, in whatever order, and says what time it is.
  *
- *     let machine = yield* SansIo.start(program, { now: 0, seed: 1 })
+ *     let machine = yield* SansIo.start(program, { now: 0 })
  *     for (const { id, url } of machine.actions) …
  *     machine = yield* SansIo.feed(program, machine.state, { now, id, status, headers, body })
  *
- * It is the same program that runs anywhere else. Its state is what it was told so far, as plain JSON: each step runs it
- * anew with that, which chance from the seed and time from the host make come out the same.
+ * It is the same program that runs anywhere else. Its state is what it was told and the chance it drew so far, as plain
+ * JSON: each step runs it anew with that, which comes out the same but for signatures that have chance of their own.
+ * A state is kept before what came with it is done, or it may be done twice.
  */
-import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as Latch from "effect/Latch"
-import * as Random from "effect/Random"
+import type * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientError from "effect/http/HttpClientError"
-import * as HttpClientResponse from "effect/http/HttpClientResponse"
-import * as Promised from "../protocol/Promised.ts"
+import { ConfigurationInvalid } from "../AuthError.ts"
+import * as Pkce from "../protocol/Pkce.ts"
+import * as SansIoHost from "./SansIoHost.ts"
+import { type Action, type HostOptions, type Input, type Provided, Taken } from "./SansIoHost.ts"
 
-/** What a host tells: that time has passed, and with an id how a request went; without a status it got no answer. */
-export const Input = Schema.Struct({
-  /** Milliseconds since 1970, by the host's clock. */
-  now: Schema.Finite,
-  id: Schema.optionalKey(Schema.Int),
-  status: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 }))),
-  headers: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
-  body: Schema.optionalKey(Schema.String)
-})
-export type Input = typeof Input.Type
+export { type Action, type Host, type HostOptions, Input, type Provided } from "./SansIoHost.ts"
 
-/** All there is of a machine between two steps. It holds what its answers hold, tokens too. */
+/**
+ * All there is of a machine between two steps, as secret as a session: it has what its answers have, tokens too, and what
+ * keys and codes were made of. What the program is configured with is not in it.
+ */
 export const State = Schema.Struct({
-  version: Schema.Literal(1),
+  version: Schema.Literal(2).annotate({ message: "a state of version 2: one of an earlier Keyfob cannot go on" }),
   startedAt: Schema.Finite,
-  /** Of the pauses' jitter; nothing secret comes of it. */
-  seed: Schema.Finite,
-  inputs: Schema.Array(Input)
+  redirectUri: Schema.optionalKey(Schema.String),
+  /** In the order it was drawn. */
+  chance: Schema.NonEmptyArray(Schema.String),
+  inputs: Schema.Array(Taken)
 })
 export type State = typeof State.Type
-
-/** What the host is to do: send a request and feed its answer, or come back at a time with nothing but that. */
-export type Action =
-  | {
-      readonly _tag: "Request"
-      readonly id: number
-      readonly method: string
-      readonly url: string
-      /** With credentials in clear, as they go on the wire. */
-      readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
-      readonly body: Redacted.Redacted | undefined
-    }
-  | { readonly _tag: "Wait"; readonly until: number }
 
 /** A machine after a step: `exit` is there when it is done. */
 export interface Machine<A, E> {
@@ -65,150 +42,47 @@ export interface Machine<A, E> {
   readonly exit: Exit.Exit<A, E> | undefined
 }
 
+/** A place that stays, for programs that begin at any time and share what they know: nothing of it is run anew. */
+export const host = (options?: HostOptions): Effect.Effect<SansIoHost.Host> =>
+  Effect.map(Pkce.random, (seed) => SansIoHost.make([Redacted.value(seed)], options))
+
 /** Runs a program up to where it waits for somebody. */
-export const start = <A, E>(
-  program: Effect.Effect<A, E, HttpClient.HttpClient>,
-  { now, seed }: { readonly now: number; readonly seed: number }
-): Effect.Effect<Machine<A, E>> => resume(program, { version: 1, startedAt: now, seed, inputs: [] })
-
-/** Tells the program something, and runs it on from there. An id that is not waited for changes nothing. */
-export const feed = <A, E>(
-  program: Effect.Effect<A, E, HttpClient.HttpClient>,
-  state: State,
-  input: Input
-): Effect.Effect<Machine<A, E>> => resume(program, { ...state, inputs: [...state.inputs, input] })
-
-/** Runs a program as far as a state goes, which may come from another process. */
-export const resume = Effect.fnUntraced(function* <A, E>(
-  program: Effect.Effect<A, E, HttpClient.HttpClient>,
-  state: State
-): Effect.fn.Return<Machine<A, E>> {
-  const world = make(state.startedAt)
-  const fiber: Fiber.Fiber<A, E> = yield* program.pipe(
-    Effect.provideService(HttpClient.HttpClient, world.http),
-    Effect.provideService(Promised.Around, world.hold),
-    Effect.provideService(Clock.Clock, world.clock),
-    Random.withSeed(state.seed),
-    Effect.forkChild
-  )
-  yield* world.settled
-  for (const input of state.inputs) {
-    yield* world.passTo(input.now)
-    yield* world.answer(input)
-  }
-  const exit = fiber.pollUnsafe()
-  const actions = exit === undefined ? world.actions() : []
-  if (exit === undefined) fiber.interruptUnsafe() // not waited for: what may not be cut off waits for an answer for ever
-  return { state, actions, exit }
+export const start = Effect.fnUntraced(function* <A, E>(
+  program: Effect.Effect<A, E, Provided>,
+  { now, redirectUri }: HostOptions & { readonly now: number }
+): Effect.fn.Return<Machine<A, E>, ConfigurationInvalid> {
+  const chance = [Redacted.value(yield* Pkce.random)] as const
+  const inputs: State["inputs"] = []
+  const state = { version: 2, startedAt: now, chance, inputs } as const
+  return yield* resume(program, redirectUri === undefined ? state : { ...state, redirectUri })
 })
 
-/** How many turns of the fibers' queue bring nothing new when all of them wait. */
-const quietTurns = 20
+/** Tells the program something, and runs it on from there. An id that is not waited for is no more than the time. */
+export const feed = <A, E>(
+  program: Effect.Effect<A, E, Provided>,
+  state: State,
+  input: Input
+): Effect.Effect<Machine<A, E>, ConfigurationInvalid> => resume(program, { ...state, inputs: [...state.inputs, input] })
 
-const make = (startedAt: number) => {
-  let now = startedAt
-  let requests = 0
-  let activity = 0
-  let holds = 0
-  const released = Latch.makeUnsafe(true)
-  const sleeps = new Set<{ readonly until: number; readonly over: Deferred.Deferred<void> }>()
-  const waiting = new Map<number, { readonly action: Action; readonly answered: Deferred.Deferred<Input> }>()
-
-  const settled = Effect.gen(function* () {
-    for (let quiet = 0, seen = activity; quiet < quietTurns; quiet++) {
-      if (holds > 0) yield* released.await
-      yield* Effect.yieldNow
-      if (activity !== seen || holds > 0) quiet = 0
-      seen = activity
+/** Runs a program as far as a state goes, which may come from another process. Fails where it is another program's. */
+export const resume = Effect.fnUntraced(function* <A, E>(
+  program: Effect.Effect<A, E, Provided>,
+  state: State
+): Effect.fn.Return<Machine<A, E>, ConfigurationInvalid> {
+  const [seed, ...drawn] = state.chance
+  const chance: [string, ...Array<string>] = [seed, ...drawn]
+  const { actions, begin, feed } = SansIoHost.make(chance, state)
+  const fiber = yield* begin(program, state.startedAt)
+  const inputs: Array<Taken> = []
+  for (const input of state.inputs) {
+    const taken = yield* feed(input)
+    if (input.to !== undefined && input.to !== taken.to) {
+      return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: "a state of another program" })
     }
-  })
-
-  const clock: Clock.Clock = {
-    currentTimeMillisUnsafe: () => now,
-    currentTimeNanosUnsafe: () => BigInt(Math.floor(now)) * 1_000_000n,
-    monotonicTimeNanosUnsafe: () => BigInt(Math.floor(now)) * 1_000_000n,
-    currentTimeMillis: Effect.sync(() => now),
-    currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe()),
-    monotonicTimeNanos: Effect.sync(() => clock.monotonicTimeNanosUnsafe()),
-    sleep: (duration) =>
-      Effect.suspend(() => {
-        activity++
-        const sleep = { until: now + Duration.toMillis(duration), over: Deferred.makeUnsafe<void>() }
-        sleeps.add(sleep)
-        return Effect.ensuring(
-          Deferred.await(sleep.over),
-          Effect.sync(() => sleeps.delete(sleep))
-        )
-      })
+    inputs.push(taken)
   }
-
-  const http = HttpClient.make((request, { href }) =>
-    Effect.suspend(() => {
-      activity++
-      const id = ++requests
-      const { body } = request
-      const action: Action = {
-        _tag: "Request",
-        id,
-        method: request.method,
-        url: href,
-        headers: Redacted.make({ ...request.headers }),
-        body: body._tag === "Uint8Array" ? Redacted.make(new TextDecoder().decode(body.body)) : undefined
-      }
-      const answered = Deferred.makeUnsafe<Input>()
-      waiting.set(id, { action, answered })
-      const lost = () =>
-        new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, description: "the host had no answer" })
-        })
-      return Deferred.await(answered).pipe(
-        Effect.flatMap(({ body, headers, status }) => {
-          if (status === undefined) return Effect.fail(lost())
-          const isEmpty = body === undefined || [204, 205, 304].includes(status)
-          return Effect.succeed(
-            HttpClientResponse.fromWeb(request, new Response(isEmpty ? null : body, { status, headers: headers ?? {} }))
-          )
-        }),
-        Effect.ensuring(Effect.sync(() => waiting.delete(id)))
-      )
-    })
-  )
-
-  const next = () => [...sleeps].reduce((first, { until }) => Math.min(first, until), Infinity)
-
-  return {
-    clock,
-    http,
-    settled,
-    /** Sleep by sleep: who wakes may sleep again, or ask for something. */
-    passTo: Effect.fnUntraced(function* (end: number) {
-      while (next() <= end) {
-        now = Math.max(now, next())
-        for (const { over, until } of sleeps) if (until <= now) Deferred.doneUnsafe(over, Exit.void)
-        yield* settled
-      }
-      now = Math.max(now, end)
-    }),
-    answer: Effect.fnUntraced(function* (input: Input) {
-      const found = input.id === undefined ? undefined : waiting.get(input.id)
-      if (found !== undefined) Deferred.doneUnsafe(found.answered, Exit.succeed(input))
-      yield* settled
-    }),
-    hold: <A, E, R>(work: Effect.Effect<A, E, R>) =>
-      Effect.suspend(() => {
-        holds++
-        released.closeUnsafe()
-        return Effect.ensuring(
-          work,
-          Effect.sync(() => {
-            activity++
-            if (--holds === 0) released.openUnsafe()
-          })
-        )
-      }),
-    actions: (): ReadonlyArray<Action> => [
-      ...Array.from(waiting.values(), ({ action }) => action),
-      ...(next() < Infinity ? [{ _tag: "Wait", until: next() } as const] : [])
-    ]
-  }
-}
+  const exit = fiber.pollUnsafe()
+  const machine = { state: { ...state, chance, inputs }, actions: exit === undefined ? actions() : [], exit }
+  if (exit === undefined) fiber.interruptUnsafe() // not waited for: what may not be cut off waits for an answer for ever
+  return machine
+})

@@ -1,0 +1,297 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Redacted, Schema } from "effect"
+import { HttpClient } from "effect/http"
+import { exportJWK } from "jose"
+import {
+  AuthorizationCode,
+  ClientAuthentication,
+  ClientCredentials,
+  CredentialStore,
+  DeviceCode,
+  Login,
+  OAuthClient,
+  PendingAuthorization,
+  Promised,
+  SansIo,
+  SigningKey,
+  TokenChain,
+  TokenExchange,
+  TokenSource
+} from "keyfob"
+import {
+  type ClientMetadata,
+  clients,
+  type ProviderOptions,
+  SimulatedBrowser,
+  SimulatedProvider
+} from "@keyfob/testing"
+import * as Pkce from "../../src/protocol/Pkce.ts"
+import { keys } from "../protocol/signing.ts"
+import { type Asked, drive, requestsOf, send, told } from "./sansIoDriver.ts"
+
+const issuer = "https://id.simulated.test"
+const redirectUri = "http://127.0.0.1:49152/callback"
+const cli = { issuer, clientId: clients.cli.client_id, scopes: ["openid", "offline_access"] }
+const secret = Redacted.make(clients.billing.client_secret)
+const billing = {
+  issuer,
+  clientId: clients.billing.client_id,
+  authentication: ClientAuthentication.secretBasic(secret)
+}
+const robot = {
+  client_id: "robot",
+  token_endpoint_auth_method: "private_key_jwt" as const,
+  grant_types: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+  jwks: { keys: [keys.elliptic.jwk] }
+} satisfies ClientMetadata
+const signing = Effect.flatMap(
+  Effect.promise(() => exportJWK(keys.elliptic.private)),
+  SigningKey.fromJwk
+)
+const asRobot = { issuer, clientId: "robot", authentication: ClientAuthentication.privateKeyJwt(signing) }
+
+const scene = (options: ProviderOptions = {}) => SimulatedProvider.layer({ clients: [robot], ...options })
+const memory = <A, E, R>(program: Effect.Effect<A, E, R>) =>
+  Effect.provide(program, Layer.fresh(CredentialStore.layerMemory))
+
+/** The address that alice's browser comes to. */
+const visited = (address: string) =>
+  Effect.map(SimulatedBrowser.visit(address, { person: "alice", decision: "approve" }), ({ href }) => href)
+const opened = (asked: Asked) => (asked._tag === "Browser" ? visited(asked.url) : Effect.void)
+
+describe("a flow step by step, each in a process of its own", () => {
+  it.effect("a device's code is shown, polled for in its interval, and ends in a verified credential", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      let shown = 0
+      const { value } = yield* drive(() => memory(Login.login(DeviceCode.make(cli))), {
+        person: (asked) => {
+          if (asked._tag !== "DeviceCode") return Effect.void
+          assert.strictEqual(asked.interval, 5)
+          return ++shown === 2 ? idp.enterCode(asked.userCode, "alice", "approve") : Effect.void
+        }
+      })
+      assert.strictEqual(value.account?.sub, "alice")
+      assert.isTrue(yield* idp.accepts(value.token))
+      assert.strictEqual(shown, 2)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a browser is sent out with PKCE, state and nonce, and the address it comes to is the answer", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { value } = yield* drive(() => memory(Login.login(AuthorizationCode.make(cli))), {
+        redirectUri,
+        person: opened
+      })
+      assert.strictEqual(value.account?.sub, "alice")
+      assert.isTrue(yield* idp.accepts(value.token))
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("attack: an address with a state of somebody else's is not taken, and the login waits on", () =>
+    Effect.gen(function* () {
+      const offered = [`${redirectUri}?code=stolen&state=foreign`, `${redirectUri}?code=stolen`, ""]
+      const { requests, value } = yield* drive(() => memory(Login.login(AuthorizationCode.make(cli))), {
+        redirectUri,
+        person: (asked) =>
+          Effect.suspend(() =>
+            Effect.succeed(offered.shift()).pipe(
+              Effect.flatMap((given) => (given === undefined ? opened(asked) : Effect.succeed(given)))
+            )
+          )
+      })
+      assert.strictEqual(value.account?.sub, "alice")
+      assert.lengthOf(
+        requests.filter(({ url }) => url.endsWith("/token")),
+        1
+      )
+      assert.lengthOf(offered, 0)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a host that receives no browser has no login by one", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(drive(() => memory(Login.login(AuthorizationCode.make(cli)))))
+      assert.deepInclude(failure, { _tag: "LoginFailed", reason: "NoRedirect" })
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a web app's two halves: what is pending goes through its session, the answer into another program", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const flow = () => AuthorizationCode.make(cli)
+      const begun = yield* drive(() => Login.begin(flow(), { redirectUri }))
+      const codec = Schema.fromJsonString(Schema.toCodecJson(PendingAuthorization))
+      const session = yield* Schema.encodeEffect(codec)(begun.value.pending)
+      const answer = yield* visited(Redacted.value(begun.value.url))
+      const pending = yield* Schema.decodeEffect(codec)(session)
+      const { value } = yield* drive(() => memory(Login.complete(flow(), pending, answer)))
+      assert.isTrue(yield* idp.accepts(value.token))
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("DPoP: one key is made, whatever the number of steps, and proofs bring the nonces that are asked for", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const dpop = { ...cli, dpop: true }
+      const { requests, states, value } = yield* drive(() => memory(Login.login(AuthorizationCode.make(dpop))), {
+        redirectUri,
+        person: opened
+      })
+      assert.strictEqual(value.token.type, "DPoP")
+      assert.isTrue(yield* idp.accepts(value.token))
+      const proofs = requests.flatMap(({ dpop }) =>
+        dpop === "" ? [] : [dpop.split(".").map((part) => JSON.parse(atob(part || "e30")))]
+      )
+      assert.lengthOf(proofs, 2)
+      assert.deepStrictEqual(proofs[0]?.[0].jwk, proofs[1]?.[0].jwk)
+      assert.notStrictEqual(proofs[0]?.[1].jti, proofs[1]?.[1].jti)
+      assert.isString(proofs[1]?.[1].nonce)
+      const d = value.token.dpopKey === undefined ? assert.fail("no key") : Redacted.value(value.token.dpopKey).d
+      assert.include(states.at(-1) ?? "", d)
+    }).pipe(Effect.provide(scene({ dpopNonces: true })))
+  )
+
+  it.effect("private_key_jwt: what is listed again is the same but for a signature with chance of its own", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { requests, value } = yield* drive(() => memory(Login.login(ClientCredentials.make(asRobot))))
+      assert.isTrue(yield* idp.accepts(value.token))
+      assert.match(requests.at(-1)?.form ?? "", /client_assertion=ey/)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a chain: a machine's token is exchanged for another, link by link", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const chain = () =>
+        Effect.gen(function* () {
+          const root = yield* TokenSource.make(ClientCredentials.make({ ...billing, scopes: ["api:read"] }))
+          const http = yield* HttpClient.HttpClient
+          const link = yield* TokenChain.make(root, {
+            name: "exchanged",
+            exchange: (token) => {
+              const flow = TokenExchange.make({ ...asRobot, subject: { token: Effect.succeed(token.value) } })
+              return OAuthClient.make(flow.client).pipe(
+                Effect.flatMap(flow.obtain),
+                Effect.provideService(HttpClient.HttpClient, http)
+              )
+            }
+          })
+          return yield* link.token
+        }).pipe(Effect.scoped)
+      const { requests, value } = yield* drive(() => memory(chain()))
+      assert.isTrue(yield* idp.accepts(value))
+      assert.lengthOf(
+        requests.filter(({ url }) => url.endsWith("/token")),
+        2
+      )
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("a state", () => {
+  const login = () => memory(Login.login(ClientCredentials.make(billing)))
+
+  it.effect("has what was told and drawn, and nothing that the program is configured with", () =>
+    Effect.gen(function* () {
+      const { d } = Redacted.value(yield* signing)
+      const flows = [
+        ClientCredentials.make(billing),
+        ClientCredentials.make({ ...billing, authentication: ClientAuthentication.secretJwt(secret) }),
+        ClientCredentials.make(asRobot)
+      ]
+      for (const flow of flows) {
+        const { states } = yield* drive(() => memory(Effect.exit(Login.login(flow))))
+        for (const state of states) {
+          for (const configured of [
+            clients.billing.client_secret,
+            encodeURIComponent(clients.billing.client_secret),
+            d
+          ]) {
+            assert.notInclude(state, configured)
+          }
+        }
+      }
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("of an earlier version is refused, in words that say so", () =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(
+        Schema.decodeUnknownEffect(SansIo.State)({ version: 1, startedAt: 0, seed: 1, inputs: [] })
+      )
+      assert.include(failure.message, "a state of version 2")
+    })
+  )
+
+  it.effect("R15 of another program is refused: no answer is taken for that to another request", () =>
+    Effect.gen(function* () {
+      const begun = yield* SansIo.start(login(), { now: 0 })
+      const [request] = requestsOf(begun.actions)
+      if (request === undefined) return assert.fail("no request")
+      const { state } = yield* SansIo.feed(login(), begun.state, { id: 1, now: 0, ...(yield* send(request)) })
+      const elsewhere = ClientCredentials.make({ ...billing, issuer: "https://elsewhere.test" })
+      for (const other of [memory(Login.login(elsewhere)), Effect.never]) {
+        const failure = yield* Effect.flip(SansIo.resume(other, state))
+        assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
+      }
+      assert.lengthOf(requestsOf((yield* SansIo.resume(login(), state)).actions), 1)
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("keeps nothing of an answer that nobody waits for", () =>
+    Effect.gen(function* () {
+      const begun = yield* SansIo.start(login(), { now: 0 })
+      const stray = { now: 5, id: 99, status: 200, body: "canary" }
+      const { state } = yield* SansIo.feed(login(), begun.state, stray)
+      assert.deepStrictEqual(state.inputs, [{ now: 5 }])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("two machines of one program share no chance, and neither can be told from what it shows", () =>
+    Effect.gen(function* () {
+      const begin = () => Login.begin(AuthorizationCode.make(cli), { redirectUri })
+      const [one, other] = [yield* drive(begin), yield* drive(begin)]
+      for (const name of ["state", "nonce", "code_challenge"]) {
+        const shown = [one, other].map(({ value }) => new URL(Redacted.value(value.url)).searchParams.get(name))
+        assert.match(shown[0] ?? "", /^[\w-]{43}$/)
+        assert.notStrictEqual(shown[0], shown[1])
+      }
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
+describe("the same each time", () => {
+  // Promises of a real machine, which end in another order each time.
+  const program = (pauses: Readonly<Record<string, number>>) =>
+    Effect.forEach(
+      Object.entries(pauses),
+      ([name, pause]) =>
+        Effect.gen(function* () {
+          yield* Promised.run(Effect.promise(() => new Promise((resolve) => setTimeout(resolve, pause))))
+          const chance = Redacted.value(yield* Pkce.random)
+          const { status } = yield* HttpClient.get(`https://${name}.test/`)
+          return `${name} ${status} ${chance}`
+        }),
+      { concurrency: "unbounded" }
+    )
+
+  it.live("ids and chance belong to who had them first, whichever promise is quicker now", () =>
+    Effect.gen(function* () {
+      const { state, ...begun } = yield* SansIo.start(program({ a: 20, b: 0 }), { now: 0 })
+      assert.deepStrictEqual(
+        requestsOf(begun.actions).map(({ id, url }) => [id, url]),
+        [
+          [1, "https://a.test/"],
+          [2, "https://b.test/"]
+        ]
+      )
+      const next = yield* SansIo.feed(program({ a: 0, b: 20 }), yield* told(state), { now: 0, id: 2, status: 202 })
+      const last = yield* SansIo.feed(program({ a: 20, b: 0 }), yield* told(next.state), { now: 0, id: 1, status: 201 })
+      const [, first, second] = state.chance
+      assert.deepStrictEqual(last.exit, Exit.succeed([`a 201 ${first}`, `b 202 ${second}`]))
+    })
+  )
+})
