@@ -105,7 +105,7 @@ const unknown = (what: string, known: Iterable<string>) =>
 const nothingConfigured = ({ configuration, context }: Workspace) =>
   new ConfigurationInvalid({
     reason: "MissingValue",
-    detail: `context ${printable(context)} has no provider in ${configuration.path}`
+    detail: `context ${printable(context)} has no provider in ${configuration.path}; "keyfob login NAME --issuer URL --client-id ID" adds one`
   })
 
 const list = (names: ReadonlyArray<string>) => (names.length === 0 ? "none" : names.map(printable).join(", "))
