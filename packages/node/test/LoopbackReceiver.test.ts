@@ -6,6 +6,7 @@ import * as Net from "node:net"
 import { printed } from "../../testing/src/printed.ts"
 import * as LoopbackPort from "../src/LoopbackPort.ts"
 import * as LoopbackReceiver from "../src/LoopbackReceiver.ts"
+import { ask } from "./ask.ts"
 
 const state = "st4te"
 const answer = `/callback?code=c0de&state=${state}`
@@ -35,27 +36,6 @@ const opened = Effect.fnUntraced(function* (
     end: (exit: Exit.Exit<unknown, unknown> = Exit.void) => Scope.close(scope, exit)
   }
 })
-
-interface Said {
-  readonly status: number
-  readonly headers: Http.IncomingHttpHeaders
-  readonly body: string
-}
-
-/** A request as it is: `fetch` sends no Host of one's own. */
-const ask = (port: number, path: string, options: Http.RequestOptions = {}, body = "") =>
-  Effect.callback<Said, Error>((resume) => {
-    const request = Http.request({ host: "127.0.0.1", port, path, agent: false, ...options }, (response) => {
-      let text = ""
-      response.on("data", (chunk) => (text += String(chunk)))
-      response.on("end", () =>
-        resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, body: text }))
-      )
-      response.on("error", (error) => resume(Effect.fail(error)))
-    })
-    request.on("error", (error) => resume(Effect.fail(error)))
-    request.end(body)
-  })
 
 const connect = (port: number, host = "127.0.0.1") =>
   Effect.acquireRelease(
