@@ -229,6 +229,12 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
       test: [`${tests}/session/Renewal.test.ts`, "about somebody else: refused before anybody could use it"]
     },
     {
+      attack:
+        "The same with a forged one: a second process takes the token beside it while its signature is being checked.",
+      check: [`${core}/session/Renewal.ts`, "yield* commit(slot, held)", "yield* commit(slot, next)"],
+      test: [`${tests}/session/Renewal.test.ts`, "is verified after the rotation is safe, and before anybody can use"]
+    },
+    {
       attack: "An ID token comes with an access token that is not its own (`at_hash`).",
       check: [`${core}/protocol/Jwt.ts`, "claims.at_hash !== hash", "false"],
       test: [`${tests}/protocol/Jwt.test.ts`, "at_hash ties it to its access token"]

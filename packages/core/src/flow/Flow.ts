@@ -7,7 +7,7 @@ import { type Credential, CredentialKey } from "../Credential.ts"
 import type { LoginFailed, LoginRequired, ProviderRefused, StoreFailed, TokenRejected } from "../AuthError.ts"
 import type { ExpectedIdToken } from "../protocol/Jwt.ts"
 import type { ClientOptions, MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
-import type { Granted } from "../protocol/TokenEndpoint.ts"
+import type { Granted, Withheld } from "../protocol/TokenEndpoint.ts"
 
 /** What a flow is made from. */
 export interface FlowOptions extends ClientOptions {
@@ -49,7 +49,7 @@ export interface FlowParts {
     client: OAuthClient,
     refreshToken: Redacted.Redacted,
     credential: Credential
-  ) => Effect.Effect<Granted, GrantError>
+  ) => Effect.Effect<Granted | Withheld, GrantError>
   /** How its tokens are taken back, where not by RFC 7009. */
   readonly revoke?: (client: OAuthClient, credential: Credential) => Effect.Effect<void, GrantError>
 }

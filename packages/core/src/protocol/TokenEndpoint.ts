@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
 import { decodeJwt } from "jose"
-import { AnswerRejected, printable, type ProviderRefused } from "../AuthError.ts"
+import { AnswerRejected, printable, type ProviderError, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
 import { type Answer, malformed, type Repeat } from "./HttpExchange.ts"
 import * as Deviation from "./Deviation.ts"
@@ -88,33 +88,83 @@ const OtherSuccess = Schema.Struct({
 })
 
 /**
- * Asks the token endpoint for a token (RFC 6749 section 3.2).
- *
- * @param options.scopes what was asked for: what the answer means when it names no scope (RFC 6749 section 5.1)
- * @param options.issues the type of token that an exchange must bring (RFC 8693 section 3)
- * @param options.dpopKey the key that the token must be bound to; default: the client's own, if its tokens are bound at all
+ * A refresh whose answer brought a token that must not be used. The provider has rotated all the same: the refresh token
+ * beside it is the one that counts from now on (RFC 6749 section 6).
  */
+export interface Withheld extends Pick<Granted, "issuedAt"> {
+  readonly refreshToken: Redacted.Redacted
+  readonly reason: AnswerRejected
+}
+
+interface GrantOptions {
+  /** What was asked for: what the answer means when it names no scope (RFC 6749 section 5.1). */
+  readonly scopes: ReadonlyArray<string>
+  readonly repeat: Repeat
+  /** The type of token that an exchange must bring (RFC 8693 section 3). */
+  readonly issues?: string
+  /** The key that the token must be bound to. Default: the client's own, if its tokens are bound at all. */
+  readonly dpopKey?: DpopKey | undefined
+}
+
+type GrantForm = Form & { readonly grant_type: string }
+
+/** Asks the token endpoint for a token (RFC 6749 section 3.2). */
 export const grant = Effect.fn("keyfob.token")(function* (
   client: OAuthClient,
-  form: Form & { readonly grant_type: string },
-  options: {
-    readonly scopes: ReadonlyArray<string>
-    readonly repeat: Repeat
-    readonly issues?: string
-    readonly dpopKey?: DpopKey | undefined
-  }
+  form: GrantForm,
+  options: GrantOptions
 ): Effect.fn.Return<Granted, MetadataError | ProviderRefused> {
+  return yield* judge(client, yield* ask(client, form, options), options)
+})
+
+/** The same with a refresh token (RFC 6749 section 6), which an answer may replace though it is good for nothing else. */
+export const refresh = Effect.fn("keyfob.token")(function* (
+  client: OAuthClient,
+  refreshToken: Redacted.Redacted,
+  { resource, ...options }: Omit<GrantOptions, "issues" | "repeat"> & { readonly resource: ReadonlyArray<string> }
+): Effect.fn.Return<Granted | Withheld, MetadataError | ProviderRefused> {
+  const form = { grant_type: "refresh_token", refresh_token: Redacted.value(refreshToken), resource }
+  const asked = yield* ask(client, form, { ...options, repeat: "spending" })
+  return yield* Effect.catchTag(judge(client, asked, options), "AnswerRejected", (reason) => {
+    const next = asked.answer.json?.["refresh_token"]
+    if (typeof next !== "string" || next === "") return Effect.fail(reason)
+    return Effect.succeed({ issuedAt: DateTime.makeUnsafe(asked.now), refreshToken: Redacted.make(next), reason })
+  })
+})
+
+/** What was asked when, and what came back. */
+interface Asked {
+  readonly now: number
+  readonly answer: Answer
+  readonly key: DpopKey | undefined
+}
+
+const ask = Effect.fnUntraced(function* (
+  client: OAuthClient,
+  form: GrantForm,
+  options: GrantOptions
+): Effect.fn.Return<Asked, MetadataError> {
   yield* Effect.annotateCurrentSpan({ "oauth.grant_type": form.grant_type })
   yield* client.metadata // so that its time does not count against the token's
-  const isOther = options.issues !== undefined && options.issues !== accessToken
-  const dpopKey = isOther ? undefined : client.dpopKey
+  const dpopKey = isOther(options) ? undefined : client.dpopKey
   const key = options.dpopKey ?? (dpopKey === undefined ? undefined : yield* dpopKey)
   const now = yield* Clock.currentTimeMillis
-  const answer = yield* client.post("token", form, options.repeat, key)
-  const success = yield* accept(answer, isOther ? OtherSuccess : key === undefined ? Success : BoundSuccess)
+  return { now, key, answer: yield* client.post("token", form, options.repeat, key) }
+})
+
+/** Whether an exchange is to bring something else than an access token. */
+const isOther = ({ issues }: Pick<GrantOptions, "issues">) => issues !== undefined && issues !== accessToken
+
+const judge = Effect.fnUntraced(function* (
+  client: OAuthClient,
+  { answer, key, now }: Asked,
+  options: Omit<GrantOptions, "repeat">
+): Effect.fn.Return<Granted, ProviderError> {
+  const schema = isOther(options) ? OtherSuccess : key === undefined ? Success : BoundSuccess
+  const success = yield* accept(answer, schema)
   if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
   yield* noteDeviations(answer)
-  const isUsable = !isOther || /^bearer$/i.test(success.token_type ?? "")
+  const isUsable = !isOther(options) || /^bearer$/i.test(success.token_type ?? "")
   const ours = client.certificate?.thumbprint
   const bound = ours === undefined ? undefined : certificateOf(success.access_token)
   if (bound !== undefined && bound !== ours) {

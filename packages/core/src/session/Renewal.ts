@@ -20,7 +20,7 @@ import type { FlowParts, Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
-import { grant, type Granted } from "../protocol/TokenEndpoint.ts"
+import { type Granted, refresh as refreshed } from "../protocol/TokenEndpoint.ts"
 import type { Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
 
@@ -34,22 +34,25 @@ export type TokenError = LoginRequired | ProviderError | TokenRejected | StoreFa
  *
  * A mark that is already there when we come means that its writer died between the two: the same token is tried once
  * more, since the provider may never have seen it, and a refusal then says what happened.
+ *
+ * Of an answer that must not be used, the refresh token is committed alone, unless it is somebody else's: the provider has
+ * rotated (docs/architecture.md has each case).
  */
 export const renew = Effect.fn("keyfob.renew")(function* (
   slot: Slot,
   credential: Credential,
   client: OAuthClient,
-  { refresh = byRefreshToken }: Pick<FlowParts, "refresh"> = {}
+  { refresh }: Pick<FlowParts, "refresh"> = {}
 ): Effect.fn.Return<Credential, TokenError> {
   const { key, refreshToken } = credential
   if (refreshToken === undefined) {
     return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
   }
   // A provider that cannot be discovered has not spent anything: no mark for that.
-  if (refresh === byRefreshToken) yield* client.endpoint("token")
+  if (refresh === undefined) yield* client.endpoint("token")
   const unfinished = credential.spending === credential.generation
   if (!unfinished) yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
-  const exchange = yield* Effect.result(refresh(client, refreshToken, credential))
+  const exchange = yield* Effect.result((refresh ?? byRefreshToken)(client, refreshToken, credential))
   if (Result.isFailure(exchange)) {
     const error = exchange.failure
     if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
@@ -70,35 +73,37 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     if (!ambiguous) yield* Effect.ignore(slot.write(credential))
     return yield* error
   }
-  const granted = exchange.success
-  const { refreshAt: _, refreshExpiresAt: __, refreshExpiryFixedSince: ___, spending: ____, ...before } = credential
-  const { idToken, ...brought } = granted
-  const next = Credential.make({
+  const answer = exchange.success
+  const { refreshExpiresAt: _e, refreshExpiryFixedSince: _f, spending: _s, ...before } = credential
+  const generation = credential.generation + 1
+  // The refresh token that counts from now on, beside the token of before.
+  const held = Credential.make({
     ...before,
-    ...brought,
-    generation: credential.generation + 1,
-    refreshToken: granted.refreshToken ?? refreshToken,
-    ...refreshTokenLife(credential, granted)
+    generation,
+    refreshToken: answer.refreshToken ?? refreshToken,
+    ...refreshTokenLife(credential, answer)
   })
+  if ("reason" in answer) return yield* Effect.andThen(commit(slot, held), answer.reason)
+  const { refreshAt: _a, ...rest } = held
+  const { idToken, ...brought } = answer
+  const next = Credential.make({ ...rest, ...brought })
   if (idToken === undefined) return yield* commit(slot, next)
-  return yield* adoptIdToken(slot, next, client, idToken)
+  const refused = Credential.make({ ...before, generation, refused: true })
+  return yield* adoptIdToken(slot, { held, next, refused }, client, idToken)
 }, Effect.uninterruptible)
 
 /** RFC 6749 section 6. */
-export const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) => {
-  const form = {
-    grant_type: "refresh_token",
-    refresh_token: Redacted.value(refreshToken),
-    resource: key.resource
-  }
-  return grant(client, form, { scopes: token.scopes, repeat: "spending", dpopKey: token.dpopKey })
-}
+export const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) =>
+  refreshed(client, refreshToken, { scopes: token.scopes, resource: key.resource, dpopKey: token.dpopKey })
 
 /**
  * Until when the refresh token lives, as the answer says or, of one that stays, as was known. A sliding lifetime moves on
  * with the renewals; an end that stays where it was is absolute.
  */
-const refreshTokenLife = (before: Credential, granted: Granted) => {
+const refreshTokenLife = (
+  before: Credential,
+  granted: Pick<Granted, "issuedAt" | "refreshToken" | "refreshExpiresAt">
+) => {
   const known = before.refreshExpiresAt
   const told = granted.refreshExpiresAt ?? (granted.refreshToken === undefined ? known : undefined)
   if (told === undefined) return {}
@@ -111,32 +116,37 @@ const refreshTokenLife = (before: Credential, granted: Granted) => {
 }
 
 /**
- * The ID token of a refresh must be about the same person (OpenID Connect Core section 12.2). That much is seen without
- * a key, before anybody can use the new tokens; its signature is checked when they are safe on disk, since keys may have
- * to be fetched and a rotation must not be lost over that.
+ * The ID token of a refresh must be about the same person, from the same issuer, for the same client (OpenID Connect Core
+ * section 12.2). Whom it names is seen without a key, before anything of the answer is kept; the rest when the rotation is
+ * safe on disk, since keys may have to be fetched. Until then nobody can use the token that came with it.
  */
 const adoptIdToken = Effect.fnUntraced(function* (
   slot: Slot,
-  next: Credential,
+  { held, next, refused }: Readonly<Record<"held" | "next" | "refused", Credential>>,
   client: OAuthClient,
   idToken: Redacted.Redacted
 ): Effect.fn.Return<Credential, TokenError> {
-  const distrust = <A, E>(effect: Effect.Effect<A, E>) =>
-    Effect.tapError(effect, () => Effect.ignore(slot.write(Credential.make({ ...next, refused: true }))))
-  const { claims } = yield* distrust(Jwt.decode(Redacted.value(idToken)))
+  // What is somebody else's is not kept. Of ours, the refresh token is: for a logout to revoke.
+  const refuse = (error: TokenError) => Effect.andThen(Effect.ignore(commit(slot, refused)), Effect.fail(error))
+  const { claims } = yield* Effect.tapError(Jwt.decode(Redacted.value(idToken)), () => commit(slot, held))
   if (next.account !== undefined && claims["sub"] !== next.account.sub) {
     const host = hostOf(next.key.issuer)
-    return yield* distrust(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host }))
+    return yield* refuse(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host }))
   }
-  yield* commit(slot, next)
+  yield* commit(slot, held)
   const verified = yield* Effect.result(identify(client, idToken, next.token))
   if (Result.isSuccess(verified)) return yield* commit(slot, Credential.make({ ...next, idToken }))
-  // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
   const { failure } = verified
   const { retry } = adviceOf(failure)
-  const passes = retry === "retry" || retry === "wait" || retry === "refresh"
-  return failure._tag !== "TokenRejected" || passes ? next : yield* distrust(failure)
+  // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
+  if (failure._tag !== "TokenRejected" || retry === "retry" || retry === "wait" || retry === "refresh") {
+    return yield* commit(slot, next)
+  }
+  return yield* isOfOthers(failure) ? refuse(failure) : failure
 })
+
+const isOfOthers = ({ reason }: TokenRejected) =>
+  reason === "Issuer" || reason === "Audience" || reason === "AuthorizedParty"
 
 /**
  * Who an ID token is about, once it is verified (OpenID Connect Core section 3.1.3.7).

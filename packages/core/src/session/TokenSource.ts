@@ -331,7 +331,9 @@ export const make = Effect.fnUntraced(function* (
   const after = (seen: Option.Option<Credential>, insist: boolean) => {
     const generation = Option.match(seen, { onNone: () => 0, onSome: (credential) => credential.generation })
     const isAfter = (credential: Credential, now: number) =>
-      credential.generation > generation && RefreshPolicy.isFresh(credential, now)
+      credential.generation > generation &&
+      !Option.exists(seen, (before) => isSameToken(before, credential)) &&
+      RefreshPolicy.isFresh(credential, now)
     return alone(
       Effect.gen(function* () {
         const meanwhile = yield* held
@@ -369,8 +371,11 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/** Whether one request brought the token of both: an exchange may bring a refresh token alone, or the same text again. */
 const isSameToken = (one: Credential, other: Credential) =>
-  one.generation === other.generation && other.refused !== true && Equal.equals(one.token.value, other.token.value)
+  other.refused !== true &&
+  Equal.equals(one.token.value, other.token.value) &&
+  Equal.equals(one.issuedAt, other.issuedAt)
 
 /** A scope in the caller's. Closing it waits for a renewal that may not be cut off, but not for one that never ends. */
 const closingInTime = Effect.gen(function* () {

@@ -486,8 +486,15 @@ describe("Renewal", () => {
       })
     )
 
+    it.effect("A-19 one signed by another key: typed, no token, and the refresh token beside it is kept", () =>
+      Effect.gen(function* () {
+        const { kept, token } = yield* refresh({}, { forged: true })
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "TokenRejected", reason: "Signature" })
+        assert.deepInclude(yield* kept, { generation: 2, access: "access-1", refresh: "refresh-2", refused: false })
+      })
+    )
+
     it.effect.each([
-      ["signed by another key", {}, { forged: true }, "Signature"],
       ["for another client", { aud: "other" }, {}, "Audience"],
       ["from another issuer", { iss: "https://other.example" }, {}, "Issuer"]
     ] as const)("A-19 one %s: typed, no token, and a login is asked for", ([, claims, options, reason]) =>
@@ -520,19 +527,19 @@ describe("Renewal", () => {
       })
     )
 
-    it.effect("is verified after the rotation is safe", () =>
+    it.effect("is verified after the rotation is safe, and before anybody can use what came with it", () =>
       Effect.gen(function* () {
-        let generationThen: number | undefined
-        const store: { kept?: Effect.Effect<{ readonly generation: number } | undefined, unknown> } = {}
+        let then: object | undefined
+        const store: { kept?: Effect.Effect<object | undefined, unknown> } = {}
         const jwks: Reply = (request) =>
           Effect.gen(function* () {
-            if (store.kept !== undefined) generationThen = (yield* Effect.orDie(store.kept))?.generation
+            if (store.kept !== undefined) then = yield* Effect.orDie(store.kept)
             return yield* status(503)(request)
           })
         const scene = yield* refresh({}, { jwks })
         store.kept = scene.kept
         yield* scene.token
-        assert.strictEqual(generationThen, 2)
+        assert.deepInclude(then, { generation: 2, refresh: "refresh-2", access: "access-1" })
       })
     )
   })

@@ -214,6 +214,7 @@ describe("TokenSource", () => {
           yield* write(credential())
           const { renewedSince, token } = yield* source()
           const refusedToken = yield* token
+          yield* minutes(1)
           yield* herd(renewedSince(refusedToken), 100)
           assert.lengthOf(sent(), 1)
         }).pipe(Effect.provide(layer))
