@@ -50,9 +50,10 @@ it.effect.each(ways)("signs in with %s", ([, clientId, authentication]) =>
 )
 
 it.effect.each([
-  ["behind", Fault.clockAhead("10 minutes")],
-  ["ahead", Fault.clockBehind("10 minutes")]
-] as const)("signs in on a machine whose clock is 10 minutes %s", ([, fault]) =>
+  ["10 minutes behind", Fault.clockAhead("10 minutes")],
+  ["10 minutes ahead", Fault.clockBehind("10 minutes")],
+  ["a second ahead, which no answer's Date can tell", Fault.clockBehind("1 second")]
+] as const)("signs in on a machine whose clock is %s", ([, fault]) =>
   Effect.gen(function* () {
     const idp = yield* SimulatedProvider
     yield* idp.faults(fault)

@@ -32,7 +32,8 @@ export type Signing = AssertionOptions &
   )
 
 /**
- * A new assertion, for one request alone. It has no `typ`: there are servers that take none but `JWT`.
+ * A new assertion, for one request alone. It has no `typ`: there are servers that take none but `JWT`. Nor has it a `nbf`
+ * (RFC 7523 section 3): a server whose clock is a second behind would have to refuse it.
  *
  * @param now milliseconds since 1970, by the provider's clock
  */
@@ -46,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
   const jti = Redacted.value(yield* Pkce.random) // to tell assertions apart; no secret
   const iat = Math.floor(now / 1000)
   const aud = signing.audience === "token_endpoint" ? (token_endpoint ?? issuer) : issuer
-  const claims = { iss: clientId, sub: clientId, aud, jti, iat, nbf: iat, exp: iat + lifetime }
+  const claims = { iss: clientId, sub: clientId, aud, jti, iat, exp: iat + lifetime }
   const common = <A extends string>(fit: ReadonlyArray<A>) =>
     Effect.fromNullishOr(fit.find((algorithm) => listed === undefined || listed.includes(algorithm))).pipe(
       Effect.mapError(() => noneOf(signing.method, fit, issuer, listed ?? []))

@@ -182,7 +182,7 @@ describe("ClientAuthentication", () => {
       const { claims } = yield* signedBy(ClientAuthentication.privateKeyJwt(key))
       const { jti, ...rest } = claims
       assert.match(String(jti), /^[\w-]{43}$/)
-      assert.deepStrictEqual(rest, { iss: "app", sub: "app", aud: metadata.issuer, iat: 0, nbf: 0, exp: 60 })
+      assert.deepStrictEqual(rest, { iss: "app", sub: "app", aud: metadata.issuer, iat: 0, exp: 60 })
       const audience = "token_endpoint"
       for (const old of [
         ClientAuthentication.privateKeyJwt(key, { audience }),
