@@ -18,7 +18,7 @@ export const ProviderProfile = Schema.Struct({
   /** Whom client assertions are addressed to, where the client's authentication does not say. */
   assertionAudience: Schema.Literals(["issuer", "token_endpoint"]),
   /** Where device codes are asked for, at the issuer, should the metadata not say. */
-  deviceAuthorizationPath: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\/[^/]/))),
+  deviceAuthorizationPath: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\/[^/\\\s\p{C}][^\\\s\p{C}]*$/u))),
   /** What the APIs behind it take as a bearer token. Its ID tokens are verified all the same. */
   bearer: Schema.Literals(["access_token", "id_token"])
 })
@@ -46,9 +46,11 @@ export const of = (issuer: string): ProviderProfile =>
 /** The metadata, and what the profile knows besides. */
 export const completed = (profile: ProviderProfile, metadata: ProviderMetadata): ProviderMetadata => {
   const { deviceAuthorizationPath: path } = profile
-  return path === undefined || metadata.device_authorization_endpoint !== undefined
-    ? metadata
-    : { ...metadata, device_authorization_endpoint: new URL(path, metadata.issuer).href }
+  if (path === undefined || metadata.device_authorization_endpoint !== undefined) return metadata
+  // Set, not resolved: of whatever stands there, nothing can become another host.
+  const url = new URL(metadata.issuer)
+  url.pathname = path
+  return { ...metadata, device_authorization_endpoint: url.href }
 }
 
 type Parameters = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>

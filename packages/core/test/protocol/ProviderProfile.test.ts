@@ -180,9 +180,25 @@ describe("ProviderProfile: what differs is data", () => {
   it("a profile is data that passes its schema", () => {
     const decode = Schema.decodeUnknownSync(ProviderProfile.ProviderProfile)
     for (const profile of Object.values(ProviderProfile.profiles)) assert.deepStrictEqual(decode(profile), profile)
-    assert.throws(() => decode({ ...generic, deviceAuthorizationPath: "//evil.example/code" }))
     assert.throws(() => decode({ ...generic, bearer: "password" }))
   })
+
+  for (const path of [
+    "//evil.example/code",
+    "/\\evil.example/code",
+    "\\\\evil.example/code",
+    "/\t/evil.example/code",
+    "@evil.example/code",
+    "https://evil.example/code"
+  ]) {
+    it(`attack: a device endpoint at another host, as the path ${JSON.stringify(path)}`, () => {
+      const profile = { ...generic, deviceAuthorizationPath: path }
+      assert.throws(() => Schema.decodeUnknownSync(ProviderProfile.ProviderProfile)(profile))
+      // What a program wrote passes no schema.
+      const { device_authorization_endpoint: url = "" } = ProviderProfile.completed(profile, { issuer })
+      assert.strictEqual(new URL(url).origin, issuer)
+    })
+  }
 })
 
 describe("ProviderProfile: what is harmless is told in the span", () => {
