@@ -1,6 +1,4 @@
 /** Signing in to Arnica, AQT's cloud: a person by device code, a machine with its secret. */
-import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import {
@@ -25,7 +23,7 @@ const algorithms = ["RS256"] as const
 export const flow = (settings: Settings, account: string): AttendedFlow<UserPrompt> | UnattendedFlow => {
   const options = flowOptions(settings, account)
   if (settings.client_id === undefined) return DeviceCode.make(options)
-  const secret = settings.client_secret ?? missing("client_secret")
+  const secret = settings.client_secret ?? ClientAuthentication.missing("client_secret")
   const machine = ClientCredentials.make({ ...options, authentication: ClientAuthentication.secretPost(secret) })
   return {
     ...machine,
@@ -43,8 +41,6 @@ const verify = Effect.fnUntraced(function* (
   const { issuer } = yield* client.metadata
   yield* Jwt.verify(token, { jwks: yield* client.jwks, issuer, audience, algorithms })
 })
-
-const missing = (key: string) => Config.fail(new ConfigProvider.SourceError({ message: key }))
 
 /** `type = "aqt"` */
 export const type = ProviderType.make({

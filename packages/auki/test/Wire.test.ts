@@ -4,44 +4,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { CredentialStore } from "keyfob"
 import { Auki } from "@keyfob/auki"
-import { type Answer, make } from "@keyfob/auki/testing"
+import type { Answer } from "@keyfob/auki/testing"
 import { expiryOf } from "../src/Api.ts"
 import { alice, base, domain, known } from "./given.ts"
-
-/** A server on a free loopback port; what it answers first can be set. */
-const server = Effect.gen(function* () {
-  const fake = make(known)
-  const listening = yield* Effect.acquireRelease(
-    Effect.callback<ReturnType<typeof createServer>>((resume) => {
-      const http = createServer((request, response) => {
-        let body = ""
-        request.on("data", (chunk) => (body += String(chunk)))
-        request.on("end", () => {
-          const headers = Object.fromEntries(
-            Object.entries(request.headers).map(([name, value]) => [name, String(value)])
-          )
-          const seen = { method: request.method ?? "", path: request.url ?? "", headers, body }
-          const { body: answer, headers: more = {}, status } = Effect.runSync(fake.handle(seen))
-          const isText = typeof answer === "string"
-          response.writeHead(status, { "content-type": isText ? "text/html" : "application/json", ...more })
-          response.end(isText || answer === undefined ? answer : JSON.stringify(answer))
-        })
-      })
-      http.listen(0, "127.0.0.1", () => resume(Effect.succeed(http)))
-    }),
-    (http) =>
-      Effect.callback<void>((resume) => {
-        http.closeAllConnections()
-        http.close(() => resume(Effect.void))
-      })
-  )
-  const { port } = listening.address() as AddressInfo // TCP, so never a string or null
-  return { ...fake, url: `http://127.0.0.1:${port}` }
-})
+import { served } from "./served.ts"
 
 const connected = (url: string) =>
   Auki.layer({ ...base, ...alice, api_url: url, dds_url: url }).pipe(Layer.provide(NodeHttpClient.layerUndici))
@@ -49,7 +17,7 @@ const connected = (url: string) =>
 describe("on the wire", () => {
   it.live("B-42 a domain, over real HTTP", () =>
     Effect.gen(function* () {
-      const { seen, url } = yield* server
+      const { seen, url } = yield* served(known)
       assert.strictEqual((yield* Effect.provide(domain("a"), connected(url))).id, "a")
       assert.deepStrictEqual(
         seen.map(({ path }) => path),
@@ -69,7 +37,7 @@ describe("on the wire", () => {
   ]
   it.live.each(refused)("%s is no answer", ([, answer, reason]) =>
     Effect.gen(function* () {
-      const { next, seen, url } = yield* server
+      const { next, seen, url } = yield* served(known)
       next("/user/login", answer)
       const failure = yield* Effect.flip(Effect.provide(domain("a"), connected(url)))
       assert.strictEqual(failure._tag === "AnswerRejected" ? failure.reason : failure._tag, reason)

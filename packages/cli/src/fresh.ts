@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { type AccessToken, Credential, CredentialStore, LoginRequired } from "keyfob"
+import { type AccessToken, Credential, CredentialStore, LoginRequired, noHeaderLine } from "keyfob"
 import { UsageError } from "./failure.ts"
 import * as level from "./level.ts"
 import { note } from "./output.ts"
@@ -66,7 +66,7 @@ export const bearer = Effect.fnUntraced(function* (
     return token
   }
   return yield* new UsageError({
-    message: "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold",
+    message: noHeaderLine,
     remedy: "Use keyfob's library for such requests, or sign in without dpop"
   })
 })

@@ -1,45 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { make } from "@keyfob/auki/testing"
 import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
 import { mkdirSync } from "node:fs"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { served } from "../../auki/test/served.ts"
 import * as Keyfob from "./Keyfob.ts"
 
 const example = fileURLToPath(new URL("../../../docs/sans_io.py", import.meta.url))
 
-/** Auki's services on a free loopback port. */
-const services = Effect.gen(function* () {
-  const fake = make({ users: { "alice@example.com": "canary-password" }, domains: ["hall"] })
-  const server = yield* Effect.acquireRelease(
-    Effect.callback<ReturnType<typeof createServer>>((resume) => {
-      const http = createServer((request, response) => {
-        let body = ""
-        request.on("data", (chunk) => (body += String(chunk)))
-        request.on("end", () => {
-          const headers = Object.fromEntries(
-            Object.entries(request.headers).map(([name, value]) => [name, String(value)])
-          )
-          const seen = { method: request.method ?? "", path: request.url ?? "", headers, body }
-          const answer = Effect.runSync(fake.handle(seen))
-          response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers })
-          response.end(JSON.stringify(answer.body))
-        })
-      }).listen(0, "127.0.0.1", () => resume(Effect.succeed(http)))
-    }),
-    (http) =>
-      Effect.sync(() => {
-        http.closeAllConnections()
-        http.close()
-      })
-  )
-  const { port } = server.address() as AddressInfo // TCP, so never a string or null
-  return { fake, url: `http://127.0.0.1:${port}` }
-})
+const services = served({ users: { "alice@example.com": "canary-password" }, domains: ["hall"] })
 
 /**
  * The example in Python, with a provider of these settings.
@@ -84,15 +55,15 @@ describe("sans-io", () => {
     "B.6 a program in Python sends what keyfob hands out, and has a domain's token",
     () =>
       Effect.gen(function* () {
-        const { fake, url } = yield* services
+        const { seen, url } = yield* services
         const { code, stderr, stdout } = yield* python(auki(url), ["--domain", "hall"])
         assert.strictEqual(code, 0, stderr)
         assert.strictEqual(JSON.parse(atob(stdout.trim().split(".")[1] ?? "")).domain_id, "hall")
         assert.deepStrictEqual(
-          fake.seen.map(({ path }) => path),
+          seen.map(({ path }) => path),
           ["/user/login", "/service/domains-access-token", "/api/v1/domains/hall/auth"]
         )
-        assert.isTrue(fake.seen.every(({ headers }) => headers["user-agent"]?.startsWith("Python-urllib")))
+        assert.isTrue(seen.every(({ headers }) => headers["user-agent"]?.startsWith("Python-urllib")))
       }).pipe(Effect.scoped),
     60_000
   )
@@ -101,12 +72,12 @@ describe("sans-io", () => {
     "X-14 it follows no redirect: what a request carries is for its own host",
     () =>
       Effect.gen(function* () {
-        const { fake, url } = yield* services
+        const { next, url } = yield* services
         const elsewhere = yield* services
-        fake.next("/service/domains-access-token", { status: 302, headers: { location: `${elsewhere.url}/` } })
+        next("/service/domains-access-token", { status: 302, headers: { location: `${elsewhere.url}/` } })
         const { stdout } = yield* python(auki(url), ["--domain", "hall"])
         assert.strictEqual(stdout.trim(), "no token")
-        assert.deepStrictEqual(elsewhere.fake.seen, [])
+        assert.deepStrictEqual(elsewhere.seen, [])
       }).pipe(Effect.scoped),
     60_000
   )

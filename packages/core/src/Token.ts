@@ -21,6 +21,10 @@ export const DpopKey = Schema.Redacted(
 )
 export type DpopKey = typeof DpopKey.Type
 
+/** Why a token with such a key is given to nobody who takes a header line and nothing else. For a person. */
+export const noHeaderLine =
+  "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold"
+
 /** An access token (RFC 6749 section 1.4) with what is needed to use it. */
 export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")({
   value: Secret,

@@ -1,14 +1,8 @@
 /** The program of docs/qlam.md, as its reader would run it: a process of its own, against the tenant on its port. */
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
-import { examplesOf } from "../../../.ci/examples.ts"
+import { programOf } from "../../../.ci/program.ts"
 import { FakeQlam, machine, qshDirectory, userId } from "./FakeQlam.ts"
-
-const root = join(import.meta.dirname, "../../..")
-const work = join(root, ".ci/tmp")
 
 it.live(
   "C-10 the twenty lines run: a login, then none",
@@ -21,28 +15,12 @@ it.live(
         { name: "batch", provider: "oauth", ...machine, grant_type: "client_credentials", auth_base_url: url }
       ]
       const home = yield* qshDirectory({ contexts: [{ name: "gemini", auth_providers }] })
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => {
-          mkdirSync(work, { recursive: true })
-          return mkdtempSync(join(work, "qlam-"))
-        }),
-        (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-      )
-      const [program] = examplesOf(join(root, "docs/qlam.md"))
-      writeFileSync(join(folder, "whoami.ts"), program?.code ?? "")
-      const run = Effect.promise(
-        () =>
-          new Promise<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }>((resolve) => {
-            const env = { ...process.env, HOME: home, QSH_CONFIG_DIR: home }
-            execFile(process.execPath, [join(folder, "whoami.ts")], { env }, (error, stdout, stderr) =>
-              resolve({ code: error?.code ?? 0, stdout, stderr })
-            )
-          })
-      )
+      const { run } = yield* programOf("docs/qlam.md")
+      const told = run({ HOME: home, QSH_CONFIG_DIR: home })
       const said = `gemini/quera (qlam): authenticated\ngemini/batch (qlam): authenticated\nuser ${userId}\n`
-      const first = yield* run
+      const first = yield* told
       assert.deepStrictEqual([first.code, first.stdout], [0, said], first.stderr)
-      assert.deepStrictEqual(yield* run, { code: 0, stdout: said, stderr: "" })
+      assert.deepStrictEqual(yield* told, { code: 0, stdout: said, stderr: "" })
       assert.lengthOf(forms("/oauth/device/code"), 1)
       assert.lengthOf(
         forms("/oauth/token").filter((form) => form["grant_type"] === "client_credentials"),

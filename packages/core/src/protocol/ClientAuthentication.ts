@@ -1,5 +1,6 @@
 import * as Base64 from "effect/encoding/Base64"
-import type * as Config from "effect/Config"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, printable } from "../AuthError.ts"
@@ -18,6 +19,10 @@ export type KeySource =
   | SecretSource
   | SigningKey.SigningKey
   | Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>
+
+/** The place of a secret or key that the settings lack: that it is missing is found when it is needed, and not to sign out, say. */
+export const missing = (setting: string): Config.Config<never> =>
+  Config.fail(new ConfigProvider.SourceError({ message: setting }))
 
 /** How a client proves who it is at the token endpoint (RFC 6749 section 2.3, OpenID Connect Core section 9). */
 export type ClientAuthentication<Secret = SecretSource, Key = KeySource> =

@@ -22,7 +22,7 @@ import * as Logout from "../session/Logout.ts"
 import * as RefreshPolicy from "../session/RefreshPolicy.ts"
 import * as TokenSource from "../session/TokenSource.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
-import type { AccessToken } from "../Token.ts"
+import { type AccessToken, noHeaderLine } from "../Token.ts"
 import * as ProviderCredential from "./ProviderCredential.ts"
 
 /** What one login asks for besides what is configured. */
@@ -200,10 +200,4 @@ const kept = Effect.fnUntraced(function* (key: CredentialKey, model: ProviderCre
 const headersOf = (token: AccessToken) =>
   token.dpopKey === undefined
     ? Effect.succeed({ Authorization: token.authorization })
-    : Effect.fail(
-        new ConfigurationInvalid({
-          reason: "NotSupported",
-          detail:
-            "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold"
-        })
-      )
+    : Effect.fail(new ConfigurationInvalid({ reason: "NotSupported", detail: noHeaderLine }))

@@ -1,5 +1,3 @@
-import * as Config from "effect/Config"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { ConfigurationInvalid } from "../AuthError.ts"
 import * as AuthorizationCode from "../flow/AuthorizationCode.ts"
@@ -57,9 +55,8 @@ export const make = Effect.fnUntraced(function* (
 
 export const type = ProviderType.make({ ...definition, make: (settings, identity) => make(settings, identity) })
 
-/** The client's authentication. A secret that is missing is found missing when it is needed: not to sign out, say. */
 const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settings) => {
-  const secret = clientSecret ?? missing("client_secret")
+  const secret = clientSecret ?? ClientAuthentication.missing("client_secret")
   switch (clientAuth) {
     case "none":
       return Effect.succeed(ClientAuthentication.none)
@@ -70,7 +67,9 @@ const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settin
     case "client_secret_jwt":
       return Effect.succeed(ClientAuthentication.secretJwt(secret))
     case "private_key_jwt":
-      return Effect.succeed(ClientAuthentication.privateKeyJwt(privateKey ?? missing("private_key")))
+      return Effect.succeed(
+        ClientAuthentication.privateKeyJwt(privateKey ?? ClientAuthentication.missing("private_key"))
+      )
     case undefined:
       if (privateKey !== undefined) return Effect.succeed(ClientAuthentication.privateKeyJwt(privateKey))
       return Effect.succeed(
@@ -82,7 +81,5 @@ const authenticationOf = ({ clientAuth, clientSecret, flow, privateKey }: Settin
       return notSupported(`client authentication ${clientAuth}, where nobody has a certificate`)
   }
 }
-
-const missing = (key: string) => Config.fail(new ConfigProvider.SourceError({ message: key }))
 
 const notSupported = (detail: string) => Effect.fail(new ConfigurationInvalid({ reason: "NotSupported", detail }))
