@@ -3,7 +3,7 @@ import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import { ConfigurationInvalid, type Endpoint, printable } from "../AuthError.ts"
 import type { AssertionSource } from "./Assertion.ts"
 import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
@@ -197,6 +197,22 @@ export const prove = Effect.fnUntraced(function* (
     }
   }
 })
+
+/**
+ * The metadata as it holds at one endpoint: introspection and revocation may have lists of their own. Where one has none, the
+ * token endpoint's counts for it. RFC 8414 section 2 would have it that revocation takes HTTP Basic then; but servers leave out
+ * what they do not treat differently, and a client that signs is not to send them its secret.
+ */
+export const at = (endpoint: Endpoint, metadata: ProviderMetadata): ProviderMetadata => {
+  if (endpoint !== "introspection" && endpoint !== "revocation") return metadata
+  const methods = metadata[`${endpoint}_endpoint_auth_methods_supported`]
+  const algorithms = metadata[`${endpoint}_endpoint_auth_signing_alg_values_supported`]
+  return {
+    ...metadata,
+    ...(methods && { token_endpoint_auth_methods_supported: methods }),
+    ...(algorithms && { token_endpoint_auth_signing_alg_values_supported: algorithms })
+  }
+}
 
 /** What the metadata may call it; where that lists nothing, the first counts. */
 const methodsOf = (method: Resolved["method"]): readonly [string, ...ReadonlyArray<string>] => {

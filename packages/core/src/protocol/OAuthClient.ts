@@ -168,7 +168,7 @@ export const make = Effect.fnUntraced(function* (
       const proof = yield* ClientAuthentication.prove(
         authentication,
         options.clientId,
-        yield* metadata,
+        ClientAuthentication.at(name, yield* metadata),
         yield* clock.now,
         profile
       ).pipe(Effect.provideService(HttpClient.HttpClient, network))

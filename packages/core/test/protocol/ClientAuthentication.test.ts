@@ -3,7 +3,8 @@ import { Config, ConfigProvider, Effect, Redacted } from "effect"
 import { ClientAuthentication, ClientCredentials, CredentialStore, SigningKey, TokenSource } from "keyfob"
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose"
 import { prove, resolve } from "../../src/protocol/ClientAuthentication.ts"
-import { metadata, named, scripted } from "../scripted.ts"
+import { json, metadata, named, openIdLocation, type Recorded, scripted } from "../scripted.ts"
+import { asClient } from "./client.ts"
 import { keys } from "./signing.ts"
 
 const secret = Redacted.make("s3cret")
@@ -102,6 +103,75 @@ describe("ClientAuthentication", () => {
       })
     )
   }
+
+  describe("introspection and revocation may take something else (RFC 8414 section 2)", () => {
+    /** How a client authenticates where, at a provider with these lists. */
+    const askedAt = Effect.fnUntraced(function* (
+      authentication: ClientAuthentication.ClientAuthentication,
+      lists: Readonly<Record<string, ReadonlyArray<string>>>
+    ) {
+      const urls = [metadata.token_endpoint, metadata.introspection_endpoint, metadata.revocation_endpoint]
+      const { result, to } = asClient(
+        {
+          [openIdLocation]: json({ ...metadata, ...lists }),
+          ...Object.fromEntries(urls.map((url) => [url, json({})]))
+        },
+        ({ post }) =>
+          Effect.all(
+            (["token", "introspection", "revocation"] as const).map((at) => Effect.exit(post(at, {}, "once")))
+          ),
+        { authentication }
+      )
+      yield* result
+      return urls.map((url) => to(url)[0])
+    })
+    const ways = (requests: ReadonlyArray<Recorded | undefined>) =>
+      requests.map((request) =>
+        request === undefined ? "not at all" : request.headers["authorization"] === undefined ? "body" : "header"
+      )
+    const own = ClientAuthentication.secret(secret)
+
+    for (const [name, lists, expected] of [
+      [
+        "each by its own list",
+        {
+          token_endpoint_auth_methods_supported: ["client_secret_post"],
+          introspection_endpoint_auth_methods_supported: ["client_secret_basic"],
+          revocation_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"]
+        },
+        ["body", "header", "header"]
+      ],
+      [
+        "as at the token endpoint where they have none",
+        { token_endpoint_auth_methods_supported: ["client_secret_post"] },
+        ["body", "body", "body"]
+      ],
+      [
+        "not at all where they take tokens alone",
+        { introspection_endpoint_auth_methods_supported: ["Bearer"] },
+        ["header", "not at all", "header"]
+      ]
+    ] as const) {
+      it.effect(name, () =>
+        Effect.gen(function* () {
+          assert.deepStrictEqual(ways(yield* askedAt(own, lists)), [...expected])
+        })
+      )
+    }
+
+    it.effect("and other algorithms", () =>
+      Effect.gen(function* () {
+        const long = ClientAuthentication.secretJwt(Redacted.make("s".repeat(64)))
+        const requests = yield* askedAt(long, {
+          token_endpoint_auth_signing_alg_values_supported: ["HS256"],
+          introspection_endpoint_auth_signing_alg_values_supported: ["HS384"],
+          revocation_endpoint_auth_signing_alg_values_supported: ["HS512"]
+        })
+        const algorithms = requests.map((request) => decodeProtectedHeader(request?.form["client_assertion"] ?? "").alg)
+        assert.deepStrictEqual(algorithms, ["HS256", "HS384", "HS512"])
+      })
+    )
+  })
 
   it.effect("R12 a secret may come from configuration", () =>
     Effect.gen(function* () {
