@@ -41,8 +41,11 @@ const manyTrips = 2000
  * when nobody has been woken yet and whoever was just forked may be at work.
  */
 const fewTrips = 32
-/** Turns of the queue of fibers, in which whom a woken fiber forked comes to sleep, or to a request. */
-const turns = 5
+/**
+ * Turns of the queue of fibers, in which whom a woken fiber forked comes to sleep, or to a request. When only the clock has
+ * moved the test clock has seen to that already, and one turn is for promises that were kept before.
+ */
+const turns = { afterMove: 1, afterPromise: 5 }
 
 /**
  * Makes one of the test clock in context, and has it stand still around Keyfob's own promises; another clock, and one that
@@ -110,22 +113,25 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
   const isExplained = (wokenAt: number) => [...sleeps].some(({ fiber }) => (firstSlept.get(fiber) ?? 0) > wokenAt)
 
   /** Nobody who was woken is at work, nor anybody they forked, who go unseen. */
-  const isQuiet = Effect.gen(function* () {
-    const seen = activity
-    for (let turn = 0; turn < turns; turn++) {
-      if (activity !== seen || holds > 0 || isBusy()) return false
-      yield* Effect.yieldNow
-    }
-    return activity === seen && holds === 0
-  })
+  const isQuiet = (turns: number) =>
+    Effect.gen(function* () {
+      const seen = activity
+      for (let turn = 0; turn < turns; turn++) {
+        if (activity !== seen || holds > 0 || isBusy()) return false
+        yield* Effect.yieldNow
+      }
+      return activity === seen && holds === 0
+    })
 
   /** Until everybody who was woken sleeps or has ended; who does neither is let be once nothing has happened for long. */
   const settled = (unknown: boolean) =>
     Effect.gen(function* () {
       let seen = activity
       let trips = 0
+      let quietTurns = turns.afterMove
       for (;;) {
-        if (!unknown && (yield* isQuiet)) break
+        if (!unknown && (yield* isQuiet(quietTurns))) break
+        quietTurns = turns.afterPromise
         yield* holds > 0 ? released.await : trip
         if (activity !== seen || holds > 0) {
           seen = activity
