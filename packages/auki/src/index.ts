@@ -1,6 +1,7 @@
 export * from "./Auki.ts"
 export { type Domain, DomainAccess, domainOf, DomainServer } from "./DomainAccess.ts"
 export { ListedDomain } from "./DomainList.ts"
+export * as NativeClient from "./NativeClient.ts"
 export { flow } from "./Network.ts"
 export * as Provider from "./Provider.ts"
 export { definition, keyOf, Settings } from "./Settings.ts"

@@ -14,10 +14,11 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { ConfigurationInvalid } from "../AuthError.ts"
 import * as Pkce from "../protocol/Pkce.ts"
 import * as SansIoHost from "./SansIoHost.ts"
-import { type Action, type HostOptions, type Input, type Provided, Taken } from "./SansIoHost.ts"
+import { type Action, type Host, type HostOptions, type Input, type Provided, Taken } from "./SansIoHost.ts"
 
 export { type Action, type Host, type HostOptions, Input, type Provided } from "./SansIoHost.ts"
 
@@ -41,10 +42,6 @@ export interface Machine<A, E> {
   readonly actions: ReadonlyArray<Action>
   readonly exit: Exit.Exit<A, E> | undefined
 }
-
-/** A place that stays, for programs that begin at any time and share what they know: nothing of it is run anew. */
-export const host = (options?: HostOptions): Effect.Effect<SansIoHost.Host> =>
-  Effect.map(Pkce.random, (seed) => SansIoHost.make([Redacted.value(seed)], options))
 
 /** Runs a program up to where it waits for somebody. */
 export const start = Effect.fnUntraced(function* <A, E>(
@@ -85,4 +82,32 @@ export const resume = Effect.fnUntraced(function* <A, E>(
   const machine = { state: { ...state, chance, inputs }, actions: exit === undefined ? actions() : [], exit }
   if (exit === undefined) fiber.interruptUnsafe() // not waited for: what may not be cut off waits for an answer for ever
   return machine
+})
+
+/** A service in a host: its operations are begun with {@link SansIoHost.Host.begin}, at any time and next to each other. */
+export interface Served<S> extends Host {
+  readonly service: S
+}
+
+/**
+ * Makes a service that lives as long as the scope, for a host that has it for longer than one operation: it remembers, and
+ * nothing is run anew. Making it must ask the host for nothing.
+ *
+ *     const { actions, begin, feed, service } = yield* SansIo.serve(TokenSource.make(flow), { now: 0 })
+ *     const token = yield* begin(service.token, now)
+ *     for (const { id, url } of actions()) …
+ *     yield* feed({ now, id, status, headers, body })
+ *     token.pollUnsafe()
+ */
+export const serve = Effect.fnUntraced(function* <S, E>(
+  made: Effect.Effect<S, E, Provided | Scope.Scope>,
+  { now, ...options }: HostOptions & { readonly now: number }
+): Effect.fn.Return<Served<S>, E, Scope.Scope> {
+  const host = SansIoHost.make([Redacted.value(yield* Pkce.random)], options)
+  const scope = yield* Scope.make()
+  // Not waited for: what may not be cut off waits for an answer for ever.
+  yield* Effect.addFinalizer((exit) => host.begin(Scope.close(scope, exit), now))
+  const fiber = yield* host.begin(Scope.provide(made, scope), now)
+  const unmade = Effect.die(new Error("a service in a host has to be made without it"))
+  return { ...host, service: yield* fiber.pollUnsafe() ?? unmade }
 })

@@ -295,3 +295,40 @@ describe("the same each time", () => {
     })
   )
 })
+
+describe("a service in a host", () => {
+  const source = TokenSource.make(ClientCredentials.make(billing)).pipe(
+    Effect.provide(Layer.fresh(CredentialStore.layerMemory))
+  )
+
+  it.effect("operations begin at any time, share what is under way, and what is known asks for nothing", () =>
+    Effect.gen(function* () {
+      const { actions, begin, feed, service } = yield* SansIo.serve(source, { now: 0 })
+      assert.deepStrictEqual(actions(), [])
+      const first = yield* begin(service.token, 0)
+      const [metadata] = requestsOf(actions())
+      yield* feed({ now: 0, id: 1, ...(yield* send(metadata ?? assert.fail())) })
+      const second = yield* begin(service.token, 0)
+      const [request, ...others] = requestsOf(actions())
+      assert.deepStrictEqual([request?.id, others], [2, []])
+      yield* feed({ now: 0, id: 2, ...(yield* send(request ?? assert.fail())) })
+      assert.deepStrictEqual(first.pollUnsafe(), second.pollUnsafe())
+      const third = yield* begin(service.token, 1000)
+      assert.deepStrictEqual(third.pollUnsafe(), first.pollUnsafe())
+      assert.deepStrictEqual(requestsOf(actions()), [])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("who closes it waits for no answer, and what asks while it is made is a bug that says so", () =>
+    Effect.gen(function* () {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { begin, service } = yield* SansIo.serve(source, { now: 0 })
+          yield* begin(service.token, 0)
+        })
+      )
+      const exit = yield* Effect.exit(Effect.scoped(SansIo.serve(Effect.sleep(1), { now: 0 })))
+      assert.isTrue(Exit.hasDies(exit))
+    }).pipe(Effect.provide(scene()))
+  )
+})
