@@ -74,14 +74,16 @@ export const known = (workspace: Workspace, context: string): Effect.Effect<void
     ? Effect.void
     : Effect.fail(unknown(`context ${printable(context)}`, workspace.configuration.contexts.keys()))
 
-/** The provider of that name; without a name the context's only one, or the one called `default`. */
+/** The provider of that name, or that the context has for a plugin of that name; without one its only provider, or `default`. */
 export const provider = Effect.fnUntraced(function* (
   workspace: Workspace,
   name: string | undefined
 ): Effect.fn.Return<Configured, ConfigurationInvalid> {
   const all = yield* providers(workspace)
   const wanted = name ?? (all.length === 1 ? all[0]?.name : "default")
-  const found = all.find((one) => one.name === wanted)
+  const { plugins } = workspace.configuration.contexts.get(workspace.context) ?? {}
+  const named = (name: string | undefined) => all.find((one) => one.name === name)
+  const found = named(wanted) ?? named(plugins?.get(wanted ?? ""))
   if (found !== undefined) return found
   if (all.length === 0) return yield* nothingConfigured(workspace)
   const names = all.map((one) => one.name)

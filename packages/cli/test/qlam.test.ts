@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { runKeyfob } from "@keyfob/cli/testing"
 import { Effect } from "effect"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { FakeQlam, machine, qshDirectory } from "../../qlam/test/FakeQlam.ts"
@@ -14,6 +14,13 @@ const scene = Effect.gen(function* () {
     contexts: [
       {
         name: "gemini-logical",
+        qpu: "gemini-1",
+        defaults: { api_base_url: "https://api.example/canary", qpu_mode: null, group: "everyone" },
+        plugins: {
+          tasks: { auth_provider: "quera", group: "tasks" },
+          results: { auth_provider: "batch" },
+          billing: { auth_provider: "odd" }
+        },
         auth_providers: [
           {
             name: "quera",
@@ -30,7 +37,8 @@ const scene = Effect.gen(function* () {
             grant_type: "client_credentials",
             auth_base_url: url
           },
-          { name: "odd", provider: "kerberos", realm: "R" }
+          { name: "odd", provider: "kerberos", realm: "R" },
+          { name: "half", provider: "oauth", grant_type: "password", client_id: "canary", issuer: url }
         ]
       },
       { name: "empty" }
@@ -58,9 +66,16 @@ it.live(
         { context: "gemini-logical", provider: "batch", type: "qlam" }
       ])
       assert.match(taken.stderr, /odd is left out: this keyfob knows no type kerberos/)
+      assert.match(taken.stderr, /half is left out: grant_type: expected/)
+      assert.include(
+        taken.stderr,
+        "gemini-logical: there is no place here for qpu, defaults.api_base_url, defaults.group, plugins.tasks.group, plugins.billing.auth_provider"
+      )
+      assert.notInclude(taken.stderr, "canary")
       const text = readFileSync(join(home, "config.toml"), "utf8")
       assert.match(text, /^current_context = "gemini-logical"$/m)
       assert.match(text, /^\[contexts\.empty\]$/m)
+      assert.match(text, /^\[contexts\.gemini-logical\.plugins\]\ntasks = "quera"\nresults = "batch"$/m)
       assert.strictEqual((yield* keyfob("context import qlam")).exitCode, 0)
       assert.strictEqual(readFileSync(join(home, "config.toml"), "utf8"), text)
 
@@ -73,6 +88,8 @@ it.live(
       const token = (yield* keyfob("token quera")).stdout.trim()
       assert.isTrue(yield* idp.accepts(token))
       assert.strictEqual((yield* keyfob("header quera")).stdout, `Authorization: Bearer ${token}\n`)
+      assert.strictEqual((yield* keyfob("token tasks")).stdout.trim(), token, "by the plugin's name as well")
+      assert.match((yield* keyfob("context show")).stdout, /^ {2}tasks uses quera$/m)
       assert.strictEqual((yield* keyfob("refresh quera --force")).exitCode, 0)
       assert.strictEqual((yield* keyfob("userinfo quera")).exitCode, 0)
       assert.strictEqual((yield* keyfob("logout quera")).exitCode, 0)
@@ -100,6 +117,19 @@ it.live(
       const wrong = yield* keyfob("refresh batch --force", { KEYFOB_CLIENT_SECRET: "canary-wrong" })
       assert.strictEqual(wrong.exitCode, 2)
       assert.notInclude(wrong.stderr, "canary")
+    }).pipe(Effect.scoped, Effect.provide(FakeQlam.layer())),
+  60_000
+)
+
+it.live(
+  "C-20 who works in a context already goes on there, and is told so",
+  () =>
+    Effect.gen(function* () {
+      const { home, keyfob } = yield* scene
+      writeFileSync(join(home, "config.toml"), 'current_context = "mine"\n[contexts.mine]\n', { mode: 0o600 })
+      const { stderr } = yield* keyfob("context import qlam")
+      assert.include(stderr, "the current context is still mine; to change it: keyfob context use gemini-logical")
+      assert.match(readFileSync(join(home, "config.toml"), "utf8"), /^current_context = "mine"$/m)
     }).pipe(Effect.scoped, Effect.provide(FakeQlam.layer())),
   60_000
 )

@@ -2,7 +2,6 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import { expandHome } from "@keyfob/node/Directories"
@@ -10,24 +9,25 @@ import { type AuthClientOptions, ConfigurationInvalid, printable, type ProviderT
 
 const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
 
+/** What is documented of a table, and whatever else it has. */
+const withRest = <Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)])
+
 /** A provider as the file has it: its name, its type there, and that type's keys. */
-const Provider = Schema.StructWithRest(
-  Schema.Struct({ name: Schema.NonEmptyString, provider: Schema.NonEmptyString }),
-  [Schema.Record(Schema.String, Schema.Unknown)]
-)
+const Provider = withRest({ name: Schema.NonEmptyString, provider: Schema.NonEmptyString })
 
-const Plugin = Schema.Struct({ auth_provider: Text, group: Text })
+const Plugin = withRest({ auth_provider: Text, group: Text })
 
-export const QshContext = Schema.Struct({
+export const QshContext = withRest({
   name: Schema.NonEmptyString,
   qpu: Text,
-  defaults: Schema.optionalKey(Schema.Struct({ api_base_url: Text, qpu_mode: Text, group: Text })),
+  defaults: Schema.optionalKey(withRest({ api_base_url: Text, qpu_mode: Text, group: Text })),
   auth_providers: Schema.optionalKey(Schema.Array(Provider)),
   plugins: Schema.optionalKey(Schema.Record(Schema.String, Plugin))
 })
 export type QshContext = typeof QshContext.Type
 
-export const QshFile = Schema.Struct({
+export const QshFile = withRest({
   current_context: Text,
   contexts: Schema.Array(QshContext)
 })
@@ -81,17 +81,27 @@ export const tableOf = (provider: NonNullable<QshContext["auth_providers"]>[numb
   return { ...Object.fromEntries(said), type: type === "oauth" ? "qlam" : type }
 }
 
+/** Which provider each plugin of a context has chosen. */
+export const pluginsOf = ({ plugins = {} }: QshContext): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(plugins).flatMap(([plugin, { auth_provider: chosen }]) => (chosen ? [[plugin, chosen]] : []))
+  )
+
+/** What a context has beside its providers and who uses which, by its place in it: `plugins.tasks.group`. No values. */
+export const besideProviders = (context: QshContext): ReadonlyArray<string> =>
+  placesIn(context).filter((place) => !/^(name|auth_providers|plugins\..+\.auth_provider)$/.test(place))
+
+const placesIn = (table: object): ReadonlyArray<string> =>
+  Object.entries(table).flatMap(([key, value]) => {
+    if (value === null || value === undefined) return []
+    return typeof value === "object" && !Array.isArray(value)
+      ? placesIn(value).map((place) => `${key}.${place}`)
+      : [key]
+  })
+
 /** A context as `AuthClient` takes it. */
-export const clientOptions = ({ auth_providers = [], name, plugins = {} }: QshContext): AuthClientOptions => ({
-  current: name,
-  contexts: {
-    [name]: {
-      providers: Object.fromEntries(auth_providers.map((provider) => [provider.name, tableOf(provider)])),
-      plugins: Object.fromEntries(
-        Object.entries(plugins).flatMap(([plugin, { auth_provider }]) =>
-          Option.toArray(Option.map(Option.fromNullishOr(auth_provider), (chosen) => [plugin, chosen] as const))
-        )
-      )
-    }
-  }
-})
+export const clientOptions = (context: QshContext): AuthClientOptions => {
+  const { auth_providers = [], name } = context
+  const providers = Object.fromEntries(auth_providers.map((provider) => [provider.name, tableOf(provider)]))
+  return { current: name, contexts: { [name]: { providers, plugins: pluginsOf(context) } } }
+}

@@ -1,4 +1,4 @@
-import { Qlam, QlamSettings } from "@keyfob/qlam"
+import { Qlam, QlamSettings, QshFile } from "@keyfob/qlam"
 import { assert, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { ProviderType } from "keyfob"
@@ -33,4 +33,21 @@ it("the documented scope is asked for, a machine asks for none; a key outranks a
   const keyed = QlamSettings.toOAuth({ ...entry, client_secret: secret, private_key: Redacted.make("k") })
   assert.strictEqual(keyed.clientAuth, "private_key_jwt")
   assert.notProperty(keyed, "clientSecret")
+})
+
+it("what a context has beside its providers is named, be it known or not, and no value of it", () => {
+  const context = {
+    name: "gemini",
+    auth_providers: [{ name: "quera", provider: "oauth", client_secret: "canary" }],
+    defaults: { group: "canary", qpu_mode: null, retries: 3 },
+    plugins: { tasks: { auth_provider: "quera" }, results: { auth_provider: "quera", group: "canary" } },
+    labels: ["canary"]
+  }
+  assert.deepStrictEqual(QshFile.besideProviders(context), [
+    "defaults.group",
+    "defaults.retries",
+    "plugins.results.group",
+    "labels"
+  ])
+  assert.deepStrictEqual(QshFile.pluginsOf(context), { tasks: "quera", results: "quera" })
 })

@@ -24,6 +24,8 @@ export interface Configuration {
 /** A named set of named providers. */
 export interface Context {
   readonly providers: ReadonlyMap<string, ProviderEntry>
+  /** Which provider a part of somebody's work uses, by that part's name. */
+  readonly plugins: ReadonlyMap<string, string>
 }
 
 /**
@@ -94,12 +96,17 @@ const decode = Effect.fnUntraced(function* (
   const contextAt = Effect.fnUntraced(function* (contextName: string, value: unknown) {
     const keys = ["contexts", contextName]
     const context = yield* tableAt(keys, value)
-    warnOfUnknown(keys, context, ["providers"])
+    warnOfUnknown(keys, context, ["providers", "plugins"])
+    const plugins = new Map<string, string>()
+    for (const [name, provider] of Object.entries(yield* tableAt([...keys, "plugins"], context["plugins"]))) {
+      if (typeof provider !== "string") return yield* invalid(`${place([...keys, "plugins", name])}: expected string`)
+      plugins.set(name, provider)
+    }
     const providers = new Map<string, ProviderEntry>()
     for (const [name, provider] of Object.entries(yield* tableAt([...keys, "providers"], context["providers"]))) {
       providers.set(name, yield* providerAt(contextName, name, provider))
     }
-    return { providers }
+    return { providers, plugins }
   })
 
   warnOfUnknown([], root, ["current_context", "store_key_command", "contexts"])

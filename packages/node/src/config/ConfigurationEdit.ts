@@ -98,16 +98,25 @@ export const setProvider = Effect.fnUntraced(function* (
     ...(settings.type === "oauth" ? unknownOf(path.reduce(tableIn, root)) : {}),
     ...table
   })
-  return {
-    what: `[${dotted(path)}]`,
-    meaning: (root) => Effect.succeed(put(root, path, changed(root))),
-    lines: (lines) => {
-      const root = Result.getOrElse(parse(lines.join("\n")), (): Table => ({}))
-      const before = path.slice(0, -1).reduce(tableIn, root)
-      return Object.hasOwn(before, name)
-        ? TomlEdit.set(lines, path, before[name], changed(root))
-        : append(lines, block(path, table))
-    }
+  return setTable(path, changed)
+})
+
+/** Has parts of somebody's work use these providers of a context; what other parts use stays. */
+export const setPlugins = (context: string, plugins: Readonly<Record<string, string>>): Change => {
+  const path = ["contexts", context, "plugins"]
+  return setTable(path, (root) => ({ ...path.reduce(tableIn, root), ...plugins }))
+}
+
+const setTable = (path: KeyPath, changed: (root: Table) => Table): Change => ({
+  what: `[${dotted(path)}]`,
+  meaning: (root) => Effect.succeed(put(root, path, changed(root))),
+  lines: (lines) => {
+    const root = Result.getOrElse(parse(lines.join("\n")), (): Table => ({}))
+    const [name = "", ...outer] = path.toReversed()
+    const around = outer.reduceRight(tableIn, root)
+    return Object.hasOwn(around, name)
+      ? TomlEdit.set(lines, path, around[name], changed(root))
+      : append(lines, block(path, changed(root)))
   }
 })
 

@@ -42,12 +42,15 @@ redirect_port = 0
 tenant = "t1"
 [contexts.work.providers.api.endpoints]
 token_endpoint = "https://login.example.com/token"
+[contexts.work.plugins]
+tasks = "api"
 [contexts.empty]
 `)
     assert.strictEqual(configuration.currentContext, "work")
     assert.deepStrictEqual(configuration.warnings, [])
     assert.deepStrictEqual([...configuration.contexts.keys()], ["work", "empty"])
     assert.strictEqual(configuration.contexts.get("empty")?.providers.size, 0)
+    assert.deepStrictEqual([...(configuration.contexts.get("work")?.plugins ?? [])], [["tasks", "api"]])
     const entry = configuration.contexts.get("work")?.providers.get("api")
     assert.deepInclude(entry, { type: "oauth", store: "file" })
     assert.deepInclude(entry?.known, { context: "work", name: "api", attended: true })
@@ -120,6 +123,7 @@ it.live.each<readonly [string, string]>([
   ['contexts = "work"', "config.toml, line 1: contexts: expected a table"],
   ["[contexts]\nwork = 1", "config.toml, line 2: contexts.work: expected a table"],
   ["[contexts.work]\nproviders = []", "config.toml, line 2: contexts.work.providers: expected a table"],
+  ["[contexts.work.plugins]\ntasks = 1", "config.toml, line 2: contexts.work.plugins.tasks: expected string"],
   ["[contexts.work]\nproviders.api = 1", "config.toml, line 2: contexts.work.providers.api: expected a table"],
   [
     '[contexts.work.providers."my api"]\n\ntype = 1',

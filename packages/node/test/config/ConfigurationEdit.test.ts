@@ -26,6 +26,7 @@ import {
   apply,
   type Change,
   removeContext,
+  setPlugins,
   setProvider,
   useContext
 } from "../../src/config/ConfigurationEdit.ts"
@@ -295,6 +296,16 @@ it.live("adds and removes contexts", () =>
       (mine.slice(0, start) + mine.slice(end)).replace("current_context = 'work'   # the usual\n", "")
     )
     assert.strictEqual(yield* edited("[contexts.a]\n[contexts.a.providers]\n", removeContext("a")), "")
+  })
+)
+
+it.live("sets the providers of plugins, and leaves other plugins' where they are", () =>
+  Effect.gen(function* () {
+    const added = '[contexts.lab]\n\n[contexts.lab.plugins]\ntasks = "api"\n'
+    assert.strictEqual(yield* edited("[contexts.lab]\n", setPlugins("lab", { tasks: "api" })), added)
+    const commented = '[contexts.lab.plugins]\nmine = "b" # for now\ntasks = "api"\n'
+    assert.strictEqual(yield* edited(commented, setPlugins("lab", { tasks: "c" })), commented.replace('"api"', '"c"'))
+    assert.strictEqual(yield* edited(`${added}\n`, removeContext("lab")), "")
   })
 )
 

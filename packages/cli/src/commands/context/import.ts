@@ -4,14 +4,20 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as ConfigurationEdit from "@keyfob/node/ConfigurationEdit"
 import * as QshFile from "@keyfob/qlam/QshFile"
-import { printable } from "keyfob"
+import { printable, ProviderType } from "keyfob"
 import * as connector from "../aqt/connector.ts"
 import { here } from "../../here.ts"
-import { answer } from "../../output.ts"
+import { answer, note } from "../../output.ts"
 import { types } from "../../types.ts"
+import * as workspace from "../../workspace.ts"
 
 interface Found {
-  readonly contexts: ReadonlyArray<string>
+  readonly contexts: ReadonlyArray<{
+    readonly name: string
+    readonly plugins: Readonly<Record<string, string>>
+    /** What it has that has no place here. */
+    readonly beside: ReadonlyArray<string>
+  }>
   readonly current?: string | null | undefined
   readonly providers: ReadonlyArray<{
     readonly context: string
@@ -21,7 +27,11 @@ interface Found {
 }
 
 const qlam = Effect.map(QshFile.read, ({ contexts, current_context: current }): Found => ({
-  contexts: contexts.map(({ name }) => name),
+  contexts: contexts.map((context) => ({
+    name: context.name,
+    plugins: QshFile.pluginsOf(context),
+    beside: QshFile.besideProviders(context)
+  })),
   current,
   providers: contexts.flatMap(({ auth_providers = [], name: context }) =>
     auth_providers.map((provider) => ({ context, name: provider.name, table: QshFile.tableOf(provider) }))
@@ -29,9 +39,19 @@ const qlam = Effect.map(QshFile.read, ({ contexts, current_context: current }): 
 }))
 
 const aqt = Effect.map(connector.settings, (settings): Found => ({
-  contexts: ["aqt"],
+  contexts: [{ name: "aqt", plugins: {}, beside: [] }],
   providers: [{ context: "aqt", name: "arnica", table: { ...settings, type: "aqt" } }]
 }))
+
+/** Whether a provider can be read here; else why not, so that no table is written that stops every command after this one. */
+const readable = Effect.fnUntraced(function* ({ context, name, table }: Found["providers"][number]) {
+  const type = types.find((one) => one.name === table.type)
+  if (type === undefined) return yield* Effect.fail(`this keyfob knows no type ${printable(table.type)}`)
+  yield* Effect.mapError(type.configure(table, { context, name }), (error) => {
+    const { expected, isMissing, keys } = ProviderType.complaintOf(error)
+    return isMissing ? `${printable(keys.join("."))} is missing` : `${printable(keys.join("."))}: ${expected}`
+  })
+})
 
 /** Contexts and providers keep their names, and take the place of those that have them already. */
 export const importFrom = Command.make(
@@ -46,23 +66,42 @@ export const importFrom = Command.make(
   Effect.fnUntraced(function* ({ system }) {
     const opened = yield* here
     const { contexts, current, providers: found } = yield* system === "aqt" ? aqt : qlam
-    const known = types.map(({ name }) => name)
-    const taken = found.filter(({ table }) => known.includes(table.type))
-    for (const { name, table } of found.filter((one) => !taken.includes(one))) {
-      yield* Effect.logWarning(`${printable(name)} is left out: this keyfob knows no type ${printable(table.type)}`)
-    }
+    const taken = yield* Effect.filter(found, (one) =>
+      Effect.matchEffect(readable(one), {
+        onFailure: (why) => Effect.as(Effect.logWarning(`${printable(one.name)} is left out: ${why}`), false),
+        onSuccess: () => Effect.succeed(true)
+      })
+    )
+    const isTaken = (context: string, name: string) => taken.some((one) => one.context === context && one.name === name)
     const providers = yield* Effect.forEach(taken, ({ context, name, table: { type, ...table } }) =>
       ConfigurationEdit.setProvider(context, name, { type: "other", typeName: type, table: Redacted.make(table) })
     )
-    const { path } = opened.configuration
+    const plugins = contexts.flatMap(({ name, plugins }) => {
+      const usable = Object.entries(plugins).filter(([, provider]) => isTaken(name, provider))
+      return usable.length === 0 ? [] : [ConfigurationEdit.setPlugins(name, Object.fromEntries(usable))]
+    })
+    const { configuration } = opened
     yield* ConfigurationEdit.apply(
-      path,
-      ...contexts.map((name) => ConfigurationEdit.addContext(name)),
+      configuration.path,
+      ...contexts.map(({ name }) => ConfigurationEdit.addContext(name)),
       ...providers,
+      ...plugins,
       // Who has a current context already goes on to work in that.
-      ...(current && opened.configuration.currentContext === undefined ? [ConfigurationEdit.useContext(current)] : [])
+      ...(current && configuration.currentContext === undefined ? [ConfigurationEdit.useContext(current)] : [])
     )
-    if (system === "aqt") yield* connector.takeOver(yield* here)
+    for (const { beside, name, plugins } of contexts) {
+      const orphans = Object.keys(plugins).filter((plugin) => !isTaken(name, plugins[plugin] ?? ""))
+      const left = [...beside, ...orphans.map((plugin) => `plugins.${plugin}.auth_provider`)]
+      if (left.length > 0) yield* Effect.logWarning(`${printable(name)}: there is no place here for ${left.join(", ")}`)
+    }
+    const { currentContext } = configuration
+    if (current && currentContext !== undefined && currentContext !== current) {
+      yield* note(
+        opened.globals,
+        `the current context is still ${printable(currentContext)}; to change it: keyfob context use ${workspace.quoted(current)}`
+      )
+    }
+    if (system === "aqt" && isTaken("aqt", "arnica")) yield* connector.takeOver(yield* here)
     yield* answer(
       opened.globals,
       taken.map(({ context, name, table }) => ({ context, provider: name, type: table.type })),

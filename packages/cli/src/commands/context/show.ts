@@ -23,8 +23,17 @@ export const show = Command.make(
     const context = Option.getOrElse(name, () => opened.context)
     yield* workspace.known(opened, context)
     const providers = (yield* workspace.providers(opened, context)).map(shown)
-    yield* answer(opened.globals, { context, current: context === opened.context, providers }, () =>
-      [`context ${printable(context)}`, ...providers.map(paragraph)].join("\n\n")
+    const plugins = [...(opened.configuration.contexts.get(context)?.plugins ?? [])]
+    const current = context === opened.context
+    const said = plugins.length === 0 ? {} : { plugins: Object.fromEntries(plugins) }
+    yield* answer(opened.globals, { context, current, providers, ...said }, () =>
+      [
+        [
+          `context ${printable(context)}`,
+          ...plugins.map(([plugin, name]) => `  ${printable(plugin)} uses ${printable(name)}`)
+        ].join("\n"),
+        ...providers.map(paragraph)
+      ].join("\n\n")
     )
   })
 ).pipe(Command.withDescription("A context's providers and their settings, without secrets"))
