@@ -27,6 +27,10 @@ const login = (issuer: string, ...more: ReadonlyArray<string>) => [
 
 const fixture = fileURLToPath(new URL("fixtures/browser.ts", import.meta.url))
 
+/** A browser in which this account signs in. */
+const personal = (account: string) =>
+  `${process.execPath} ${fileURLToPath(new URL("fixtures/person.ts", import.meta.url))} ${account} %s`
+
 /** What the person saw last, as the fixture wrote it. */
 const Seen = Schema.fromJsonString(
   Schema.Struct({
@@ -60,6 +64,14 @@ const onPage = (act: (page: { readonly url: string; readonly redirect_uri: strin
     isFirst = false
     act(event)
   }
+}
+
+const pageIn = (line: string) => /http:\S+\/auth\?\S+/.exec(line)?.[0]
+
+/** Signs in at the page that is shown to a person. */
+const approvePage = (line: string) => {
+  const url = pageIn(line)
+  if (url !== undefined) Effect.runFork(Person.approve(url))
 }
 
 const isOpen = (port: number) =>
@@ -253,10 +265,6 @@ describe.concurrent("login --flow browser", () => {
         }
         const device = yield* keyfob.done(login(provider.issuer), { env, onLine: approveDevice })
         assert.include(device.stderr, `${provider.issuer}/device`)
-        const approvePage = (line: string) => {
-          const [url] = /http:\S+\/auth\?\S+/.exec(line) ?? []
-          if (url !== undefined) Effect.runFork(Person.approve(url))
-        }
         const { stderr } = yield* keyfob.done(login(provider.issuer, "--flow", "browser", "--force"), {
           env,
           onLine: approvePage
@@ -271,6 +279,50 @@ describe.concurrent("login --flow browser", () => {
   )
 
   it.live(
+    "BROWSER names what opens, the first that works; --browser comes before it, and --no-browser opens nothing",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { issuer } = yield* EmbeddedProvider.start()
+        // Without a PATH: the system's own opener would read BROWSER as well.
+        const env = { PATH: "", BROWSER: `/nowhere/browser:${personal("bob")}` }
+        const signIn = (more: ReadonlyArray<string>, onLine?: Keyfob.Options["onLine"]) =>
+          Effect.map(
+            keyfob.done(login(issuer, "--flow", "browser", "--force", ...more), onLine ? { env, onLine } : { env }),
+            ({ stderr, stdout }) => {
+              assert.notInclude(stderr, "Warning")
+              return /Signed in to demo as (\w+),/.exec(stdout)?.[1]
+            }
+          )
+        assert.strictEqual(yield* signIn([]), "bob")
+        assert.strictEqual(yield* signIn(["--browser", personal("alice")]), "alice")
+        assert.strictEqual(yield* signIn(["--no-browser"], approvePage), "alice")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "a browser that hangs is not waited for, neither by the login nor at its end",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { issuer } = yield* EmbeddedProvider.start()
+        const opener = `${keyfob.home}/opener`
+        writeFileSync(opener, `#!/bin/sh\necho $$ > '${keyfob.home}/pid'\nexec sleep 60\n`, { mode: 0o700 })
+        const hanging = Effect.gen(function* () {
+          while (!existsSync(`${keyfob.home}/pid`)) yield* Effect.sleep("50 millis")
+        })
+        const onLine = (line: string) => {
+          const url = pageIn(line)
+          if (url !== undefined) Effect.runFork(Effect.andThen(hanging, Person.approve(url)))
+        }
+        yield* keyfob.done(login(issuer, "--flow", "browser", "--browser", opener), { onLine })
+        assert.isTrue(process.kill(Number(readFileSync(`${keyfob.home}/pid`, "utf8"))), "it is there still")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "a browser that does not open is a warning, and the login goes on",
     () =>
       Effect.gen(function* () {
@@ -279,7 +331,7 @@ describe.concurrent("login --flow browser", () => {
         const onLine = (line: string) => {
           // Said after the page was shown: the login has gone on.
           if (line.startsWith("Warning: no browser could be opened")) Effect.runFork(Person.approve(url))
-          else url = /http:\S+\/auth\?\S+/.exec(line)?.[0] ?? url
+          else url = pageIn(line) ?? url
         }
         let url = ""
         yield* keyfob.done(login(provider.issuer, "--flow", "browser", "--browser", "/nowhere/browser"), { onLine })
@@ -300,7 +352,7 @@ describe.concurrent("login --flow browser", () => {
           for (;;) {
             yield* Effect.sleep("200 millis")
             const screen = existsSync(typescript) ? readFileSync(typescript, "utf8") : ""
-            const [url] = /http:\S+\/auth\?\S+/.exec(screen) ?? []
+            const url = pageIn(screen)
             if (url === undefined || !screen.includes("paste the address")) continue
             const visit = yield* Person.approve(url, { followRedirect: false })
             return yield* Effect.promise(() => writeFile(keyboard, `wrong\n${visit.url}\n`))
