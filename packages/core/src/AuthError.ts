@@ -81,11 +81,12 @@ export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>
 
 /**
  * The provider understood the request and said no: an OAuth error answer (RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750
- * section 3.1, OpenID Connect Core section 3.1.2.6).
+ * section 3.1, OpenID Connect Core section 3.1.2.6), or the handshake of TLS for the client's certificate.
  */
 export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob/ProviderRefused")("ProviderRefused", {
   reason: Schema.Literals([
     "InvalidClient",
+    "InvalidCertificate",
     "UnauthorizedClient",
     "InvalidGrant",
     "InvalidScope",
@@ -105,7 +106,7 @@ export class ProviderRefused extends Schema.TaggedError<ProviderRefused>("keyfob
   ]),
   endpoint: Endpoint,
   host: Schema.String,
-  /** The RFC's error code as it was sent, where one was. */
+  /** The RFC's error code as it was sent, where one was; of a refused certificate, the alert's name (RFC 8446 section 6.2). */
   code: Schema.optionalKey(Schema.String),
   status: Schema.optionalKey(Schema.Int)
 }) {
@@ -380,6 +381,13 @@ export const table: Table = {
       "developer",
       "the provider does not accept the client",
       "Check client id, client secret or key, and the client authentication method"
+    ),
+    InvalidCertificate: advice(
+      2,
+      "fix configuration",
+      "developer",
+      "the provider does not accept the client's certificate",
+      "Check that it is the registered one and has not ended, or configure one: cert_file and key_file"
     ),
     UnauthorizedClient: advice(
       2,

@@ -244,7 +244,7 @@ describe("types", () => {
       Effect.Effect<OAuthClient.OAuthClient, ConfigurationInvalid, HttpClient.HttpClient>
     >()
     expectTypeOf<Effect.Error<OAuthClient.OAuthClient["metadata"]>>().toEqualTypeOf<Metadata>()
-    expectTypeOf<Effect.Error<ReturnType<OAuthClient.OAuthClient["post"]>>>().toEqualTypeOf<Metadata>()
+    expectTypeOf<Effect.Error<ReturnType<OAuthClient.OAuthClient["post"]>>>().toEqualTypeOf<Provider>()
     expectTypeOf<ReturnType<typeof Userinfo.request>>().toEqualTypeOf<Effect.Effect<Userinfo.Userinfo, Provider>>()
     expectTypeOf<ReturnType<typeof Introspection.introspect>>().toEqualTypeOf<
       Effect.Effect<Introspection.Introspection, Provider>

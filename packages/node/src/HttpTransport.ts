@@ -1,4 +1,5 @@
 import * as Config from "effect/Config"
+import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
@@ -67,6 +68,17 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
   const scope = yield* Effect.scope
+  /** As it comes, and not what comes after it: a server that refuses a certificate says so, then ends the connection. */
+  const factory = (origin: string | URL, options: Undici.Pool.Options) => {
+    const connect = typeof options.connect === "function" ? options.connect : undici.buildConnector(options.connect)
+    const attentive: typeof connect = (to, done) =>
+      connect(to, (...made) => {
+        const [, socket] = made
+        socket?.once("error", (error: Error) => socket.destroy(error))
+        done(...made)
+      })
+    return new undici.Pool(origin, { ...options, connect: attentive })
+  }
   const clientOver = (make: () => InstanceType<typeof undici.Agent | typeof undici.EnvHttpProxyAgent>) =>
     Effect.acquireRelease(Effect.sync(make), (agent) => Effect.promise(() => agent.destroy())).pipe(
       Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent)),
@@ -76,11 +88,11 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
     const identity = certificate && { cert: certificate.certificate, key: Redacted.value(certificate.key) }
     const tls = { ...trust, ...identity }
     const routed = yield* clientOver(
-      () => new undici.EnvHttpProxyAgent({ ...route, connect: tls, requestTls: tls, proxyTls: trust })
+      () => new undici.EnvHttpProxyAgent({ ...route, factory, connect: tls, requestTls: tls, proxyTls: trust })
     )
     if (loopbackToo) return () => routed
     // `NO_PROXY` knows names and no ranges: 127.0.0.0/8 could not be said there.
-    const straight = yield* clientOver(() => new undici.Agent({ connect: tls }))
+    const straight = yield* clientOver(() => new undici.Agent({ factory, connect: tls }))
     return (url: string) => (isLoopback(URL.parse(url)?.hostname ?? "") ? straight : routed)
   })
   const anonymous = yield* clientsWith()

@@ -70,7 +70,8 @@ const isRepeatable = (
   failure: ProviderUnavailable | AnswerRejected,
   repeat: Repeat
 ): failure is ProviderUnavailable => {
-  if (failure._tag !== "ProviderUnavailable" || repeat === "once") return false
+  if (failure._tag !== "ProviderUnavailable" || repeat === "once" || certificateAlertOf(failure) !== undefined)
+    return false
   // Our own limit has passed: who was silent for that long has had its chance, and the caller has waited enough.
   if (failure.reason === "TimedOut" && failure.status === undefined) return false
   return repeat === "idempotent" || wasNotProcessed(failure)
@@ -201,11 +202,20 @@ const neverSent = new Set([
 ])
 
 // The handshake failed. Trouble with a record comes later, perhaps in the middle of the answer.
-const noHandshake = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_(SSL|TLS)_\w*(HANDSHAKE|PROTOCOL|VERSION|UNRECOGNIZED_NAME)/
+const noHandshake = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_(SSL|TLS)_[\w/]*(HANDSHAKE|PROTOCOL|VERSION|UNRECOGNIZED_NAME)/
+
+const isAlert = /^ERR_SSL_[\w/]+_ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)$/
+
+/**
+ * What the server said of the client's certificate, or of the lack of one, in the handshake (RFC 8446 section 6.2). In TLS
+ * 1.3 a request is under way by then, which the server does not read.
+ */
+export const certificateAlertOf = ({ detail = "" }: ProviderUnavailable): string | undefined =>
+  isAlert.exec(detail)?.[1]?.toLowerCase()
 
 const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint, host: string) => {
   const code = causeCode(error.reason.cause)
-  const unsent = code !== undefined && (neverSent.has(code) || noHandshake.test(code))
+  const unsent = code !== undefined && (neverSent.has(code) || noHandshake.test(code) || isAlert.test(code))
   return new ProviderUnavailable({
     reason: unsent ? "Unreachable" : "AnswerLost",
     endpoint,
@@ -217,7 +227,7 @@ const unavailable = (error: HttpClientError.HttpClientError, endpoint: Endpoint,
 /** The system's error code, however deep the HTTP client wrapped it. Codes are constants, so they are safe to show. */
 const causeCode = (cause: unknown, depth = 0): string | undefined => {
   if (!Predicate.isObject(cause) || depth > 5) return undefined
-  if ("code" in cause && typeof cause.code === "string" && /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)) return cause.code
+  if ("code" in cause && typeof cause.code === "string" && /^[A-Z][A-Z0-9_/]{1,60}$/.test(cause.code)) return cause.code
   if ("errors" in cause && Array.isArray(cause.errors)) {
     for (const inner of cause.errors) {
       const code = causeCode(inner, depth + 1)

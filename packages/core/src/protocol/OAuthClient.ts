@@ -6,13 +6,19 @@ import * as Semaphore from "effect/Semaphore"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { AccessToken, DpopKey } from "../Token.ts"
-import { type AnswerRejected, ConfigurationInvalid, type Endpoint, type ProviderUnavailable } from "../AuthError.ts"
+import {
+  type AnswerRejected,
+  ConfigurationInvalid,
+  type Endpoint,
+  ProviderRefused,
+  type ProviderUnavailable
+} from "../AuthError.ts"
 import * as ClientAuthentication from "./ClientAuthentication.ts"
 import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Deviation from "./Deviation.ts"
 import * as Discovery from "./Discovery.ts"
 import * as Dpop from "./Dpop.ts"
-import { type Answer, hostOf, type Repeat, send } from "./HttpExchange.ts"
+import { type Answer, certificateAlertOf, hostOf, type Repeat, send } from "./HttpExchange.ts"
 import * as Jwks from "./Jwks.ts"
 import * as ProviderClock from "./ProviderClock.ts"
 import * as ProviderProfile from "./ProviderProfile.ts"
@@ -78,9 +84,12 @@ export interface OAuthClient {
     form: Form,
     repeat: Repeat,
     dpopKey?: DpopKey
-  ) => Effect.Effect<Answer, MetadataError>
+  ) => Effect.Effect<Answer, MetadataError | ProviderRefused>
   /** A GET with an access token (RFC 6750 section 2.1), and the proof of its key where it has one (RFC 9449 section 7.1). */
-  readonly getWithToken: (endpoint: EndpointName & Endpoint, token: AccessToken) => Effect.Effect<Answer, MetadataError>
+  readonly getWithToken: (
+    endpoint: EndpointName & Endpoint,
+    token: AccessToken
+  ) => Effect.Effect<Answer, MetadataError | ProviderRefused>
 }
 
 export type EndpointName =
@@ -149,7 +158,7 @@ export const make = Effect.fnUntraced(function* (
     })
     const attempt = Effect.tap(send(presenting, name, proven, repeat), ({ headers }) =>
       Effect.sync(() => (proving === undefined ? undefined : prover.heed(url, headers)))
-    )
+    ).pipe(Effect.catchTag("ProviderUnavailable", (failure) => Effect.fail(refusedCertificate(failure) ?? failure)))
     const before = (yield* clock.offset) ?? 0
     const answer = yield* attempt
     const error = answer.json?.["error"]
@@ -223,6 +232,12 @@ const lacking =
     const where = endpoints === undefined ? "" : " among the endpoints that are configured for it"
     return new ConfigurationInvalid({ reason: "NotSupported", detail: `${issuer} has no ${member}${where}` })
   }
+
+const refusedCertificate = (failure: ProviderUnavailable) => {
+  const code = certificateAlertOf(failure)
+  const { endpoint, host } = failure
+  return code === undefined ? undefined : new ProviderRefused({ reason: "InvalidCertificate", endpoint, host, code })
+}
 
 const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
   given(form).flatMap(([name, value]) =>

@@ -143,7 +143,7 @@ const ask = Effect.fnUntraced(function* (
   client: OAuthClient,
   form: GrantForm,
   options: GrantOptions
-): Effect.fn.Return<Asked, MetadataError> {
+): Effect.fn.Return<Asked, MetadataError | ProviderRefused> {
   yield* Effect.annotateCurrentSpan({ "oauth.grant_type": form.grant_type })
   yield* client.metadata // so that its time does not count against the token's
   const dpopKey = isOther(options) ? undefined : client.dpopKey

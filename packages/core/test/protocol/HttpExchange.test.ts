@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, Random } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import { objectOf, type Repeat, send } from "../../src/protocol/HttpExchange.ts"
+import { objectOf, type Repeat, send, wasNotProcessed } from "../../src/protocol/HttpExchange.ts"
 import { answer, broken, hanging, inTime, issuer, json, named, type Reply, scripted, status } from "../scripted.ts"
 
 const url = `${issuer}/token`
@@ -43,7 +43,8 @@ describe("HttpExchange: what is tried again", () => {
     "503": status(503),
     "no connection": broken("ECONNREFUSED"),
     "no such host": broken("ENOTFOUND"),
-    "certificate refused": broken("DEPTH_ZERO_SELF_SIGNED_CERT")
+    "certificate refused": broken("DEPTH_ZERO_SELF_SIGNED_CERT"),
+    "no handshake": broken("ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE")
   })) {
     it.effect(`X-11 a spending request is sent again where it certainly was not processed: ${name}`, () =>
       Effect.gen(function* () {
@@ -71,6 +72,23 @@ describe("HttpExchange: what is tried again", () => {
         assert.strictEqual(named(error), `ProviderUnavailable.${reason}`)
         assert.lengthOf(times, 1)
       })
+    )
+  }
+
+  for (const alert of [
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "SSL/TLS_ALERT_BAD_CERTIFICATE",
+    "TLSV1_ALERT_UNKNOWN_CA"
+  ]) {
+    it.effect(
+      `a server that refuses the client's certificate has processed nothing, and will not another time: ${alert}`,
+      () =>
+        Effect.gen(function* () {
+          const { error, times } = yield* failing([broken(`ERR_SSL_${alert}`), ok])
+          assert.strictEqual(named(error), "ProviderUnavailable.Unreachable")
+          assert.isTrue(error._tag === "ProviderUnavailable" && wasNotProcessed(error))
+          assert.lengthOf(times, 1)
+        })
     )
   }
 
