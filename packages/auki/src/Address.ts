@@ -1,26 +1,24 @@
 /** Where requests may go. */
 import * as Effect from "effect/Effect"
-import { ConfigurationInvalid, HttpExchange, isSecure, printable } from "keyfob"
+import { ConfigurationInvalid, isSecure, printable } from "keyfob"
 
-/** A service: https, or http on a loopback address, and nothing behind the host. */
-export const originOf = (setting: string, url: string): Effect.Effect<string, ConfigurationInvalid> => {
-  const parsed = URL.parse(url)
-  const detail = `${setting}: an origin such as https://api.example.com`
-  if (parsed === null || url.replace(/\/$/, "").toLowerCase() !== parsed.origin) {
+/**
+ * An address that is configured: https, or http on a loopback address, of a host and a path.
+ *
+ * @param kind `service`: an origin, with nothing behind the host
+ */
+export const addressOf = (
+  setting: string,
+  text: string,
+  kind: "service" | "page"
+): Effect.Effect<string, ConfigurationInvalid> => {
+  const url = URL.parse(text)
+  if (url === null || url.href !== url.origin + url.pathname || (kind === "service" && url.pathname !== "/")) {
+    const detail = `${setting}: ${kind === "service" ? "an origin such as https://api.example.com" : "a URL of a host and a path, nothing else"}`
     return Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail }))
   }
-  if (isSecure(parsed)) return Effect.succeed(parsed.origin)
-  const where = printable(HttpExchange.hostOf(url))
-  return Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${where}` }))
-}
-
-/** The same for an address in full, which may have a path. */
-export const addressOf = (setting: string, url: string): Effect.Effect<string, ConfigurationInvalid> => {
-  const parsed = URL.parse(url)
-  if (parsed === null || [parsed.username, parsed.password, parsed.search, parsed.hash].some((part) => part !== "")) {
-    const detail = `${setting}: a URL of a host and a path, nothing else`
-    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail }))
-  }
-  if (isSecure(parsed)) return Effect.succeed(parsed.href)
-  return Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${parsed.host}` }))
+  if (isSecure(url)) return Effect.succeed(kind === "service" ? url.origin : url.href)
+  return Effect.fail(
+    new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} at ${printable(url.host)}` })
+  )
 }

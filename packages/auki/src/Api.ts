@@ -2,7 +2,6 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -21,27 +20,38 @@ import {
 } from "keyfob"
 import { DomainAccess } from "./DomainAccess.ts"
 
-/** A request that has a JSON body, and what a status says that is no success. */
+type Refusals = Readonly<Record<number, ProviderRefused["reason"]>>
+
+/** A request, and what a status says that is no success. */
 interface Asked<S> {
   readonly endpoint: Endpoint
-  readonly url: string
+  /** Default: `POST`. */
+  readonly method?: "GET" | "POST"
   readonly authorization?: Redacted.Redacted
   readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
   readonly body?: unknown
   readonly repeat: HttpExchange.Repeat
-  readonly refusals: Readonly<Record<number, ProviderRefused["reason"]>>
+  readonly refusals: Refusals
   readonly answer: S
 }
 
-const post = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(
+/** What a success says, of which host, and when it was asked for. */
+interface Told<A> {
+  readonly success: A
+  readonly host: string
+  readonly began: number
+}
+
+export const ask = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(
   http: HttpClient.HttpClient,
-  asked: Asked<S>
-): Effect.fn.Return<{ readonly success: S["Type"]; readonly host: string; readonly began: number }, ProviderError> {
-  const { authorization, body, endpoint, headers = {}, refusals, repeat, url } = asked
+  url: string,
+  { authorization, body, endpoint, headers = {}, method = "POST", refusals, repeat, answer: schema }: Asked<S>
+): Effect.fn.Return<Told<S["Type"]>, ProviderError> {
   const began = yield* Clock.currentTimeMillis
-  const request = HttpClientRequest.post(url).pipe(
+  const request = HttpClientRequest.make(method)(url).pipe(
     HttpClientRequest.setHeaders({
-      "content-type": "application/json",
+      ...(method === "GET" ? {} : { "content-type": "application/json" }),
       ...headers,
       ...(authorization === undefined ? {} : { authorization: Redacted.value(authorization) })
     }),
@@ -51,7 +61,7 @@ const post = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unk
   const { host, status } = answer
   const reason = refusals[status]
   if (reason !== undefined) return yield* new ProviderRefused({ reason, endpoint, host, status })
-  return { success: yield* OAuthAnswer.accept(answer, asked.answer), host, began }
+  return { success: yield* OAuthAnswer.accept(answer, schema), host, began }
 })
 
 const Text = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))
@@ -61,101 +71,74 @@ const Session = Schema.Struct({
   expires_in: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 })
 
+const latest = 8.64e15 // that a date can be
+
 /** Until when a token is good, by itself: nobody has verified it. */
-export const expiryOf = (jwt: string): Effect.Effect<Option.Option<number>> =>
+export const expiryOf = (jwt: string): Effect.Effect<number | undefined> =>
   Jwt.decode(jwt).pipe(
-    Effect.map(({ claims }) => (Number.isInteger(claims["exp"]) ? Number(claims["exp"]) * 1000 : undefined)),
-    Effect.map(Option.fromUndefinedOr),
-    Effect.orElseSucceed(() => Option.none())
+    Effect.map(({ claims: { exp } }) => (Number.isInteger(exp) ? Math.min(Number(exp) * 1000, latest) : undefined)),
+    Effect.orElseSucceed(() => undefined)
   )
 
-const bearer = (value: string, expiresAt: number, details?: AccessToken["details"]) =>
+export const bearer = (value: Redacted.Redacted, end: number | undefined, details?: AccessToken["details"]) =>
   AccessToken.make({
-    value: Redacted.make(value),
+    value,
     type: "Bearer",
     scopes: [],
-    expiresAt: DateTime.makeUnsafe(Math.min(expiresAt, 8.64e15)),
+    ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(end) }),
     ...(details === undefined ? {} : { details })
   })
 
 /** The session an answer brings. A token without any end is refused: nobody could tell when to renew it. */
-const sessionOf = Effect.fnUntraced(function* (
-  { began, host, success }: Effect.Success<ReturnType<typeof post<typeof Session>>>,
-  endpoint: Endpoint
-): Effect.fn.Return<Granted, AnswerRejected> {
+const session = Effect.fnUntraced(function* (
+  http: HttpClient.HttpClient,
+  url: string,
+  asked: Asked<Schema.ConstraintDecoder<typeof Session.Type>>
+): Effect.fn.Return<Granted, ProviderError> {
+  const { began, host, success } = yield* ask(http, url, asked)
   const { access_token, expires_in, refresh_token } = success
-  const end =
-    expires_in === undefined
-      ? Option.getOrUndefined(yield* expiryOf(access_token))
-      : Math.min(began + expires_in * 1000, 8.64e15)
+  const end = expires_in === undefined ? yield* expiryOf(access_token) : Math.min(began + expires_in * 1000, latest)
   if (end === undefined) {
-    return yield* new AnswerRejected({ reason: "Malformed", endpoint, host, detail: "the token names no end" })
+    const detail = "the token names no end"
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint: asked.endpoint, host, detail })
   }
   return {
     issuedAt: DateTime.makeUnsafe(began),
-    token: bearer(access_token, end),
+    token: bearer(Redacted.make(access_token), end),
     ...(refresh_token === undefined ? {} : { refreshToken: Redacted.make(refresh_token) })
   }
 })
 
-export const login = Effect.fn("keyfob.auki.login")(function* (
-  http: HttpClient.HttpClient,
-  apiUrl: string,
-  email: string,
-  password: Redacted.Redacted
-): Effect.fn.Return<Granted, ProviderError> {
-  const answer = yield* post(http, {
+export const login = (http: HttpClient.HttpClient, apiUrl: string, email: string, password: Redacted.Redacted) =>
+  session(http, `${apiUrl}/user/login`, {
     endpoint: "login",
-    url: `${apiUrl}/user/login`,
     body: { email, password: Redacted.value(password) },
     repeat: "spending",
     refusals: { 400: "AccessDenied", 401: "AccessDenied", 403: "AccessDenied" },
     answer: Session
-  })
-  return yield* sessionOf(answer, "login")
-})
+  }).pipe(Effect.withSpan("keyfob.auki.login"))
 
-export const refresh = Effect.fn("keyfob.auki.refresh")(function* (
-  http: HttpClient.HttpClient,
-  refreshUrl: string,
-  refreshToken: Redacted.Redacted
-): Effect.fn.Return<Granted, ProviderError> {
-  const answer = yield* post(http, {
+export const refresh = (http: HttpClient.HttpClient, refreshUrl: string, refreshToken: Redacted.Redacted) =>
+  session(http, refreshUrl, {
     endpoint: "token",
-    url: refreshUrl,
     authorization: Redacted.make(`Bearer ${Redacted.value(refreshToken)}`),
     repeat: "spending",
     refusals: { 400: "InvalidGrant", 401: "InvalidGrant", 403: "InvalidGrant" },
     answer: Session
-  })
-  return yield* sessionOf(answer, "token")
-})
+  }).pipe(Effect.withSpan("keyfob.auki.refresh"))
 
 /** What statuses say of a token that was brought. */
-export const denied: Readonly<Record<number, ProviderRefused["reason"]>> = {
-  401: "InvalidToken",
-  402: "AccessDenied",
-  403: "AccessDenied",
-  404: "AccessDenied"
-}
+export const denied: Refusals = { 401: "InvalidToken", 402: "AccessDenied", 403: "AccessDenied", 404: "AccessDenied" }
 
-export const discovery = Effect.fn("keyfob.auki.discovery")(function* (
-  http: HttpClient.HttpClient,
-  apiUrl: string,
-  network: AccessToken
-): Effect.fn.Return<Granted, ProviderError> {
-  const answer = yield* post(http, {
+export const discovery = (http: HttpClient.HttpClient, apiUrl: string, network: AccessToken) =>
+  session(http, `${apiUrl}/service/domains-access-token`, {
     endpoint: "token",
-    url: `${apiUrl}/service/domains-access-token`,
     authorization: network.authorization,
     body: {},
     repeat: "idempotent",
     refusals: denied,
     answer: Schema.Struct({ access_token: Text })
-  })
-  const { began, host, success } = answer
-  return yield* sessionOf({ began, host, success: { access_token: success.access_token } }, "token")
-})
+  }).pipe(Effect.withSpan("keyfob.auki.discovery"))
 
 /** Access to a domain, held against what was asked: what it grants to somebody else, or elsewhere, is not taken. */
 export const domain = Effect.fn("keyfob.auki.domain")(function* (
@@ -167,9 +150,8 @@ export const domain = Effect.fn("keyfob.auki.domain")(function* (
   if (/^\.{0,2}$/.test(id) || /\p{Surrogate}/u.test(id)) {
     return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: "a domain's id" })
   }
-  const { began, host, success } = yield* post(http, {
+  const { began, host, success } = yield* ask(http, `${ddsUrl}/api/v1/domains/${encodeURIComponent(id)}/auth`, {
     endpoint: "token",
-    url: `${ddsUrl}/api/v1/domains/${encodeURIComponent(id)}/auth`,
     authorization: discovery.authorization,
     headers: { "posemesh-client-id": clientId },
     body: {},
@@ -185,13 +167,13 @@ export const domain = Effect.fn("keyfob.auki.domain")(function* (
   if (claims["domain_id"] !== id) return yield* reject("SubjectMismatch", "the grant's domain_id")
   const audience: ReadonlyArray<unknown> = [claims["aud"]].flat()
   if (!audience.includes(success.domain_server.url)) return yield* reject("SubjectMismatch", "the grant's aud")
-  const exp = claims["exp"]
-  if (!Number.isInteger(exp)) return yield* reject("Malformed", "the grant's exp")
-  const end = Math.min(success.expires_at, Number(exp) * 1000)
+  const exp = yield* expiryOf(access_token)
+  if (exp === undefined) return yield* reject("Malformed", "the grant's exp")
+  const end = Math.min(success.expires_at, exp)
   if (end <= (yield* Clock.currentTimeMillis)) return yield* reject("Malformed", "the grant has ended")
   return {
     target: success.id,
     issuedAt: DateTime.makeUnsafe(began),
-    token: bearer(access_token, end, details)
+    token: bearer(Redacted.make(access_token), end, details)
   }
 })

@@ -20,13 +20,13 @@ import {
   TokenSource,
   TokenTargets
 } from "keyfob"
-import { originOf } from "./Address.ts"
+import { addressOf } from "./Address.ts"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { keyOf, methodOf, type Settings } from "./Settings.ts"
+import { methodOf, type Settings } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -46,8 +46,8 @@ export interface Shape {
   /** The domains that may be entered, page by page as they are read. */
   readonly accessible: Stream.Stream<DomainList.ListedDomain, TokenSource.TokenError>
   /**
-   * Signs in now, as somebody else too: with the settings' own credentials, or others. Nothing is left of who was signed in
-   * before.
+   * Signs in anew, with the settings' own credentials or others of the same account. Nothing is left of the session before.
+   * Somebody else has settings of their own, and so a chain of their own: nothing of theirs is kept under this account.
    */
   readonly login: (credentials?: Partial<Settings>) => Effect.Effect<void, Login.LoginError>
   /** Forgets all three levels. */
@@ -67,18 +67,19 @@ export const make = Effect.fnUntraced(function* (
   settings: Settings,
   account = "default"
 ): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
-  const apiUrl = yield* originOf("api_url", settings.api_url)
-  const ddsUrl = yield* originOf("dds_url", settings.dds_url)
+  const apiUrl = yield* addressOf("api_url", settings.api_url, "service")
+  const ddsUrl = yield* addressOf("dds_url", settings.dds_url, "service")
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
   const store = yield* CredentialStore
   const flow = yield* Network.flow(settings, account)
   const scope = yield* Effect.scope
+  const owner = { key: flow.key, ...Network.accountOf(settings) }
   const own =
     methodOf(settings) === "app_key"
       ? Context.merge(services, yield* Layer.build(Layer.fresh(CredentialStore.layerMemory)))
       : services
-  // Who signed in last: the end of their session is never a sign-in as who was configured.
+  // With what they signed in last.
   let latest = flow
   const made = TokenSource.make({ ...flow, obtain: (client) => latest.obtain(client) })
   const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
@@ -99,18 +100,17 @@ export const make = Effect.fnUntraced(function* (
     return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail: "no domain with it" })
   })
 
-  /** What is kept of this account, the deepest level first. */
+  /** What is kept of this account, at every level. */
   const kept = Effect.map(store.list, (all) =>
-    all
-      .filter(({ key }) => AukiState.rootOf(key).canonical === flow.key.canonical)
-      .toSorted((a, b) => (b.key.links?.length ?? 0) - (a.key.links?.length ?? 0))
+    all.filter(({ key }) => AukiState.rootOf(key).canonical === flow.key.canonical)
   )
-  const forget = (key: (typeof flow)["key"]) => store.modify(key, ({ remove }) => remove)
-  const logout = Effect.gen(function* () {
-    for (const { key } of yield* kept) if (key.links !== undefined) yield* forget(key)
-    // These services take no token back.
-    yield* Effect.provideContext(Logout.logout(flow, { revoke: false }), own)
-  })
+  const forgetDerived = Effect.flatMap(kept, (all) =>
+    Effect.forEach(
+      all.filter(({ key }) => key.links !== undefined),
+      ({ key }) => store.modify(key, ({ remove }) => remove),
+      { discard: true }
+    )
+  )
 
   return {
     network,
@@ -123,24 +123,22 @@ export const make = Effect.fnUntraced(function* (
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
     login: Effect.fnUntraced(function* (credentials) {
-      const said = { ...settings, ...credentials }
-      const { key } = flow
-      const asked = yield* Network.flow(said, account)
-      // What renews a session is settled with the settings: one of another kind would be sent to the wrong place.
-      const { email = "" } = settings
-      if (keyOf({ ...said, email }, account).canonical !== key.canonical) {
-        const detail = "a login of another service, client, app or kind than is configured"
+      const asked = yield* Network.flow({ ...settings, ...credentials }, account)
+      if (asked.key.canonical !== flow.key.canonical) {
+        const detail = "a login of another account, service, client or kind than is configured"
         return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
       }
-      yield* Effect.provideContext(Login.login({ ...asked, key }), own)
+      yield* Effect.provideContext(Login.login(asked), own)
       latest = asked
+      yield* forgetDerived
     }),
-    logout,
+    // These services take no token back.
+    logout: Effect.andThen(forgetDerived, Effect.provideContext(Logout.logout(flow, { revoke: false }), own)),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
-    save: Effect.flatMap(kept, AukiState.encode),
+    save: Effect.flatMap(kept, (all) => AukiState.encode(all, flow.key)),
     restore: Effect.fnUntraced(function* (state) {
-      for (const credential of yield* AukiState.decode(state, flow.key)) {
+      for (const credential of yield* AukiState.decode(state, owner)) {
         yield* store.modify(credential.key, (slot) => Login.keep(slot, credential))
       }
     })

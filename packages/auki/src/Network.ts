@@ -2,7 +2,6 @@
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Base64 from "effect/encoding/Base64"
 import {
@@ -14,14 +13,13 @@ import {
   ConfigurationInvalid,
   type CredentialKey,
   type FlowParts,
-  type Granted,
   HttpExchange,
   LoginRequired,
   type UnattendedError,
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
-import { addressOf, originOf } from "./Address.ts"
+import { addressOf } from "./Address.ts"
 import { isOidc, keyOf, methodOf, type Settings } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
@@ -29,21 +27,26 @@ export const flow = Effect.fnUntraced(function* (
   settings: Settings,
   account: string
 ): Effect.fn.Return<UnattendedFlow, ConfigurationInvalid> {
-  const apiUrl = yield* originOf("api_url", settings.api_url)
-  const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`)
+  const apiUrl = yield* addressOf("api_url", settings.api_url, "service")
+  const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`, "page")
   const key = keyOf(settings, account)
   const { clientId, issuer } = key
   const parts = { attended: false, key, client: { issuer, clientId }, revoke: () => Effect.fail(noRevocation) } as const
+  const refresh: FlowParts["refresh"] = ({ http }, refreshToken) => Api.refresh(http, refreshUrl, refreshToken)
   switch (methodOf(settings)) {
     case "email": {
       const email = yield* required("email", settings.email)
       const spend = once(required("password", settings.password), key)
       return {
         ...parts,
-        refresh: (client, refreshToken) => Api.refresh(client.http, refreshUrl, refreshToken),
+        refresh,
         obtain: ({ http }) =>
           spend((password) =>
-            Effect.flatMap(Api.login(http, apiUrl, email, password), (granted) => signedIn(granted, email))
+            Effect.zipWith(Api.login(http, apiUrl, email, password), DateTime.now, (granted, signedInAt) => ({
+              ...granted,
+              ...accountOf(settings),
+              signedInAt
+            }))
           )
       }
     }
@@ -60,9 +63,7 @@ export const flow = Effect.fnUntraced(function* (
       }
       const spend = once(required("token", settings.token), key)
       const session: UnattendedFlow = { ...parts, obtain: () => spend((token) => brought(settings, token, key)) }
-      if (!isOidc(settings)) {
-        return { ...session, refresh: (client, token) => Api.refresh(client.http, refreshUrl, token) }
-      }
+      if (!isOidc(settings)) return { ...session, refresh }
       if (settings.issuer !== undefined) return { ...session, refresh: atOwnIssuer }
       return { ...session, client: { ...parts.client, endpoints: { token_endpoint: refreshUrl } } }
     }
@@ -114,9 +115,9 @@ const atOwnIssuer: NonNullable<FlowParts["refresh"]> = Effect.fnUntraced(functio
   return yield* byRefreshToken(client, refreshToken, credential)
 })
 
-/** Whose it is, and since when. */
-const signedIn = (granted: Granted, sub: string) =>
-  Effect.map(DateTime.now, (signedInAt): Assigned => ({ ...granted, signedInAt, account: Account.make({ sub }) }))
+/** Whose it is, where that is known. */
+export const accountOf = (settings: Settings): Pick<Assigned, "account"> =>
+  methodOf(settings) === "email" ? { account: Account.make({ sub: settings.email ?? "" }) } : {}
 
 /** Real HTTP Basic (RFC 7617), which no request is needed for, and which has no end. */
 const basic = (name: string, secret: Redacted.Redacted) =>
@@ -137,7 +138,7 @@ const brought = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Assigned, LoginRequired> {
   const now = yield* Clock.currentTimeMillis
   const { expiry_ms, refresh_token, refresh_token_expiry_ms } = settings
-  const end = expiry_ms ?? Option.getOrUndefined(yield* Api.expiryOf(Redacted.value(token)))
+  const end = expiry_ms ?? (yield* Api.expiryOf(Redacted.value(token)))
   const canRenew = refresh_token !== undefined && (refresh_token_expiry_ms ?? Infinity) > now
   if (!canRenew && end !== undefined && end <= now) {
     return yield* new LoginRequired({ reason: "NotRenewable", issuer: key.issuer, account: key.account })
@@ -145,12 +146,7 @@ const brought = Effect.fnUntraced(function* (
   return {
     issuedAt: DateTime.makeUnsafe(now),
     signedInAt: DateTime.makeUnsafe(now),
-    token: AccessToken.make({
-      value: token,
-      type: "Bearer",
-      scopes: [],
-      ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(end) })
-    }),
+    token: Api.bearer(token, end),
     ...(canRenew ? { refreshToken: refresh_token } : {}),
     ...(refresh_token_expiry_ms === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(refresh_token_expiry_ms) })
   }

@@ -33,7 +33,12 @@ export const Settings = Schema.Struct({
   refresh_token_expiry_ms: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),
   /** The client and the issuer of an OpenID Connect session that was brought along. */
   oidc_client_id: Schema.optionalKey(upTo(255, "1 to 255 bytes")),
-  issuer: Schema.optionalKey(Schema.NonEmptyString)
+  issuer: Schema.optionalKey(Schema.NonEmptyString),
+  /**
+   * Files of the earlier library have it: how long before its end a session was renewed. It is taken and does nothing, for
+   * here every level is renewed by the rule for all tokens, which goes by how long each lives.
+   */
+  refresh_threshold_ms: Schema.optionalKey(Schema.Finite)
 })
 export type Settings = typeof Settings.Type
 
@@ -46,7 +51,8 @@ export const methodOf = ({ method }: Settings): Method => method ?? "email"
 export const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
   settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
 
-const originOf = (url: string) => url.replace(/\/$/, "")
+/** However it is spelled. */
+const originOf = (url: string) => URL.parse(url)?.origin ?? url
 
 /**
  * What the network's credential is kept under; an imported session is kept at its own issuer. Who is configured, and the

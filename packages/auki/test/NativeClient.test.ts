@@ -159,6 +159,21 @@ describe("NativeClient", () => {
     }).pipe(Effect.provide(scene))
   )
 
+  it.effect("B-38 R15 somebody else has a client of their own; a logout leaves nothing of this one's", () =>
+    Effect.gen(function* () {
+      const { done, service } = yield* host()
+      yield* done(service.domain("hall"))
+      assert.isTrue(Exit.isFailure((yield* done(service.login(bob))).exit))
+      const other = yield* host(bob)
+      const { asked, value } = yield* other.done(other.service.domain("hall"))
+      assert.deepStrictEqual(asked, [login, discovery, domain("hall")])
+      assert.include(atob(tokenOf(value ?? assert.fail()).split(".")[1] ?? ""), bob.email)
+      yield* done(service.logout)
+      const { asked: none, exit } = yield* done(service.domain("hall"))
+      assert.deepStrictEqual([none, Exit.isFailure(exit)], [[], true])
+    }).pipe(Effect.provide(scene))
+  )
+
   it.effect("events are a stream, in the order of the answers", () =>
     Effect.gen(function* () {
       const { done, service } = yield* host()
@@ -226,7 +241,7 @@ describe("NativeClient: state", () => {
       const one = yield* host()
       yield* one.begin(one.service.domain("hall"))
       const early = yield* Fiber.join(yield* one.begin(one.service.save))
-      assert.deepStrictEqual(JSON.parse(early), { version: 1, credentials: [] })
+      assert.deepStrictEqual(JSON.parse(early), { version: 2, of: JSON.parse(early).of, session: [] })
       const { value: before } = yield* one.done(one.service.domain("hall"))
       const state = (yield* one.done(one.service.save)).value ?? assert.fail()
       assert.notInclude(state, "canary")

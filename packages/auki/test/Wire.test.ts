@@ -51,10 +51,9 @@ describe("on the wire", () => {
       assert.strictEqual((yield* Effect.promise(() => exportJWK(publicKey))).crv, "P-256")
       const sign = (exp: number) =>
         Effect.promise(() => new SignJWT({ iss: "dds", exp }).setProtectedHeader({ alg: "ES256" }).sign(privateKey))
-      const end = (jwt: string) => Effect.map(expiryOf(jwt), Option.getOrUndefined)
-      assert.strictEqual(yield* end(yield* sign(1_700_000_000)), 1_700_000_000_000)
-      assert.strictEqual(yield* end(yield* sign(9_000_000_000_000)), 9_000_000_000_000_000)
-      for (const wrong of ["a.b", "!.!.!", "e30.bm8.c2ln", "e30.e30.c2ln"]) assert.isUndefined(yield* end(wrong))
+      assert.strictEqual(yield* expiryOf(yield* sign(1_700_000_000)), 1_700_000_000_000)
+      assert.strictEqual(yield* expiryOf(yield* sign(9_000_000_000_000)), 8.64e15)
+      for (const wrong of ["a.b", "!.!.!", "e30.bm8.c2ln", "e30.e30.c2ln"]) assert.isUndefined(yield* expiryOf(wrong))
     })
   )
 })
