@@ -40,7 +40,10 @@ const Predecessor = Schema.fromJsonString(
 type Owner = Pick<Credential, "key" | "account">
 
 /** The key of the credential that a derived one hangs on. */
-export const rootOf = ({ links: _, ...root }: CredentialKey): CredentialKey => CredentialKey.make(root)
+export const rootOf = (key: CredentialKey): CredentialKey => {
+  const { links: _, ...root } = key
+  return CredentialKey.make(root)
+}
 
 const digestOf = ({ canonical }: CredentialKey): Effect.Effect<string> =>
   Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(canonical))).pipe(
@@ -54,9 +57,10 @@ export const encode = Effect.fnUntraced(function* (
   credentials: ReadonlyArray<Credential>,
   own: CredentialKey
 ): Effect.fn.Return<string> {
-  const session = credentials.map(({ account: _, key: { links }, ...kept }) =>
-    links === undefined ? kept : { ...kept, links }
-  )
+  const session = credentials.map((credential) => {
+    const { account: _, key, ...kept } = credential
+    return key.links === undefined ? kept : { ...kept, links: key.links }
+  })
   return yield* Effect.orDie(Schema.encodeEffect(Saved)({ version: 2, of: yield* digestOf(own), session }))
 })
 
