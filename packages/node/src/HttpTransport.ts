@@ -3,7 +3,9 @@ import type * as Undici from "@effect/platform-node/Undici"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
+import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
+import * as RcMap from "effect/RcMap"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import { ClientCertificate, ConfigurationInvalid } from "keyfob"
@@ -30,19 +32,14 @@ export const layer = (options: { readonly caFile?: string | undefined } = {}) =>
       const route = yield* proxies
       const certificates = options.caFile === undefined ? undefined : yield* readCertificates(options.caFile)
       const scope = yield* Effect.scope
-      const clients = yield* connected(route, certificates).pipe(
+      const client = yield* connected(route, certificates).pipe(
         Scope.provide(scope),
         Effect.uninterruptible,
         Effect.cached
       )
       // Not `HttpClient.make`: the inner client already makes the span and the abort signal of a request.
       return HttpClient.makeWith<HttpClientError, never, HttpClientError, never>(
-        Effect.flatMap((request) =>
-          Effect.gen(function* () {
-            const clientFor = yield* clients
-            return yield* (yield* clientFor(request.url, yield* ClientCertificate.Presented)).execute(request)
-          })
-        ),
+        Effect.flatMap((request) => Effect.flatMap(client, (execute) => execute(request))),
         Effect.succeed
       )
     })
@@ -56,7 +53,7 @@ interface Route {
   readonly loopbackToo: boolean
 }
 
-/** The client for a URL and a certificate. */
+/** Sends requests, each with the certificate that is presented. */
 const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route, certificates: string | undefined) {
   // undici is CommonJS: a bundler that splits at imports knows its default export and none by name.
   const [{ Dispatcher, makeUndici }, { default: undici }, tls] = yield* Effect.promise(() =>
@@ -67,7 +64,6 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
     ])
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
-  const scope = yield* Effect.scope
   /** As it comes, and not what comes after it: a server that refuses a certificate says so, then ends the connection. */
   const factory = (origin: string | URL, options: Undici.Pool.Options) => {
     const connect = typeof options.connect === "function" ? options.connect : undici.buildConnector(options.connect)
@@ -79,11 +75,18 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
       })
     return new undici.Pool(origin, { ...options, connect: attentive })
   }
+  const open = new Set<InstanceType<typeof undici.Agent | typeof undici.EnvHttpProxyAgent>>()
+  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(Array.from(open, (agent) => agent.destroy()))))
   const clientOver = (make: () => InstanceType<typeof undici.Agent | typeof undici.EnvHttpProxyAgent>) =>
-    Effect.acquireRelease(Effect.sync(make), (agent) => Effect.promise(() => agent.destroy())).pipe(
-      Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent)),
-      Scope.provide(scope)
-    )
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const agent = make()
+        open.add(agent)
+        return agent
+      }),
+      // What is being read is read to its end, and nobody waits for that.
+      (agent) => Effect.sync(() => void agent.close().finally(() => open.delete(agent)))
+    ).pipe(Effect.flatMap((agent) => Effect.provideService(makeUndici, Dispatcher, agent)))
   const clientsWith = Effect.fnUntraced(function* (certificate?: ClientCertificate.ClientCertificate) {
     const identity = certificate && { cert: certificate.certificate, key: Redacted.value(certificate.key) }
     const tls = { ...trust, ...identity }
@@ -96,14 +99,13 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
     return (url: string) => (isLoopback(URL.parse(url)?.hostname ?? "") ? straight : routed)
   })
   const anonymous = yield* clientsWith()
-  // By thumbprint: who reads the same certificate anew shall not open connections anew.
-  const known = new Map<string, Effect.Success<ReturnType<typeof clientsWith>>>()
-  return Effect.fnUntraced(function* (url: string, certificate: ClientCertificate.ClientCertificate | undefined) {
-    if (certificate === undefined) return anonymous(url)
-    const clients = known.get(certificate.thumbprint) ?? (yield* clientsWith(certificate))
-    known.set(certificate.thumbprint, clients)
-    return clients(url)
-  }, Effect.uninterruptible)
+  // Certificates are renewed: the connections of one that nobody presents any more are given up.
+  const known = yield* RcMap.make({ lookup: clientsWith, idleTimeToLive: "1 minute" })
+  return Effect.fnUntraced(function* (request: HttpClientRequest) {
+    const certificate = yield* ClientCertificate.Presented
+    const clientFor = certificate === undefined ? anonymous : yield* RcMap.get(known, certificate)
+    return yield* clientFor(request.url).execute(request)
+  }, Effect.scoped)
 })
 
 const variable = (name: string) =>

@@ -4,11 +4,12 @@ import { Certificate, HttpTransport } from "@keyfob/node"
 import { TestAuthority } from "@keyfob/embedded"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
 import { adviceOf, ClientAuthentication, ClientCertificate, OAuthClient } from "keyfob"
 import { type ChildProcess, spawn } from "node:child_process"
-import { createServer as createPlainServer, type Server } from "node:http"
+import { createServer as createPlainServer, type Server, type ServerResponse } from "node:http"
 import { createServer } from "node:https"
-import { type AddressInfo, connect } from "node:net"
+import { type AddressInfo, connect, type Socket } from "node:net"
 import type { TLSSocket } from "node:tls"
 
 const nameOf = (socket: unknown) => (socket as TLSSocket).getPeerX509Certificate()?.subject ?? "nobody" // of an https server
@@ -116,4 +117,47 @@ it.live("through a tunnel and straight; requests without it have connections of 
     assert.deepStrictEqual(yield* Effect.provide(seen, layerOf(authority, env)), expected)
     assert.deepStrictEqual([...new Set(atProxy)], ["nobody"])
   })
+)
+
+it.effect(
+  "a minute after its last request a certificate has no connection left, and no answer is cut off by that",
+  () =>
+    Effect.gen(function* () {
+      const authority = yield* TestAuthority.make
+      const asking = { ...authority.server, requestCert: true, rejectUnauthorized: false, keepAliveTimeout: 600_000 }
+      const sockets: Array<Socket> = []
+      let held: ServerResponse | undefined
+      const server = createServer(asking, ({ socket, url }, response) => {
+        if (!sockets.includes(socket)) sockets.push(socket)
+        if (url === "/") return response.end()
+        response.write("first, ")
+        held = response
+      })
+      const url = `https://localhost:${yield* listening(server)}/`
+      const { certFile, keyFile } = authority.client("app.test")
+      yield* Effect.gen(function* () {
+        const request = Effect.fnUntraced(function* (path: string) {
+          // Read anew each time, as a client that is made anew does it.
+          const certificate = yield* Certificate.files({ certificate: certFile, key: keyFile })
+          return yield* Effect.provideService(HttpClient.get(`${url}${path}`), ClientCertificate.Presented, certificate)
+        })
+        const quick = Effect.flatMap(request(""), ({ text }) => text)
+        yield* quick
+        yield* TestClock.adjust("59 seconds")
+        yield* quick
+        assert.lengthOf(sockets, 1)
+        yield* TestClock.adjust("1 minute")
+        yield* Effect.callback<void>((resume) => {
+          const [socket] = sockets
+          if (socket === undefined || socket.destroyed) return resume(Effect.void)
+          socket.once("close", () => resume(Effect.void))
+        })
+        const slow = yield* request("slow")
+        yield* TestClock.adjust("2 minutes")
+        yield* quick
+        assert.lengthOf(sockets, 3)
+        held?.end("last")
+        assert.strictEqual(yield* slow.text, "first, last")
+      }).pipe(Effect.provide(layerOf(authority, {})))
+    }).pipe(Effect.scoped)
 )
