@@ -112,8 +112,7 @@ const levelOf = (
   const next = origin._tag === "Link" ? "exchange" : nextOf(origin._tag, credential)
   const renewAt = credential === undefined ? undefined : RefreshPolicy.softPoint(credential)
   const expiresAt = credential?.token.expiresAt
-  const isNeeded = standing !== "fresh" && !(standing === "due" && next === "sign in")
-  const step = isAsked && isNeeded ? next : "nothing"
+  const step = isAsked && standing !== "fresh" ? next : "nothing"
   return {
     name: origin._tag === "Link" ? [origin.name, ...targetOf(origin.target)].join(" ") : "login",
     key,

@@ -11,7 +11,7 @@ import {
   TokenTargets
 } from "keyfob"
 import { metadata, provider, scripted } from "../scripted.ts"
-import { credential, person, tokens, withoutRefreshToken, write } from "./given.ts"
+import { credential, machine, person, tokens, withoutRefreshToken, write } from "./given.ts"
 
 class Network extends TokenSource.Service<Network>()("test/Network") {}
 class Discovery extends TokenChain.Service<Discovery>()("test/Discovery") {}
@@ -83,6 +83,19 @@ describe("Explain", () => {
       assert.deepStrictEqual(steps(yield* plan("a"))[0], ["login", "ended", "sign in"])
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "a session that the provider ended is signed in anew, whatever is left of it; a machine has the next by itself",
+    () => {
+      const { layer } = scene()
+      return Effect.gen(function* () {
+        yield* write(credential(1, { refused: true }))
+        assert.deepStrictEqual(steps(yield* plan("a"))[0], ["login", "refused", "sign in"])
+        const robot = yield* TokenSource.make(machine)
+        assert.deepStrictEqual(steps(yield* Explain.plan([robot])), [["login", "absent", "obtain"]])
+      }).pipe(Effect.scoped, Effect.provide(layer))
+    }
+  )
 
   it.effect("past its soft point a token serves while the next is had", () => {
     const { layer } = scene()

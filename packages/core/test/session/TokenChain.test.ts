@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer, Option, Redacted, Result, Scope } from "effect"
+import { DateTime, Deferred, Duration, Effect, Fiber, Layer, Option, Redacted, Result, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AccessToken,
   Account,
+  Credential,
   CredentialKey,
   CredentialStore,
   Login,
@@ -20,7 +21,8 @@ class Network extends TokenSource.Service<Network>()("test/Network") {}
 class Discovery extends TokenChain.Service<Discovery>()("test/Discovery") {}
 class Domains extends TokenTargets.Service<Domains>()("test/Domains") {}
 
-const rejected = new ProviderRefused({ reason: "InvalidToken", endpoint: "token", host: "id.example", status: 401 })
+const refusedFor = (reason: ProviderRefused["reason"]) =>
+  new ProviderRefused({ reason, endpoint: "token", host: "id.example", status: 401 })
 const down = new ProviderUnavailable({ reason: "ServerError", endpoint: "token", host: "id.example", status: 503 })
 
 /** A token of an hour, named after what it was had for. */
@@ -145,23 +147,65 @@ describe("TokenChain", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("R15 an exchange that began before the switch is not handed to who asks after it", () => {
-    const { hooks, layer } = scene()
+  it.effect("R15 the same person signs in anew: what they had before is not of this session", () => {
+    const { layer } = scene()
     return Effect.gen(function* () {
-      const held = yield* gate
       yield* write(signedIn("alice"))
-      hooks.before = held.pass
-      const before = yield* Effect.forkChild(ask)
-      yield* held.arrived
-      yield* write(signedIn("bob", 7))
-      hooks.before = Effect.void
-      const after = yield* Effect.forkChild(ask)
-      yield* Effect.yieldNow
-      yield* held.open
-      assert.strictEqual(yield* Fiber.join(after), "discovery(access-7)")
-      assert.strictEqual(yield* Fiber.join(before), "discovery(access-7)")
+      assert.strictEqual(yield* ask, "discovery(access-1)")
+      yield* write(signedIn("alice", 2, 1000))
+      assert.strictEqual(yield* ask, "discovery(access-2)")
     }).pipe(Effect.provide(layer))
   })
+
+  const asks: Readonly<Record<string, (source: TokenSource.TokenSource) => Effect.Effect<string, unknown>>> = {
+    token: ({ token }) => textOf(token),
+    tokenValidFor: ({ tokenValidFor }) => textOf(tokenValidFor(Duration.minutes(30))),
+    renew: ({ renew }) => textOf(Effect.map(renew, ({ credential }) => credential.token)),
+    renewIfDue: ({ renewIfDue }) => textOf(Effect.map(renewIfDue, ({ credential }) => credential.token)),
+    renewedSince: ({ current, renewedSince }) =>
+      Effect.flatMap(current, (known) => textOf(renewedSince(Option.getOrElse(known, () => signedIn("nobody")).token)))
+  }
+  it.effect.each(Object.entries(asks))(
+    "R15 an exchange that began before the switch is not handed to who asks after it, by %s",
+    ([, ask]) => {
+      const { hooks, layer } = scene()
+      return Effect.gen(function* () {
+        const held = yield* gate
+        const discovery = yield* Discovery
+        yield* write(signedIn("alice"))
+        hooks.before = held.pass
+        const before = yield* Effect.forkChild(ask(discovery))
+        yield* held.arrived
+        yield* write(signedIn("bob", 7))
+        hooks.before = Effect.void
+        const after = yield* Effect.forkChild(ask(discovery))
+        yield* Effect.yieldNow
+        yield* held.open
+        assert.strictEqual(yield* Fiber.join(after), "discovery(access-7)")
+        assert.strictEqual(yield* Fiber.join(before), "discovery(access-7)")
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect(
+    "R15 a token of the parent's is exchanged for whose it is, though somebody else signs in right then",
+    () => {
+      const { exchange, shown } = exchanges()
+      const http = scripted(provider)
+      return Effect.gen(function* () {
+        const network = yield* TokenSource.make(person)
+        const store = yield* CredentialStore
+        const switched = store.modify(person.key, (slot) => slot.write(signedIn("bob", 7)))
+        let asked = 0
+        const token = Effect.tap(network.token, () => (asked++ === 0 ? switched : Effect.void))
+        yield* write(signedIn("alice"))
+        const link = { name: "discovery", exchange: exchange("discovery") }
+        const discovery = yield* TokenChain.make({ ...network, token }, link)
+        assert.strictEqual(yield* textOf(discovery.token), "discovery(access-7)")
+        assert.deepStrictEqual(shown, ["access-7"])
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+    }
+  )
 
   it.effect("a session that the provider ended ends what hangs on it", () => {
     const { exchange } = exchanges()
@@ -178,14 +222,28 @@ describe("TokenChain", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("X-07 an exchange that is refused for the parent's token has a new one of it, once", () => {
+  it.effect.each(["InvalidToken", "InvalidGrant"] as const)(
+    "X-07 an exchange that is refused for the parent's token (%s) has a new one of it, once",
+    (reason) => {
+      const { failures, http, layer, shown } = scene()
+      return Effect.gen(function* () {
+        yield* write(signedIn("alice"))
+        failures.push(refusedFor(reason))
+        assert.strictEqual(yield* ask, "discovery(access-2)")
+        assert.deepStrictEqual(shown, ["access-1", "access-2"])
+        assert.lengthOf(http.to(metadata.token_endpoint), 1)
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("and one that is refused for anything else fails at once, and costs the login nothing", () => {
     const { failures, http, layer, shown } = scene()
     return Effect.gen(function* () {
       yield* write(signedIn("alice"))
-      failures.push(rejected)
-      assert.strictEqual(yield* ask, "discovery(access-2)")
-      assert.deepStrictEqual(shown, ["access-1", "access-2"])
-      assert.lengthOf(http.to(metadata.token_endpoint), 1)
+      failures.push(refusedFor("AccessDenied"))
+      assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProviderRefused", reason: "AccessDenied" })
+      assert.deepStrictEqual(shown, ["access-1"])
+      assert.lengthOf(http.requests, 0)
     }).pipe(Effect.provide(layer))
   })
 
@@ -193,7 +251,7 @@ describe("TokenChain", () => {
     const { failures, http, layer, shown } = scene()
     return Effect.gen(function* () {
       yield* write(signedIn("alice"))
-      failures.push(rejected, rejected)
+      failures.push(refusedFor("InvalidToken"), refusedFor("InvalidToken"))
       assert.deepInclude(yield* Effect.flip(ask), { _tag: "ProviderRefused", reason: "InvalidToken" })
       assert.deepStrictEqual(shown, ["access-1", "access-2"])
       assert.lengthOf(http.to(metadata.token_endpoint), 1)
@@ -227,18 +285,44 @@ describe("TokenChain", () => {
   })
 
   it.effect("a child lives no longer than its parent's session, where the system says so", () => {
-    const lived = (endsWithParent: boolean) => {
+    const lived = (endsWithParent: boolean, session: Credential) => {
       const { layer } = scene({ endsWithParent, exchange: () => granted("child", 7200) })
       return Effect.gen(function* () {
-        yield* write(withoutRefreshToken(signedIn("alice")))
+        yield* write(session)
         const { expiresAt } = yield* Discovery.use(({ token }) => token)
         return expiresAt?.epochMilliseconds
       }).pipe(Effect.provide(layer))
     }
+    const ending = (seconds: number) =>
+      Credential.make({ ...signedIn("alice"), refreshExpiresAt: DateTime.makeUnsafe(seconds * 1000) })
     return Effect.gen(function* () {
-      assert.strictEqual(yield* lived(false), 7_200_000)
-      assert.strictEqual(yield* lived(true), 3_600_000)
+      const tokenAlone = withoutRefreshToken(signedIn("alice"))
+      assert.strictEqual(yield* lived(false, tokenAlone), 7_200_000)
+      assert.strictEqual(yield* lived(true, tokenAlone), 3_600_000, "with a token that nothing renews")
+      assert.strictEqual(yield* lived(true, ending(5400)), 5_400_000, "with its refresh token")
+      assert.strictEqual(yield* lived(true, ending(9000)), 7_200_000, "its own end comes first")
+      assert.strictEqual(yield* lived(true, signedIn("alice")), 7_200_000, "nobody says when the session ends")
     })
+  })
+
+  it.effect("a machine's session has no end, and none of its logins is another", () => {
+    const http = scripted({
+      ...provider,
+      [metadata.token_endpoint]: [1, 2].map((one) => tokens(one, { refresh_token: undefined }))
+    })
+    const exchange = () => granted("child", 7200)
+    const layer = Discovery.layer(Network, { name: "discovery", endsWithParent: true, exchange }).pipe(
+      Layer.provideMerge(Network.layerStored(machine)),
+      Layer.provideMerge(Layer.merge(CredentialStore.layerMemory, http.layer))
+    )
+    return Effect.gen(function* () {
+      yield* Login.login(machine)
+      const { current, token } = yield* Discovery
+      assert.strictEqual((yield* token).expiresAt?.epochMilliseconds, 7_200_000)
+      yield* Network.use(({ renew }) => renew)
+      assert.lengthOf(http.to(metadata.token_endpoint), 2)
+      assert.isTrue(Option.isSome(yield* current), "though the second says nothing of a sign-in")
+    }).pipe(Effect.provide(layer))
   })
 
   it.effect("a machine's next token is the same session", () => {
@@ -468,6 +552,52 @@ describe("TokenTargets", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("nor does what somebody has renewed since the store was looked through", () => {
+    const { layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const key = CredentialKey.make({ ...person.key, links: ["discovery", "domain", "a"] })
+      const ended = credential(1, { key })
+      yield* minutes(61)
+      const memory = yield* CredentialStore
+      yield* write(credential(2, { key, token: (yield* granted("renewed")).token }))
+      const late = CredentialStore.make({ ...memory, list: Effect.succeed([ended]) })
+      const link = {
+        name: "domain",
+        exchange: (_: AccessToken, target: string) => Effect.map(granted(target), (one) => ({ ...one, target }))
+      }
+      const { token } = yield* TokenTargets.make(yield* Discovery, link).pipe(
+        Effect.provideService(CredentialStore, late)
+      )
+      yield* token("b")
+      yield* TestClock.adjust("1 minute")
+      assert.sameMembers(yield* keptTargets, ["a", "b"])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
+  it.effect("a target that is being asked for is not forgotten for others, nor are they held up by it", () =>
+    Effect.gen(function* () {
+      const held = yield* gate
+      const { layer } = domainScene({
+        capacity: 1,
+        exchange: (_, target) =>
+          Effect.andThen(
+            target === "slow" ? held.pass : Effect.void,
+            Effect.map(granted(target), (one) => ({ ...one, target }))
+          )
+      })
+      yield* Effect.gen(function* () {
+        yield* write(signedIn("alice"))
+        const asking = yield* Effect.forkChild(domain("slow"))
+        yield* held.arrived
+        assert.deepStrictEqual(yield* Effect.forEach(["a", "b"], domain), ["a", "b"])
+        yield* held.open
+        assert.strictEqual(yield* Fiber.join(asking), "slow")
+        assert.deepStrictEqual(yield* keptTargets, ["slow"])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.effect("a target that is forgotten while somebody asks for it: they have their token, and nothing is left", () =>
     Effect.gen(function* () {
       const held = yield* gate
@@ -521,7 +651,14 @@ describe("TokenTargets", () => {
       const { source, token } = yield* Domains
       const seen: Array<string> = []
       yield* source("a").observe((event) => void seen.push(`${event._tag} ${event.key.links?.join("/")}`))
-      yield* Effect.all([token("a"), token("b")])
+      const streamed = yield* source("a").events.pipe(Stream.take(1), Stream.runCollect, Effect.forkChild)
+      yield* Effect.yieldNow
+      yield* token("b")
+      yield* token("a")
+      assert.deepStrictEqual(
+        (yield* Fiber.join(streamed)).map(({ key }) => key.links?.join("/")),
+        ["discovery/domain/a"]
+      )
       assert.deepStrictEqual(seen, ["Renewed discovery/domain/a"])
       assert.strictEqual(source("a").key.issuer, issuer)
     }).pipe(Effect.scoped, Effect.provide(layer))
