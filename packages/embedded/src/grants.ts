@@ -11,13 +11,14 @@ export interface TrustedIssuer {
 const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 const accessToken = "urn:ietf:params:oauth:token-type:access_token"
+const idToken = "urn:ietf:params:oauth:token-type:id_token"
 
 /** Who acts for the subject of a token (RFC 8693, 4.1); the provider asks for it when it makes the token. */
 export type Acting = WeakMap<object, string>
 
 /**
  * The grants that `oidc-provider` leaves to whoever embeds it, on its own clients, tokens and errors: those that bring a
- * token on somebody's word. Access tokens are exchanged for access tokens; other types it has no use for.
+ * token on somebody's word. Access tokens are exchanged for access and ID tokens; other types it has no use for.
  */
 export const register = (
   provider: Provider,
@@ -70,14 +71,31 @@ export const register = (
     }
   }
 
+  const aboutWhom = async (ctx: GrantContext, sub: string) => {
+    const token = new provider.IdToken({ sub }, { ctx })
+    token.scope = "openid"
+    return token.issue({ use: "idtoken" })
+  }
+
   const byExchange = async (context: GrantContext) => {
     const { actor_token, actor_token_type, requested_token_type, scope, subject_token, subject_token_type } =
       context.oidc.params
     const types = [subject_token_type, actor_token === undefined ? accessToken : actor_token_type]
-    if ([...types, requested_token_type ?? accessToken].some((type) => type !== accessToken)) {
+    if (types.some((type) => type !== accessToken)) {
       throw new errors.InvalidRequest("access tokens alone are exchanged here")
     }
     const subject = await subjectOf(subject_token)
+    if (requested_token_type === idToken) {
+      context.body = {
+        access_token: await aboutWhom(context, subject.sub),
+        token_type: "N_A",
+        issued_token_type: idToken
+      }
+      return
+    }
+    if (requested_token_type !== undefined && requested_token_type !== accessToken) {
+      throw new errors.InvalidRequest("for access and ID tokens alone")
+    }
     const wanted = scope ?? subject.scopes.join(" ")
     if (!wanted.split(" ").every((one) => subject.scopes.includes(one)))
       throw new errors.InvalidScope("not among its own", wanted)

@@ -53,6 +53,11 @@ declare module "oidc-provider" {
     save(): Promise<string>
   }
 
+  export interface IdToken {
+    scope: string
+    issue(options: { readonly use: "idtoken" }): Promise<string>
+  }
+
   export interface Grant {
     addOIDCScope(scope: string): void
     addOIDCClaims(claims: ReadonlyArray<string>): void
@@ -90,6 +95,7 @@ declare module "oidc-provider" {
     constructor(issuer: string, configuration: Record<string, unknown>)
     readonly AccessToken: Finder<Token> & (new (of: Record<string, unknown>) => Token)
     readonly ClientCredentials: Finder<Token>
+    readonly IdToken: new (claims: { readonly sub: string }, of: { readonly ctx: GrantContext }) => IdToken
     readonly Client: Finder<{ readonly clientId: string; readonly clientName?: string }>
     readonly Grant: Finder<Grant> & (new (of: { accountId: string; clientId: string }) => Grant)
     registerGrantType(

@@ -9,15 +9,18 @@ import { Clock, Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import {
   type AccessToken,
+  AuthorizedHttpClient,
   ClientAuthentication,
   ClientCredentials,
   CredentialStore,
   grantTypes,
   Introspection,
+  Jwt,
   JwtBearer,
   Login,
   OAuthClient,
-  TokenExchange
+  TokenExchange,
+  TokenSource
 } from "keyfob"
 import { keys, sign } from "../protocol/signing.ts"
 import { named } from "../scripted.ts"
@@ -46,6 +49,13 @@ const assertionFor = (sub: string, key = keys.elliptic) =>
     const exp = Math.floor((yield* Clock.currentTimeMillis) / 1000) + 60
     return yield* sign({ iss: partner.issuer, sub, aud: issuer, exp, jti: crypto.randomUUID() }, { key })
   })
+
+/** A token of alice's, to be exchanged. */
+const subjectToken = Effect.gen(function* () {
+  const assertion = Effect.succeed(yield* assertionFor("alice"))
+  const { token } = yield* Login.login(JwtBearer.make({ ...(yield* asGateway), scopes: ["openid"], assertion }))
+  return { token: Effect.succeed(token.value) }
+})
 
 const introspected = (token: AccessToken) =>
   Effect.gen(function* () {
@@ -110,6 +120,43 @@ describe("integration: tokens on somebody's word", () => {
         assert.strictEqual(named(other), "ProviderRefused.InvalidRequest")
       })
     )
+
+    it.effect("token exchange: an ID token that was asked for is one, and goes on no request", () =>
+      Effect.gen(function* () {
+        const { apiUrl, clearRequests, issuer, requests } = yield* EmbeddedProvider
+        const flow = TokenExchange.make({
+          ...(yield* asGateway),
+          subject: yield* subjectToken,
+          requestedTokenType: "id_token"
+        })
+        const { token } = yield* Login.login(flow)
+        assert.strictEqual(token.type, "N_A")
+        const { jwks } = yield* OAuthClient.make(flow.client)
+        const claims = yield* Jwt.verifyIdToken(token.value, { jwks: yield* jwks, issuer, audience: gateway.client_id })
+        assert.strictEqual(claims.sub, "alice")
+
+        const api = yield* AuthorizedHttpClient.make(TokenSource.make(flow), { origins: [issuer] })
+        yield* clearRequests
+        const error = yield* Effect.flip(api.get(apiUrl))
+        assert.strictEqual(error._tag, "ConfigurationInvalid")
+        assert.isFalse((yield* requests).some(({ path }) => path === "/api/me"))
+      }).pipe(Effect.scoped)
+    )
+
+    for (const [asked, said] of [
+      ["access_token", "urn:ietf:params:oauth:token-type:id_token"],
+      ["id_token", undefined]
+    ] as const) {
+      it.effect(`token exchange: asked for ${asked}, and on the way the answer came to say ${said}: refused`, () =>
+        Effect.gen(function* () {
+          const { failNext } = yield* EmbeddedProvider
+          const subject = yield* subjectToken
+          yield* failNext("/token", { altered: { issued_token_type: said } })
+          const flow = TokenExchange.make({ ...(yield* asGateway), subject, requestedTokenType: asked })
+          assert.strictEqual(named(yield* Effect.flip(Login.login(flow))), "AnswerRejected.Malformed")
+        })
+      )
+    }
 
     it.effect(
       "token exchange: a token that is none of the provider's is refused, and so is a client that may not",
