@@ -8,6 +8,7 @@ import * as AuthorizationResponse from "../protocol/AuthorizationResponse.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import * as Pkce from "../protocol/Pkce.ts"
+import { resourcesOf } from "../protocol/ProviderProfile.ts"
 import { grant } from "../protocol/TokenEndpoint.ts"
 import { type AttendedFlow, type FlowOptions, type GrantError, type Obtained, partsOf, shapeOf } from "./Flow.ts"
 import { RedirectReceiver } from "./RedirectReceiver.ts"
@@ -72,7 +73,7 @@ export const make = (options: AuthorizationCodeOptions): AuthorizationCodeFlow =
       redirect_uri: pending.redirectUri,
       code_verifier: Redacted.value(pending.verifier),
       client_id: client.clientId,
-      resource: key.resource
+      resource: resourcesOf(client.profile, key)
     }
     const granted = yield* grant(client, form, { scopes: key.scopes, repeat: "spending" })
     const { acrValues, maxAge, nonce } = pending

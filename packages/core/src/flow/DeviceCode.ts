@@ -8,6 +8,7 @@ import type { CredentialKey } from "../Credential.ts"
 import { type Moment, moment } from "../Moment.ts"
 import * as DeviceAuthorization from "../protocol/DeviceAuthorization.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
+import { resourcesOf } from "../protocol/ProviderProfile.ts"
 import { grant, type Granted } from "../protocol/TokenEndpoint.ts"
 import { type AttendedFlow, type FlowOptions, type GrantError, partsOf, shapeOf } from "./Flow.ts"
 import { UserPrompt } from "./UserPrompt.ts"
@@ -34,13 +35,15 @@ const poll = Effect.fnUntraced(function* (
   client: OAuthClient,
   device: DeviceAuthorization.DeviceGrant,
   begun: Moment,
-  { issuer, scopes }: CredentialKey
+  key: CredentialKey
 ): Effect.fn.Return<Granted, GrantError | LoginFailed> {
+  const { issuer, scopes } = key
   const deadline = DateTime.toEpochMillis(device.expiresAt)
   const form = {
     grant_type: "urn:ietf:params:oauth:grant-type:device_code",
     device_code: Redacted.value(device.deviceCode),
-    client_id: client.clientId
+    client_id: client.clientId,
+    resource: resourcesOf(client.profile, key)
   }
   let interval = device.interval * 1000
   let pause = interval

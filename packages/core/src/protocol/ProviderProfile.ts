@@ -64,3 +64,9 @@ export const worded = (
   const beside = others[name] ?? []
   return { ...others, [name]: beside.length === 0 ? audience : [audience, beside].flat() }
 }
+
+/** The APIs that a token request names (RFC 8707 section 2.2), the audience among them where that is the word for it. */
+export const resourcesOf = (
+  profile: ProviderProfile,
+  { audience, resource }: { readonly audience?: string; readonly resource: ReadonlyArray<string> }
+): ReadonlyArray<string> => [worded(profile, { audience, resource })["resource"] ?? []].flat()

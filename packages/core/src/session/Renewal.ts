@@ -20,6 +20,7 @@ import type { FlowParts, Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
+import { resourcesOf } from "../protocol/ProviderProfile.ts"
 import { type Granted, refresh as refreshed } from "../protocol/TokenEndpoint.ts"
 import type { Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
@@ -94,7 +95,11 @@ export const renew = Effect.fn("keyfob.renew")(function* (
 
 /** RFC 6749 section 6. */
 export const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refreshToken, { key, token }) =>
-  refreshed(client, refreshToken, { scopes: token.scopes, resource: key.resource, dpopKey: token.dpopKey })
+  refreshed(client, refreshToken, {
+    scopes: token.scopes,
+    resource: resourcesOf(client.profile, key),
+    dpopKey: token.dpopKey
+  })
 
 /**
  * Until when the refresh token lives, as the answer says or, of one that stays, as was known. A sliding lifetime moves on

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted, Schema, Tracer } from "effect"
+import { Effect, Redacted, Schema } from "effect"
 import {
   AuthorizationCode,
   ClientAuthentication,
@@ -12,6 +12,7 @@ import {
 import { decodeJwt } from "jose"
 import * as DeviceAuthorization from "../../src/protocol/DeviceAuthorization.ts"
 import { grant } from "../../src/protocol/TokenEndpoint.ts"
+import { observing } from "../deviations.ts"
 import auth0 from "../fixtures/auth0.json" with { type: "json" }
 import { jwksOf, keys, sign } from "./signing.ts"
 import { answer, inTime, issuer, json, metadata, named, provider, type Reply, scripted, status } from "../scripted.ts"
@@ -26,14 +27,7 @@ const asking = (
   form: OAuthClient.Form = {}
 ) => {
   const http = scripted({ ...provider, [metadata.token_endpoint]: replies })
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { deviations, tracer } = observing()
   const ask = Effect.gen(function* () {
     const client = yield* OAuthClient.make({ issuer, clientId: "app", ...options })
     const request = grant(client, { grant_type: "x", ...form }, { scopes: [], repeat: "spending" })
@@ -42,7 +36,7 @@ const asking = (
   return {
     ask,
     sent: () => http.to(metadata.token_endpoint),
-    deviations: () => spans.flatMap(({ attributes }) => attributes.get("keyfob.deviation") ?? [])
+    deviations
   }
 }
 
