@@ -57,10 +57,7 @@ export const encode = Effect.fnUntraced(function* (
   credentials: ReadonlyArray<Credential>,
   own: CredentialKey
 ): Effect.fn.Return<string> {
-  const session = credentials.map((credential) => {
-    const { account: _, key, ...kept } = credential
-    return key.links === undefined ? kept : { ...kept, links: key.links }
-  })
+  const session = credentials.map(({ key: { links }, ...kept }) => (links === undefined ? kept : { ...kept, links }))
   return yield* Effect.orDie(Schema.encodeEffect(Saved)({ version: 2, of: yield* digestOf(own), session }))
 })
 

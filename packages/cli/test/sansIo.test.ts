@@ -50,6 +50,39 @@ const auki = (url: string) =>
 const oauth = (issuer: string) =>
   `type = "oauth"\nissuer = "${issuer}"\nclient_id = "${clients.cli.id}"\nscopes = ["openid"]`
 
+/** A host that has each step in a process of its own, and nothing between two but what was said. */
+const stepwise = Effect.fnUntraced(function* (settings: string, env: Readonly<Record<string, string>>) {
+  const keyfob = yield* Keyfob.make
+  mkdirSync(keyfob.base, { recursive: true, mode: 0o700 })
+  yield* keyfob.write("config.toml", `[contexts.lab.providers.spaces]\n${settings}\n`)
+  const run = Effect.fnUntraced(function* (
+    first: { readonly now: number; readonly session?: ReadonlyArray<string> },
+    ...args: ReadonlyArray<string>
+  ) {
+    let line: object = first
+    for (;;) {
+      const { code, stdout } = yield* keyfob.run(["sans-io", "spaces", ...args], { stdin: JSON.stringify(line), env })
+      const said = JSON.parse(stdout)
+      if (said.actions === undefined) return { code, ...said }
+      const { body = null, headers, id, method, url } = said.actions[0]
+      const { now } = first
+      line = yield* Effect.promise(async () => {
+        const answer = await fetch(url, { method, headers, body })
+        const { status } = answer
+        return {
+          now,
+          state: said.state,
+          id,
+          status,
+          headers: Object.fromEntries(answer.headers),
+          body: await answer.text()
+        }
+      })
+    }
+  })
+  return { run }
+})
+
 describe("sans-io", () => {
   it.live(
     "B.6 a program in Python sends what keyfob hands out, and has a domain's token",
@@ -143,6 +176,46 @@ describe("sans-io", () => {
         }
         const discovery = yield* keyfob.run(["sans-io", "spaces", "--level", "discovery"], tell({ now: 1, state }))
         Keyfob.failsWith(discovery, 2, /another provider's/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "X-21 R3 a session goes on in the next process: renewed, not begun anew, and not lost where what follows fails",
+    () =>
+      Effect.gen(function* () {
+        const { to, url } = yield* services
+        const { run } = yield* stepwise(auki(url), { KEYFOB_PASSWORD: "canary-password" })
+        const ask = (session: ReadonlyArray<string>, now: number, domain: string) =>
+          run({ now, session }, "--domain", domain)
+        const now = Date.now()
+        const first = yield* ask([], now, "hall")
+        assert.strictEqual(first.code, 0)
+        assert.deepStrictEqual((yield* ask(first.session, now, "hall")).done, first.done)
+        const failed = yield* ask(first.session, now + 3_600_000, "elsewhere")
+        assert.deepStrictEqual([failed.code, failed.done], [4, undefined])
+        assert.notDeepEqual(failed.session, first.session)
+        const last = yield* ask(failed.session, now + 3_600_000, "hall")
+        assert.strictEqual(last.code, 0)
+        assert.deepStrictEqual(
+          ["login", "refresh", "domains-access-token"].map((end) => to(end).length),
+          [1, 1, 2]
+        )
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "a token that is bound to a key comes with the key: its proofs are the host's to make",
+    () =>
+      Effect.gen(function* () {
+        const { issuer } = yield* EmbeddedProvider.start({ dpopNonces: true })
+        const settings = `type = "oauth"\nissuer = "${issuer}"\nclient_id = "${clients.billing.id}"\nflow = "client_credentials"\ndpop = true`
+        const { run } = yield* stepwise(settings, { KEYFOB_CLIENT_SECRET: clients.billing.secret })
+        const { done } = yield* run({ now: Date.now() })
+        assert.strictEqual(done.token_type, "DPoP")
+        assert.deepInclude(done.dpop_key, { kty: "EC", crv: "P-256" })
+        assert.isString(done.dpop_key.d)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -3,7 +3,7 @@
  * accident breaks callers, and no test at run time sees it.
  */
 import { Effect, Layer } from "effect"
-import type { Config, Redacted, Scope, Stream } from "effect"
+import type { Config, Exit, Redacted, Scope, Stream } from "effect"
 import type { HttpClient, HttpClientError } from "effect/http"
 import {
   type AuthClient,
@@ -14,6 +14,7 @@ import {
   BrowserCredentialStore,
   ClientAuthentication,
   ClientCredentials,
+  CredentialStore,
   DeviceCode,
   JwtBearer,
   KeepWarm,
@@ -26,6 +27,7 @@ import {
   ProviderCredential,
   ProviderRegistry,
   ProviderType,
+  SansIo,
   SigningKey,
   TokenExchange,
   TokenSource,
@@ -40,7 +42,6 @@ import type {
   Begun,
   ConfigurationInvalid,
   Credential,
-  CredentialStore,
   EndSession,
   Flow,
   Introspection,
@@ -183,6 +184,22 @@ describe("types", () => {
     const alone = Login.login(machine)
     expectTypeOf<Effect.Services<typeof alone>>().toEqualTypeOf<HttpClient.HttpClient | CredentialStore>()
     expectTypeOf<Login.LoginError>().toEqualTypeOf<Failure>()
+  })
+
+  it("a program for a host of another kind needs what the host gives, and fails as it does anywhere", () => {
+    const login = Login.login(person)
+    // @ts-expect-error -- a store that outlives the program is not replayed
+    const stored = () => SansIo.start(login, { now: 0 })
+    expectTypeOf(stored).toBeFunction()
+    const start = (program: Effect.Effect<Credential, Login.LoginError, SansIo.Provided>) =>
+      SansIo.start(program, { now: 0 })
+    expectTypeOf<ReturnType<typeof start>>().toEqualTypeOf<
+      Effect.Effect<SansIo.Machine<Credential, Login.LoginError>, ConfigurationInvalid>
+    >()
+    const machine = start(Effect.provide(login, CredentialStore.layerMemory))
+    expectTypeOf<Effect.Success<typeof machine>["exit"]>().toEqualTypeOf<
+      Exit.Exit<Credential, Login.LoginError> | undefined
+    >()
   })
 
   it("a flow on somebody's token takes a source's, a platform's, and nothing that fails otherwise", () => {

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { createInterface } from "node:readline"
-import { CredentialStore, SansIo } from "keyfob"
+import { CredentialStore, CredentialText, SansIo } from "keyfob"
 import { UsageError } from "../failure.ts"
 import { here } from "../here.ts"
 import * as level from "../level.ts"
@@ -19,9 +19,17 @@ import * as target from "../target.ts"
 import { iso } from "../text/time.ts"
 import { tokenJson } from "../text/token.ts"
 
+/** Credentials as text: what is known when it begins, or is for the next time. */
+const Session = Schema.Array(Schema.String)
 /** Bound to the provider and the level: what one was told is nothing to another. */
-const State = Schema.Struct({ ...SansIo.State.fields, of: Schema.String })
-const Line = Schema.fromJsonString(Schema.Struct({ ...SansIo.Input.fields, state: Schema.optionalKey(State) }))
+const State = Schema.Struct({ ...SansIo.State.fields, of: Schema.String, session: Session })
+const Line = Schema.fromJsonString(
+  Schema.Struct({
+    ...SansIo.Input.fields,
+    state: Schema.optionalKey(State),
+    session: Schema.optionalKey(Session)
+  })
+)
 
 /** What the host is to do, as it reads it. The line holds what goes on the wire: its standard output is the host's alone. */
 const spoken = (action: SansIo.Action) => {
@@ -52,6 +60,12 @@ const spoken = (action: SansIo.Action) => {
   }
 }
 
+const wrong = () =>
+  new UsageError({
+    message: "a line of standard input is not what is waited for, or has a state of another version",
+    remedy: 'Begin with {"now":MILLISECONDS}, then answer each request by its id: docs/chains.md has an example'
+  })
+
 const redirectUri = Flag.String("redirect-uri").pipe(
   Flag.withMetavar("URI"),
   Flag.withDescription("Where the host receives a browser. Without it a person signs in on another screen"),
@@ -70,10 +84,19 @@ export const sansIo = Command.make(
     const token = Option.isSome(at)
       ? online.derived(provider, opened.globals, at.value, Duration.zero)
       : online.token(provider, opened.globals, Duration.zero)
-    const signedIn = provider.attended
-      ? Effect.andThen(online.loginThrough(provider, opened.globals, redirectUri !== undefined), token)
-      : token
-    const program = Effect.provide(signedIn, CredentialStore.layerMemory)
+    const login = online.loginThrough(provider, opened.globals, redirectUri !== undefined)
+    const programOf = (session: typeof Session.Type) =>
+      Effect.gen(function* () {
+        const store = yield* CredentialStore
+        for (const text of session) {
+          const credential = yield* Effect.mapError(CredentialText.decode(text), wrong)
+          yield* store.modify(credential.key, ({ write }) => write(credential))
+        }
+        const signsIn = provider.attended && session.length === 0
+        const exit = yield* Effect.exit(signsIn ? Effect.andThen(login, token) : token)
+        // Also where it failed: a session may have been renewed before that.
+        return { exit, session: yield* Effect.forEach(yield* store.list, CredentialText.encode) }
+      }).pipe(Effect.provide(CredentialStore.layerMemory))
     const of = [provider.key.canonical, ...Option.toArray(Option.map(at, (at) => JSON.stringify(at)))].join(" ")
     const { stdin } = yield* Streams
     // An open standard input would keep the process.
@@ -82,32 +105,36 @@ export const sansIo = Command.make(
       (reader) => Effect.sync(() => reader.close())
     )
     const lines = reader[Symbol.asyncIterator]()
-    const wrong = () =>
-      new UsageError({
-        message: "a line of standard input is not what is waited for, or has a state of another version",
-        remedy: 'Begin with {"now":MILLISECONDS}, then answer each request by its id: docs/chains.md has an example'
-      })
     let before: typeof State.Type | undefined
     for (;;) {
       const { done, value } = yield* Effect.promise(() => lines.next())
       if (done === true) return yield* wrong()
-      const { state: told = before, ...input } = yield* Effect.mapError(Schema.decodeEffect(Line)(value), wrong)
+      const line = yield* Effect.mapError(Schema.decodeEffect(Line)(value), wrong)
+      const { state: told = before, ...input } = line
       if (told !== undefined && told.of !== of) {
         return yield* new UsageError({
           message: "the state is another provider's, or of another level",
           remedy: "Give each its own state, or begin anew"
         })
       }
+      const { session = line.session ?? [] } = told ?? {}
+      const program = programOf(session)
       const { actions, exit, state } = yield* told === undefined
         ? SansIo.start(program, { now: input.now, redirectUri })
         : SansIo.feed(program, told, input)
-      before = { ...state, of }
+      before = { ...state, of, session }
       if (exit === undefined) {
         yield* print(stringify({ actions: actions.map(spoken), state: before }))
         continue
       }
-      const token = yield* withRemedy(opened, provider)(Exit.isSuccess(exit) ? Effect.succeed(exit.value) : exit)
-      return yield* print(stringify({ done: tokenJson(token), state: before }))
+      const outcome = yield* exit
+      if (Exit.isSuccess(outcome.exit)) {
+        const { dpopKey } = outcome.exit.value
+        const key = dpopKey === undefined ? {} : { dpop_key: Redacted.value(dpopKey) }
+        return yield* print(stringify({ done: { ...tokenJson(outcome.exit.value), ...key }, session: outcome.session }))
+      }
+      yield* print(stringify({ session: outcome.session }))
+      return yield* withRemedy(opened, provider)(outcome.exit)
     }
   }, Effect.scoped)
 ).pipe(Command.withDescription("Get a token through a host that sends the requests: JSON lines in and out"))
