@@ -189,14 +189,17 @@ export const make = (chance: Array<string>, { redirectUri }: HostOptions = {}): 
         (input) => Deferred.succeed(answered, input)
       )
       const { status, ...answer } = yield* Deferred.await(answered)
-      if (status === undefined) {
-        return yield* new HttpClientError.HttpClientError({
-          reason: new HttpClientError.TransportError({ request, description: "the host had no answer" })
+      const lost = (description: string) =>
+        new HttpClientError.HttpClientError({
+          reason: new HttpClientError.TransportError({ request, description })
         })
-      }
+      if (status === undefined) return yield* lost("the host had no answer")
       const isEmpty = answer.body === undefined || [204, 205, 304].includes(status)
-      const init = { status, headers: answer.headers ?? {} }
-      return HttpClientResponse.fromWeb(request, new Response(isEmpty ? null : answer.body, init))
+      const response = yield* Effect.try({
+        try: () => new Response(isEmpty ? null : answer.body, { status, headers: answer.headers ?? {} }),
+        catch: () => lost("the host's answer has headers that are none")
+      })
+      return HttpClientResponse.fromWeb(request, response)
     }).pipe(Effect.scoped)
   )
 

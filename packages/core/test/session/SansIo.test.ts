@@ -250,6 +250,15 @@ describe("a state", () => {
     }).pipe(Effect.provide(scene()))
   )
 
+  it.effect("an answer whose headers are none is no answer, and no bug", () =>
+    Effect.gen(function* () {
+      const begun = yield* SansIo.start(login(), { now: 0 })
+      const answer = { now: 0, id: 1, status: 200, headers: { "x-name": "a\nb" }, body: "{}" }
+      const { actions, exit } = yield* SansIo.feed(login(), begun.state, answer)
+      assert.deepStrictEqual([exit, actions.map(({ _tag }) => _tag)], [undefined, ["Wait"]])
+    }).pipe(Effect.provide(scene()))
+  )
+
   it.effect("two machines of one program share no chance, and neither can be told from what it shows", () =>
     Effect.gen(function* () {
       const begin = () => Login.begin(AuthorizationCode.make(cli), { redirectUri })
