@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Redacted, Result, Schema } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AccessToken,
@@ -8,10 +8,12 @@ import {
   type AuthError,
   AuthProvider,
   Basic,
+  ConfigurationInvalid,
   Credential,
   CredentialKey,
   CredentialStore,
   LoginFailed,
+  noHeaderLine,
   OAuth,
   ProviderCredential,
   ProviderRegistry,
@@ -71,17 +73,22 @@ describe("AuthClient", () => {
   })
 
   it.effect("C-11 what fails for one is its error; of all, it is a result, and the others go on", () => {
-    const { layer } = scene(one({ api: oauth, archive: basic }), {
+    const { layer } = scene(one({ api: oauth, archive: basic, broken: { type: "basic" } }), {
       [metadata.token_endpoint]: refused("invalid_client", 401)
     })
     return Effect.gen(function* () {
       const { login, loginAll } = yield* AuthClient
       assert.strictEqual(named(yield* Effect.flip(login("api"))), "ProviderRefused.InvalidClient")
-      const { api, archive } = yield* loginAll()
+      const { api, archive, broken } = yield* loginAll()
       assert.isTrue(
         api !== undefined && Result.isFailure(api) && named(api.failure) === "ProviderRefused.InvalidClient"
       )
       assert.isTrue(archive !== undefined && Result.isSuccess(archive))
+      assert.isTrue(
+        broken !== undefined &&
+          Result.isFailure(broken) &&
+          named(broken.failure) === "ConfigurationInvalid.MissingValue"
+      )
     }).pipe(Effect.provide(layer))
   })
 
@@ -152,7 +159,9 @@ describe("AuthClient", () => {
       const { credential, isAuthenticated, login, token } = yield* AuthClient
       assert.isTrue(Option.isNone(yield* credential("key")))
       yield* login("key")
-      assert.strictEqual(valueOf(yield* token("key")), jwt)
+      assert.strictEqual(valueOf(yield* token("key", Duration.seconds(30))), jwt)
+      const longer = token("key", Duration.seconds(90))
+      assert.strictEqual(named(yield* Effect.flip(longer)), "LoginRequired.NotRenewable")
       yield* TestClock.adjust("61 seconds")
       const found = Option.getOrThrow(yield* credential("key"))
       assert.deepInclude(found, { _tag: "StaticToken", status: "login_required" })
@@ -238,43 +247,102 @@ describe("AuthClient", () => {
       const { providerFor } = yield* AuthClient
       assert.strictEqual((yield* providerFor("tasks")).key.account, "work/key")
       assert.strictEqual(named(yield* Effect.flip(providerFor("results"))), "ConfigurationInvalid.UnknownName")
-      assert.strictEqual(named(yield* Effect.flip(providerFor("other"))), "ConfigurationInvalid.MissingValue")
+      for (const unchosen of ["other", "toString"]) {
+        assert.strictEqual(named(yield* Effect.flip(providerFor(unchosen))), "ConfigurationInvalid.MissingValue")
+      }
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("a type of one's own has what it gives, and nothing else", () => {
-    const Badge = ProviderType.make({
-      name: "badge",
-      description: "Corporate badge",
-      settings: Schema.Struct({ site: Schema.NonEmptyString }),
-      identify: ({ site }, account) => ({
-        key: CredentialKey.make({
-          issuer: site,
-          clientId: "badge",
-          account,
-          subject: "user",
-          scopes: [],
-          resource: [],
-          params: {}
+  it.effect(
+    "a type of one's own has what it gives, and nothing else; what it needs is needed where it is registered",
+    () => {
+      class CardReader extends Context.Service<CardReader, { readonly swipe: Effect.Effect<string> }>()(
+        "test/Reader"
+      ) {}
+      let connections = 0
+      const Badge = ProviderType.make({
+        name: "badge",
+        description: "Corporate badge",
+        settings: Schema.Struct({ site: Schema.NonEmptyString }),
+        identify: ({ site }, account) => ({
+          key: CredentialKey.make({
+            issuer: site,
+            clientId: "badge",
+            account,
+            subject: "user",
+            scopes: [],
+            resource: [],
+            params: {}
+          }),
+          extra: { site }
+        }),
+        make: Effect.fnUntraced(function* (_, { key }) {
+          const { swipe } = yield* CardReader
+          if (connections++ === 0)
+            return yield* new ConfigurationInvalid({ reason: "NotSupported", detail: "no reader" })
+          return yield* AuthProvider.simple({
+            key,
+            login: () =>
+              Effect.map(swipe, (card) => ({
+                token: AccessToken.make({ value: Redacted.make(card), type: "Badge", scopes: [] })
+              })),
+            headers: ({ value }) => ({ "X-Badge": value }),
+            model: ProviderCredential.apiKey("X-Badge")
+          })
         })
+      })
+      const reader = Layer.succeed(CardReader, { swipe: Effect.succeed("42") })
+      const layer = AuthClient.layer(one({ door: { type: "badge", site: "north" }, gate: { type: "badge" } })).pipe(
+        Layer.provide(Layer.provide(ProviderRegistry.layer(Badge), reader)),
+        Layer.provideMerge(Layer.mergeAll(scripted({}).layer, CredentialStore.layerMemory, person))
+      )
+      return Effect.gen(function* () {
+        const { headers, list, login, refresh } = yield* AuthClient
+        assert.include((yield* Effect.flip(login("door"))).message, "no reader")
+        yield* login("door") // what could not be made is made anew
+        assert.strictEqual(Redacted.value((yield* headers("door"))["X-Badge"] ?? Redacted.make("")), "42")
+        assert.strictEqual(named(yield* Effect.flip(refresh("door"))), "ConfigurationInvalid.NotSupported")
+        const [door, gate] = yield* list
+        assert.deepInclude(door, { description: "Corporate badge", extra: { site: "north" }, status: "authenticated" })
+        assert.include(gate?.error?.message, "work.gate.site")
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("attack: what an earlier server's credential is revoked with is not this one's secret", () => {
+    const older = "https://old.example"
+    const { layer, to } = scene(one({ api: oauth }), {
+      [`${older}/.well-known/openid-configuration`]: json({
+        ...metadata,
+        issuer: older,
+        token_endpoint: `${older}/token`,
+        revocation_endpoint: `${older}/revoke`
       }),
-      make: (_, { key }) =>
-        AuthProvider.simple({
-          key,
-          login: () =>
-            Effect.succeed({ token: AccessToken.make({ value: Redacted.make("42"), type: "Badge", scopes: [] }) }),
-          headers: ({ value }) => ({ "X-Badge": value }),
-          model: ProviderCredential.apiKey("X-Badge")
-        })
+      [`${older}/revoke`]: status(200)
     })
-    const layer = AuthClient.layer(one({ door: { type: "badge", site: "north" } })).pipe(
-      Layer.provide(ProviderRegistry.layer(Badge)),
-      Layer.provideMerge(Layer.mergeAll(scripted({}).layer, CredentialStore.layerMemory, person))
-    )
+    return Effect.gen(function* () {
+      const { login, provider } = yield* AuthClient
+      const { key, ...credential } = yield* login("api")
+      const left = Credential.make({ ...credential, key: CredentialKey.make({ ...key, issuer: older }) })
+      yield* CredentialStore.use(({ modify }) => modify(left.key, ({ write }) => write(left)))
+      const { logout } = yield* provider("api")
+      assert.deepInclude(yield* logout?.({ key: left.key }) ?? Effect.die("it can"), { removed: true, revoked: true })
+      const [request] = to(`${older}/revoke`)
+      assert.deepStrictEqual(request?.form, { token: "access", token_type_hint: "access_token", client_id: "billing" })
+      assert.notProperty(request?.headers, "authorization")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a token that needs proofs is in no header line", () => {
+    const { layer } = scene(one({ api: { ...oauth, dpop: true } }), {
+      [metadata.token_endpoint]: json({ access_token: "access", token_type: "DPoP", expires_in: 3600 })
+    })
     return Effect.gen(function* () {
       const { headers, login } = yield* AuthClient
-      yield* login("door")
-      assert.strictEqual(Redacted.value((yield* headers("door"))["X-Badge"] ?? Redacted.make("")), "42")
+      yield* login("api")
+      const error = yield* Effect.flip(headers("api"))
+      assert.strictEqual(named(error), "ConfigurationInvalid.NotSupported")
+      assert.include(error.message, noHeaderLine)
     }).pipe(Effect.provide(layer))
   })
 })
@@ -288,6 +356,7 @@ describe("basic", () => {
     const { layer, to } = scene(one({ archive: basic }))
     return Effect.gen(function* () {
       const { credential, headers, login } = yield* AuthClient
+      yield* TestClock.adjust("1 minute")
       yield* login("archive")
       assert.deepInclude(to(loginUrl)[0], { method: "POST", body: "" })
       assert.strictEqual(to(loginUrl)[0]?.headers["authorization"], proof)
@@ -295,7 +364,8 @@ describe("basic", () => {
       assert.deepInclude(Option.getOrThrow(yield* credential("archive")), {
         _tag: "Basic",
         username: "alice",
-        status: "authenticated"
+        status: "authenticated",
+        signedInAt: DateTime.makeUnsafe(60_000)
       })
     }).pipe(Effect.provide(layer))
   })
