@@ -139,7 +139,7 @@ describe("a person signs in in their browser", () => {
   )
 
   it.live(
-    "the answer comes as a form that the provider's page posts (form_post)",
+    "the answer comes as a form that the provider's page posts (form_post); the account of login_hint is chosen there",
     () =>
       Effect.gen(function* () {
         const { issuer } = yield* EmbeddedProvider.start()
@@ -153,15 +153,24 @@ describe("a person signs in in their browser", () => {
           issuer,
           clientId: clients.cli.id,
           scopes: ["openid"],
+          loginHint: "bob@example.com",
           responseMode: "form_post"
         })
         const prompt = Layer.mock(UserPrompt, { browser: ({ url }) => Effect.asVoid(Effect.forkScoped(visit(url))) })
         const { account } = yield* Login.login(flow).pipe(
           Effect.provide([prompt, LoopbackReceiver.layer(), CredentialStore.layerMemory, NodeHttpClient.layerUndici])
         )
-        assert.strictEqual(account?.sub, "alice")
+        assert.strictEqual(account?.sub, "bob")
         yield* Effect.promise(() => page.getByRole("heading", { name: "You are signed in" }).waitFor())
         assert.match(page.url(), /\/callback$/)
+        // What somebody hears who does not see it, and in which language.
+        assert.match(
+          yield* Effect.promise(() => page.locator("body").ariaSnapshot()),
+          /^- main:\n {2}- heading "You are signed in" \[level=1\]\n {2}- paragraph: You can close this page/
+        )
+        assert.strictEqual(yield* Effect.promise(() => page.evaluate("document.documentElement.lang")), "en")
+        const background = yield* Effect.promise(() => page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        assert.strictEqual(background, "rgb(255, 255, 255)", "light where light is wanted")
       }).pipe(Effect.scoped),
     60_000
   )

@@ -20,7 +20,7 @@ export const make = (
     const client = await provider.Client.find(interaction.params.client_id)
     const app = client?.clientName ?? interaction.params.client_id
     return interaction.prompt.name === "login"
-      ? pages.login(accounts, app, error)
+      ? pages.login(accounts, app, interaction.params.login_hint, error)
       : pages.consent(app, interaction.session?.accountId ?? "", interaction.params.scope?.split(" ") ?? [])
   }
 

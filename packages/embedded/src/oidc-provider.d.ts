@@ -75,7 +75,12 @@ declare module "oidc-provider" {
         readonly missingResourceScopes?: Readonly<Record<string, ReadonlyArray<string>>>
       }
     }
-    readonly params: { readonly client_id: string; readonly scope?: string; readonly acr_values?: string }
+    readonly params: {
+      readonly client_id: string
+      readonly scope?: string
+      readonly acr_values?: string
+      readonly login_hint?: string
+    }
     readonly session?: { readonly accountId: string }
     readonly grantId?: string
   }

@@ -98,17 +98,20 @@ ${hidden({ xsrf: xsrf(context), user_code: userCode, confirm: "yes" })}
 export const deviceDone = (context: Context) =>
   html(context, page("done", "Signed in", "<p>You can close this page and go back to your device.</p>"))
 
-export const login = (accounts: Readonly<Record<string, Claims>>, app: string, error?: string) =>
-  page(
+/** @param hint whose account is chosen beforehand (`login_hint`) */
+export const login = (accounts: Readonly<Record<string, Claims>>, app: string, hint?: string, error?: string) => {
+  const known = Object.entries(accounts)
+  const hinted = known.findIndex(([sub, { email }]) => hint === sub || hint === email)
+  return page(
     "login",
     "Sign in",
     `<p>${escape(app)} wants to know who you are.</p>
 <form method="post">
 <fieldset><legend>Account</legend>
-${Object.entries(accounts)
+${known
   .map(
     ([sub, claims], index) =>
-      `<label><input type="radio" name="account" value="${escape(sub)}" required${index === 0 ? " checked" : ""}> ${escape(
+      `<label><input type="radio" name="account" value="${escape(sub)}" required${index === Math.max(0, hinted) ? " checked" : ""}> ${escape(
         claims.name ?? sub
       )} (${escape(sub)})</label>`
   )
@@ -119,6 +122,7 @@ ${Object.entries(accounts)
 </form>`,
     error
   )
+}
 
 export const consent = (app: string, account: string, scopes: ReadonlyArray<string>) =>
   page(

@@ -3,7 +3,8 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Deferred, Effect, Layer, Redacted } from "effect"
-import { AuthorizationCode, CredentialStore, Login, RedirectReceiver, UserPrompt } from "keyfob"
+import { TestClock } from "effect/testing"
+import { AuthorizationCode, type BrowserPrompt, CredentialStore, Login, RedirectReceiver, UserPrompt } from "keyfob"
 import type * as Http from "node:http"
 import { freePort } from "../../embedded/src/server.ts"
 import { printed } from "../../testing/src/printed.ts"
@@ -15,11 +16,11 @@ const services = Layer.merge(CredentialStore.layerMemory, NodeHttpClient.layerUn
 /** A login, and what its person does with the page they are shown. */
 const login = Effect.fnUntraced(function* <E>(
   options: { readonly issuer: string; readonly clientId: string },
-  act: (page: string) => Effect.Effect<unknown, E>,
+  act: (shown: BrowserPrompt) => Effect.Effect<unknown, E>,
   ports?: ReadonlyArray<number>
 ) {
-  const shown = yield* Deferred.make<string>()
-  const prompt = Layer.mock(UserPrompt, { browser: ({ url }) => Effect.asVoid(Deferred.succeed(shown, url)) })
+  const shown = yield* Deferred.make<BrowserPrompt>()
+  const prompt = Layer.mock(UserPrompt, { browser: (prompt) => Effect.asVoid(Deferred.succeed(shown, prompt)) })
   const receiver = LoopbackReceiver.layer(ports === undefined ? {} : { ports })
   const flow = AuthorizationCode.make({ ...options, scopes: ["openid"] })
   const [credential] = yield* Effect.all(
@@ -34,10 +35,10 @@ const login = Effect.fnUntraced(function* <E>(
 })
 
 /** The person has signed in, and their browser has not come back yet: `come` says what happens then. */
-const loginWhere = <E>(come: (answer: URL) => Effect.Effect<void, E>) =>
+const loginWhere = <E>(come: (answer: URL, shown: BrowserPrompt) => Effect.Effect<unknown, E>) =>
   EmbeddedProvider.use(({ issuer }) =>
-    login({ issuer, clientId: clients.cli.id }, (page) =>
-      Effect.flatMap(Person.approve(page, { followRedirect: false }), ({ url }) => come(new URL(url)))
+    login({ issuer, clientId: clients.cli.id }, (shown) =>
+      Effect.flatMap(Person.approve(shown.url, { followRedirect: false }), ({ url }) => come(new URL(url), shown))
     )
   )
 
@@ -119,6 +120,39 @@ describe("the loopback receiver in a login", () => {
     }).pipe(Effect.provide(EmbeddedProvider.layer()))
   )
 
+  it.live(
+    "the address is pasted, and the browser comes as well: the first one counts, and its code is spent once",
+    () =>
+      Effect.gen(function* () {
+        const { requests } = yield* EmbeddedProvider
+        yield* loginWhere((answer, { paste }) =>
+          // The port may be closed by the time the browser comes.
+          Effect.all([paste(Redacted.make(answer.href)), Effect.ignore(visit(answer))], { concurrency: "unbounded" })
+        )
+        const exchanges = (yield* requests).filter(({ path }) => path === "/token")
+        assert.deepStrictEqual(
+          exchanges.map(({ status }) => status),
+          [200]
+        )
+      }).pipe(Effect.provide(EmbeddedProvider.layer()))
+  )
+
+  it.effect("nobody comes: after ten minutes the login is over, and the port closed", () =>
+    Effect.gen(function* () {
+      const { issuer } = yield* EmbeddedProvider
+      let port = 0
+      const error = yield* Effect.flip(
+        login({ issuer, clientId: clients.cli.id }, ({ redirectUri }) => {
+          port = Number(new URL(redirectUri).port)
+          return TestClock.adjust("10 minutes")
+        })
+      )
+      assert.deepInclude(error, { _tag: "LoginFailed", reason: "Expired" })
+      assert.isAbove(port, 0)
+      yield* Effect.flip(ask(port, "/callback"))
+    }).pipe(Effect.provide(EmbeddedProvider.layer()))
+  )
+
   for (const host of ["127.0.0.1", "[::1]"]) {
     it.live(`the provider sends the browser to ${host}, and the answer is there`, () =>
       Effect.gen(function* () {
@@ -155,7 +189,7 @@ describe("the loopback receiver in a login", () => {
           Effect.provide(LoopbackReceiver.layer({ ports: ports.slice(0, 1) }))
         )
         const options = { issuer, clientId: client.client_id }
-        assert.strictEqual((yield* login(options, (page) => Person.approve(page), ports)).account?.sub, "alice")
+        assert.strictEqual((yield* login(options, ({ url }) => Person.approve(url), ports)).account?.sub, "alice")
         const flow = AuthorizationCode.make(options)
         const elsewhere = yield* Login.begin(flow, {
           redirectUri: `http://127.0.0.1:${yield* freePort}/callback`

@@ -221,6 +221,7 @@ describe("integration: authorization code", () => {
       ["account_selection_required", "ProviderRefused.AccountSelectionRequired"],
       ["unmet_authentication_requirements", "ProviderRefused.UnmetAuthenticationRequirements"],
       ["unauthorized_client", "ProviderRefused.UnauthorizedClient"],
+      ["unsupported_response_type", "ProviderRefused.UnsupportedGrantType"],
       ["temporarily_unavailable", "ProviderUnavailable.ServerError"],
       ["something_new", "ProviderRefused.Other"]
     ] as const) {
@@ -232,6 +233,58 @@ describe("integration: authorization code", () => {
         })
       )
     }
+
+    it.effect("attack: CSRF, the answer to somebody else's login is refused before its code is spent", () =>
+      Effect.gen(function* () {
+        const { clearRequests, requests } = yield* EmbeddedProvider
+        const flow = yield* flowWith()
+        const mine = yield* Login.begin(flow, { redirectUri })
+        const answer = yield* answerTo(yield* Login.begin(flow, { redirectUri }), "bob")
+        yield* clearRequests
+        const error = yield* Effect.flip(Login.complete(flow, mine.pending, answer))
+        assert.strictEqual(named(error), "AnswerRejected.StateMismatch")
+        assert.isFalse((yield* requests).some(({ path }) => path === "/token"))
+      })
+    )
+
+    it.effect("attack: mix-up where no issuer is promised: none is fine, a wrong one is refused", () =>
+      Effect.gen(function* () {
+        const { failNext } = yield* EmbeddedProvider
+        const flow = yield* flowWith()
+        const endWith = Effect.fnUntraced(function* (iss: string | undefined) {
+          const altered = { authorization_response_iss_parameter_supported: undefined }
+          for (const _ of ["to begin", "to complete"]) yield* failNext("/.well-known/openid-configuration", { altered })
+          return yield* endOf(flow, (begun) =>
+            Effect.map(answerTo(begun), (answer) => {
+              const url = new URL(answer)
+              url.searchParams.delete("iss")
+              if (iss !== undefined) url.searchParams.set("iss", iss)
+              return url.href
+            })
+          )
+        })
+        assert.strictEqual(yield* endWith(undefined), "signed in")
+        assert.strictEqual(yield* endWith("https://attacker.test"), "AnswerRejected.IssuerMismatch")
+      })
+    )
+
+    it.effect("attack: an ID token that is not of this login, or not as it was signed, signs nobody in", () =>
+      Effect.gen(function* () {
+        const { failNext } = yield* EmbeddedProvider
+        const flow = yield* flowWith()
+        const before = yield* Login.begin(flow, { redirectUri })
+        const { idToken } = yield* Login.complete(flow, before.pending, yield* answerTo(before, "bob"))
+        const replayed = idToken === undefined ? "" : Redacted.value(idToken)
+        yield* failNext("/token", { altered: { id_token: replayed } })
+        assert.strictEqual(yield* endOf(flow), "TokenRejected.Nonce")
+        const [header, payload, signature = ""] = replayed.split(".")
+        const id_token = `${header}.${payload}.${signature.split("").reverse().join("")}`
+        yield* failNext("/token", { altered: { id_token } })
+        assert.strictEqual(yield* endOf(flow), "TokenRejected.Signature")
+        yield* failNext("/token", { altered: { id_token: undefined } })
+        assert.strictEqual(yield* endOf(flow), "AnswerRejected.Malformed")
+      })
+    )
 
     it.effect("max_age is asked for and shown; prompt=none says that nobody is signed in", () =>
       Effect.gen(function* () {
