@@ -240,6 +240,32 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
       test: [`${tests}/protocol/Jwt.test.ts`, "at_hash ties it to its access token"]
     }
   ],
+  "Tokens that serve whoever steals them": [
+    {
+      attack:
+        "A provider, or somebody on the way, answers with a token that is bound to no key where that was asked for.",
+      check: [`${core}/protocol/TokenEndpoint.ts`, "key === undefined ? Success : BoundSuccess", "Success"],
+      test: [`${tests}/protocol/Dpop.test.ts`, "a token that is not bound to the key is refused"]
+    },
+    {
+      attack: "The same with a certificate: its binding is left out of a JWT.",
+      check: [`${core}/protocol/ClientCertificate.ts`, "? certificateBoundAccessTokens === true", "? false"],
+      test: [`${tests}/protocol/TokenEndpoint.test.ts`, "attack: a JWT whose binding is"]
+    },
+    {
+      attack: "The same with a token that is opaque, so that its binding does not show.",
+      check: [`${core}/session/Login.ts`, "yield* Introspection.confirmBinding(client, granted.token)", ""],
+      test: ["packages/embedded/test/MutualTls.test.ts", "attack: a provider that binds nothing, where bound tokens"]
+    },
+    {
+      attack: "Who ends TLS presents a certificate of their own, and the token is bound to that.",
+      check: [`${core}/protocol/ClientCertificate.ts`, "bound !== certificate.thumbprint", "false"],
+      test: [
+        "packages/embedded/test/MutualTls.test.ts",
+        "attack: somebody on the way who presents a certificate of their own"
+      ]
+    }
+  ],
   "Redirects followed with credentials": [
     {
       attack:

@@ -249,7 +249,7 @@ export const introspect = (
   globals: Globals,
   token: AccessToken
 ): Effect.Effect<Introspection.Introspection, AuthError> =>
-  asClient(provider, globals, (client) => Introspection.introspect(client, token.value, "access_token"))
+  asClient(provider, globals, (client) => Introspection.introspect(client, token))
 
 /** Asks the provider's authorization server. Nothing is kept of that. */
 const asClient = <A>(

@@ -76,6 +76,10 @@ export const flags = {
     Flag.optional
   ),
   dpop: Flag.Boolean("dpop").pipe(Flag.withDescription("Bind the tokens to a key (RFC 9449)"), Flag.optional),
+  certificateBoundAccessTokens: Flag.Boolean("certificate-bound-access-tokens").pipe(
+    Flag.withDescription("Refuse tokens that are not bound to the client's certificate (RFC 8705)"),
+    Flag.optional
+  ),
   store: Flag.Literals("store", stores).pipe(Flag.withDescription("Where to keep the credential"), Flag.optional)
 }
 
@@ -97,6 +101,7 @@ export interface Given {
   readonly endpoint: Option.Option<Readonly<Record<string, string>>>
   readonly profile: Option.Option<NonNullable<OAuthSettings["profile"]>>
   readonly dpop: Option.Option<boolean>
+  readonly certificateBoundAccessTokens: Option.Option<boolean>
   readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
 }
 
@@ -126,6 +131,7 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
   endpoints: Option.getOrUndefined(given.endpoint),
   profile: Option.getOrUndefined(given.profile),
   dpop: Option.getOrUndefined(given.dpop),
+  certificateBoundAccessTokens: Option.getOrUndefined(given.certificateBoundAccessTokens),
   store: Option.getOrUndefined(given.store)
 })
 

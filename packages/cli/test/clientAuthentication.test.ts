@@ -101,7 +101,8 @@ describe.concurrent("client authentication", () => {
               ...machine,
               client_id: "tls",
               token_endpoint_auth_method: "tls_client_auth",
-              tls_client_auth_san_dns: "app.test"
+              tls_client_auth_san_dns: "app.test",
+              tls_client_certificate_bound_access_tokens: true
             },
             {
               ...machine,
@@ -113,8 +114,15 @@ describe.concurrent("client authentication", () => {
         })
         const env = { KEYFOB_CA_FILE: authority.caFile }
         const by = ({ certFile, keyFile }: TestAuthority.Issued) => ["--cert-file", certFile, "--key-file", keyFile]
-        yield* roundTrip(login("tls", "--client-auth", "tls_client_auth", ...by(authority.client("app.test"))), env)
+        const app = ["--client-auth", "tls_client_auth", ...by(authority.client("app.test"))]
+        yield* roundTrip(login("tls", ...app), env)
         yield* keyfob.done(login("self", ...by(own)), { env })
+        yield* keyfob.done(login("tls", ...app, "--certificate-bound-access-tokens"), { env })
+        assert.match(yield* keyfob.read("config.toml"), /^certificate_bound_access_tokens = true$/m)
+        const loose = yield* keyfob.run(login("self", "--client-auth", "self_signed_tls_client_auth", ...by(own)), {
+          env
+        })
+        Keyfob.failsWith(loose, 7, /not bound to the client's certificate/)
         const wrong = yield* keyfob.run(login("self", ...by(authority.client("app.test"))), { env })
         Keyfob.failsWith(wrong, 2, /invalid_client/)
       }).pipe(Effect.scoped),

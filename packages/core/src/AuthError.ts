@@ -546,8 +546,8 @@ export const table: Table = {
       7,
       "give up",
       "provider",
-      "the token is bound to another certificate",
-      "Check which certificate arrives at the provider: a proxy may present its own"
+      "the token is not bound to the client's certificate",
+      "Check which certificate arrives at the provider (a proxy may present its own), and that the client is registered for bound tokens"
     )
   },
   TokenRejected: {

@@ -19,6 +19,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
   /** Whether its tokens are bound to a key of the client's (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
+  /** Whether its tokens have to be bound to the client's certificate (RFC 8705). */
+  certificateBoundAccessTokens: Schema.optionalKey(Schema.Boolean),
   /** The exchanges that lead here from the key's own credential, names and targets: `["discovery"]`, `["discovery", "domain", "d1"]`. */
   links: Schema.optionalKey(Schema.Array(Schema.String))
 }) {
@@ -35,6 +37,7 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1)),
       ...(this.use === undefined ? [] : [this.use]),
       ...(this.dpop === true ? ["dpop"] : []),
+      ...(this.certificateBoundAccessTokens === true ? ["certificate"] : []),
       ...(this.links === undefined ? [] : [{ links: this.links }])
     ])
   }

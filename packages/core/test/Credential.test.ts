@@ -28,7 +28,9 @@ describe("CredentialKey", () => {
     "an empty audience": { audience: "" },
     resource: { resource: [] },
     parameters: { params: { x: "1" } },
-    "a parameter's value": { params: { x: "1", y: "3" } }
+    "a parameter's value": { params: { x: "1", y: "3" } },
+    "key that its tokens are bound to": { dpop: true },
+    "certificate that its tokens have to be bound to": { certificateBoundAccessTokens: true }
   })) {
     it(`R15 another ${what} is another credential`, () => {
       assert.notStrictEqual(canonical(changes), canonical())

@@ -88,7 +88,9 @@ const layerProvider = Layer.unwrap(
     const clients = [
       ...by("tls_client_auth", { tls_client_auth_san_dns: "one.test" }),
       ...by("self_signed_tls_client_auth", { jwks: { keys: [jwk] } }),
-      ...by("client_secret_post", { client_secret: "a secret" })
+      ...by("client_secret_post", { client_secret: "a secret" }),
+      ...by("none", {}).slice(1),
+      ...by("client_secret_basic", { client_secret: "a secret", tls_client_certificate_bound_access_tokens: false })
     ]
     return EmbeddedProvider.layer({ tls: server, clients })
   })
@@ -119,6 +121,15 @@ const signIn = Effect.fnUntraced(function* (flow: ReturnType<typeof DeviceCode.m
 
 const machine = (issuer: string, method: string, more: Partial<FlowOptions>) =>
   ClientCredentials.make({ issuer, clientId: `machine ${method}`, scopes: ["api:read"], ...more })
+
+const person = (issuer: string, method: string, more: Partial<FlowOptions>) =>
+  DeviceCode.make({ issuer, clientId: `person ${method}`, scopes: ["openid", "offline_access"], ...more })
+
+/** A machine, whose token is a JWT, and a person, whose token is opaque. */
+const bothSignIn = (issuer: string, method: string, more: Partial<FlowOptions>) => [
+  Login.login(machine(issuer, method, more)),
+  signIn(person(issuer, method, more))
+]
 
 const ways = [
   ["tls_client_auth", ClientAuthentication.tlsClientAuth, "one"],
@@ -181,6 +192,73 @@ layer(Layer.mergeAll(layerProvider, layerHttp, CredentialStore.layerMemory).pipe
       const { token } = yield* Login.login(machine(issuer, "client_secret_post", { authentication, certificate }))
       const { claims } = yield* Jwt.decode(Redacted.value(token.value))
       assert.deepStrictEqual(claims["cnf"], { "x5t#S256": certificate.thumbprint })
+    })
+  )
+
+  it.effect(
+    "who asks for bound tokens has them: a machine's JWT, a person's opaque one, and the one that follows it",
+    () =>
+      Effect.gen(function* () {
+        const { issuer } = yield* EmbeddedProvider
+        const certificate = yield* certificateOf((yield* World).one)
+        const options = { certificate, certificateBoundAccessTokens: true, authentication: ClientAuthentication.tls }
+        yield* Login.login(machine(issuer, "tls_client_auth", options))
+        for (const [method, authentication] of [
+          ["tls_client_auth", ClientAuthentication.tls],
+          ["none", ClientAuthentication.none]
+        ] as const) {
+          const flow = person(issuer, method, { ...options, authentication })
+          yield* signIn(flow)
+          const source = yield* TokenSource.make(flow)
+          const { credential, outcome } = yield* source.renew
+          assert.strictEqual(outcome, "renewed")
+          assert.strictEqual(
+            (yield* Effect.flip(Jwt.decode(Redacted.value(credential.token.value)))).reason,
+            "Malformed"
+          )
+          const told = yield* Introspection.introspect(yield* OAuthClient.make(flow.client), credential.token)
+          assert.deepNestedInclude(told, { "cnf.x5t#S256": certificate.thumbprint })
+        }
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("attack: a provider that binds nothing, where bound tokens are asked for", () =>
+    Effect.gen(function* () {
+      const { issuer } = yield* EmbeddedProvider
+      const certificate = yield* certificateOf((yield* World).one)
+      const authentication = ClientAuthentication.secretBasic(Redacted.make("a secret"))
+      const options = { certificate, authentication }
+      for (const signingIn of bothSignIn(issuer, "client_secret_basic", options)) {
+        assert.strictEqual((yield* signingIn).token.type, "Bearer")
+      }
+      const strict = { ...options, certificateBoundAccessTokens: true }
+      // What is kept of the other kind is no answer.
+      const { token } = yield* TokenSource.make(machine(issuer, "client_secret_basic", strict))
+      assert.deepInclude(yield* Effect.flip(token), { _tag: "AnswerRejected", reason: "CertificateMismatch" })
+      for (const signingIn of bothSignIn(issuer, "client_secret_basic", strict)) {
+        assert.deepInclude(yield* Effect.flip(signingIn), { _tag: "AnswerRejected", reason: "CertificateMismatch" })
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("attack: somebody on the way who presents a certificate of their own, so that the tokens are theirs", () =>
+    Effect.gen(function* () {
+      const { issuer } = yield* EmbeddedProvider
+      const { one, other } = yield* World
+      const theirs = yield* certificateOf(other)
+      const stolen = HttpClient.transform(
+        yield* HttpClient.HttpClient,
+        Effect.provideService(ClientCertificate.Presented, theirs)
+      )
+      const options = {
+        certificate: yield* certificateOf(one),
+        certificateBoundAccessTokens: true,
+        authentication: ClientAuthentication.secretPost(Redacted.make("a secret"))
+      }
+      for (const signingIn of bothSignIn(issuer, "client_secret_post", options)) {
+        const error = yield* Effect.flip(Effect.provideService(signingIn, HttpClient.HttpClient, stolen))
+        assert.deepInclude(error, { _tag: "AnswerRejected", reason: "CertificateMismatch" })
+      }
     })
   )
 

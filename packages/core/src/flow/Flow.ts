@@ -123,7 +123,8 @@ export const partsOf = (
     resource: resource ?? [],
     params: { ...params, ...grant },
     ...(audience === undefined ? {} : { audience }),
-    ...(client.dpop === true ? { dpop: true } : {})
+    ...(client.dpop === true ? { dpop: true } : {}),
+    ...(client.certificateBoundAccessTokens === true ? { certificateBoundAccessTokens: true } : {})
   })
   return { key, client }
 }

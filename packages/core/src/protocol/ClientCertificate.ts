@@ -1,6 +1,7 @@
 /** A client's certificate in TLS (RFC 8705): by it a client is known, and to it tokens may be bound. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import type * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import { ConfigurationInvalid } from "../AuthError.ts"
@@ -39,6 +40,22 @@ export const resolve = Effect.fnUntraced(function* (
   }
   return Effect.isEffect(source) ? yield* source : source
 })
+
+/** Whose tokens are judged: what it presents, and whether its tokens have to be bound to that. */
+export interface Presenter {
+  readonly certificate?: ClientCertificate
+  readonly certificateBoundAccessTokens?: boolean
+}
+
+/** Whether what is said of a token (its claims, or an introspection's) shows that it is not for our certificate (RFC 8705 section 3). */
+export const isMisbound = (
+  { certificate, certificateBoundAccessTokens }: Presenter,
+  { cnf }: Readonly<Record<string, unknown>>
+): boolean => {
+  if (certificate === undefined) return false
+  const bound = Predicate.hasProperty(cnf, "x5t#S256") ? cnf["x5t#S256"] : undefined
+  return bound === undefined ? certificateBoundAccessTokens === true : bound !== certificate.thumbprint
+}
 
 /** An HTTP client whose every request is sent with the certificate. */
 export const presenting = <E>(

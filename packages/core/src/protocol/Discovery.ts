@@ -48,6 +48,7 @@ export const ProviderMetadata = Schema.Struct({
   require_pushed_authorization_requests: Flag,
   authorization_response_iss_parameter_supported: Flag,
   dpop_signing_alg_values_supported: Strings,
+  tls_client_certificate_bound_access_tokens: Flag,
   /** Where requests with a client certificate go instead; a browser never does (RFC 8705 section 5). */
   mtls_endpoint_aliases: Schema.optionalKey(Schema.Struct(direct))
 })

@@ -2,8 +2,12 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import type { ProviderRefused } from "../AuthError.ts"
+import { decodeJwt } from "jose"
+import { AnswerRejected, type ProviderRefused } from "../AuthError.ts"
+import type { AccessToken } from "../Token.ts"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Deviation from "./Deviation.ts"
+import { hostOf } from "./HttpExchange.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { MetadataError, OAuthClient } from "./OAuthClient.ts"
 
@@ -49,18 +53,57 @@ export type Introspection = ActiveToken | { readonly active: false }
  * Asks the provider about a token (RFC 7662 section 2), as this client. Each call asks: no answer is kept, since a token
  * may be revoked at any time. What is `active` may be somebody else's or for another API: that is the caller's to judge.
  *
+ * Of an access token of our own, the certificate it is bound to is held against ours (RFC 8705 section 3.2). Of a token as
+ * text, which may be anybody's, `cnf` is a member as any other: an API compares it with what its caller presents.
+ *
  * @param hint what kind of token it is, where that is known: it is found sooner
  */
 export const introspect = Effect.fn("keyfob.introspect")(function* (
   client: OAuthClient,
-  token: Redacted.Redacted,
+  token: Redacted.Redacted | AccessToken,
   hint?: "access_token" | "refresh_token"
 ): Effect.fn.Return<Introspection, MetadataError | ProviderRefused> {
-  const form = { token: Redacted.value(token), token_type_hint: hint }
+  const isOurs = !Redacted.isRedacted(token)
+  const form = {
+    token: Redacted.value(isOurs ? token.value : token),
+    token_type_hint: isOurs ? "access_token" : hint
+  }
   const answer = yield* client.post("introspection", form, "idempotent")
   const { active } = yield* accept(answer, Verdict)
   if (active === false || active === "false") return { active: false }
   if (active === "true") yield* Deviation.note("active is a string")
   const told = Object.fromEntries(Object.entries(answer.json ?? {}).filter(([, value]) => value !== null))
-  return yield* accept({ ...answer, json: { ...told, active: true } }, Active)
+  const claims = yield* accept({ ...answer, json: { ...told, active: true } }, Active)
+  if (isOurs && ClientCertificate.isMisbound(client, claims)) return yield* misbound(answer.host)
+  return claims
+})
+
+const misbound = (host: string) =>
+  new AnswerRejected({ reason: "CertificateMismatch", endpoint: "introspection", host })
+
+/** Whether a token of ours has to be bound to our certificate, and only the provider can tell: it is no JWT that says so itself. */
+export const isBindingHidden = (
+  { certificateBoundAccessTokens }: OAuthClient,
+  { type, value }: AccessToken
+): boolean => {
+  if (!certificateBoundAccessTokens || type === "N_A") return false
+  try {
+    decodeJwt(Redacted.value(value))
+    return false
+  } catch {
+    return true
+  }
+}
+
+/**
+ * Has the provider tell where only it can: who asked for tokens that are bound does not get one of which nobody knows. Takes a
+ * request, so what is to be kept of the token's answer is kept before.
+ */
+export const confirmBinding = Effect.fnUntraced(function* (
+  client: OAuthClient,
+  token: AccessToken
+): Effect.fn.Return<void, MetadataError | ProviderRefused> {
+  if (!isBindingHidden(client, token)) return
+  const { active } = yield* introspect(client, token)
+  if (!active) return yield* misbound(hostOf(yield* client.endpoint("introspection")))
 })

@@ -51,6 +51,11 @@ export interface ClientOptions extends ServerOptions {
    * provider may bind tokens. `AuthorizedHttpClient` presents it to an API.
    */
   readonly certificate?: ClientCertificate.CertificateSource
+  /**
+   * Whether tokens are bound to the certificate (RFC 8705 section 3), so that who steals one cannot use it. A token that is
+   * not, or of which nobody can tell (opaque, at a provider that does not introspect it for us), is refused. Default: false.
+   */
+  readonly certificateBoundAccessTokens?: boolean
 }
 
 /** A request's form: a list repeats the parameter, `undefined` leaves it out. */
@@ -78,6 +83,8 @@ export interface OAuthClient {
   readonly dpopKey?: Effect.Effect<DpopKey, MetadataError>
   /** Presented at the provider's endpoints. */
   readonly certificate?: ClientCertificate.ClientCertificate
+  /** Whether its tokens have to be bound to that. */
+  readonly certificateBoundAccessTokens: boolean
   /** Posts a form to an endpoint as this client; with a key, it is proven that we hold it (RFC 9449 section 5). */
   readonly post: (
     endpoint: EndpointName & Endpoint,
@@ -111,9 +118,8 @@ export const make = Effect.fnUntraced(function* (
   const { clock, http } = yield* ProviderClock.observing(network, hostOf(options.issuer))
   const authentication = yield* ClientAuthentication.resolve(options.authentication ?? ClientAuthentication.none)
   const certificate = yield* ClientCertificate.resolve(options.certificate)
-  if (certificate === undefined && ClientAuthentication.isTls(authentication)) {
-    return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "client certificate" })
-  }
+  const { certificateBoundAccessTokens = false } = options
+  if (certificate === undefined && ClientAuthentication.isTls(authentication)) return yield* noCertificate
   const profile = { ...ProviderProfile.of(options.issuer), ...options.profile }
   const completed = Effect.fnUntraced(function* (document: Discovery.ProviderMetadata) {
     const whole = ProviderProfile.completed(profile, document)
@@ -135,6 +141,13 @@ export const make = Effect.fnUntraced(function* (
       const aliases: Readonly<Record<string, string>> =
         certificate === undefined ? {} : (document.mtls_endpoint_aliases ?? {})
       const url = aliases[`${name}_endpoint`] ?? document[`${name}_endpoint`]
+      if (name === "token" && certificateBoundAccessTokens) {
+        if (certificate === undefined) return Effect.fail(noCertificate)
+        // Many that bind tokens do not say so: what comes is looked at in any case.
+        if (document.tls_client_certificate_bound_access_tokens === false) {
+          return Effect.fail(lacks(document.issuer, "certificate-bound access tokens"))
+        }
+      }
       return url === undefined ? Effect.fail(lacks(document.issuer, `${name}_endpoint`)) : Effect.succeed(url)
     })
   const prover = Dpop.makeProver()
@@ -221,10 +234,13 @@ export const make = Effect.fnUntraced(function* (
     endpoint,
     ...(options.dpop === true ? { dpopKey } : {}),
     ...(certificate === undefined ? {} : { certificate }),
+    certificateBoundAccessTokens,
     post,
     getWithToken
   }
 })
+
+const noCertificate = new ConfigurationInvalid({ reason: "MissingValue", detail: "client certificate" })
 
 const lacking =
   ({ endpoints }: ServerOptions) =>

@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
@@ -10,6 +9,7 @@ import { decodeJwt } from "jose"
 import { AnswerRejected, printable, type ProviderError, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
 import { type Answer, malformed, type Repeat } from "./HttpExchange.ts"
+import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Deviation from "./Deviation.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
@@ -165,14 +165,14 @@ const judge = Effect.fnUntraced(function* (
   if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
   yield* noteDeviations(answer)
   const isUsable = !isOther(options) || /^bearer$/i.test(success.token_type ?? "")
-  const ours = client.certificate?.thumbprint
-  const bound = ours === undefined ? undefined : certificateOf(success.access_token)
-  if (bound !== undefined && bound !== ours) {
-    return yield* new AnswerRejected({ reason: "CertificateMismatch", endpoint: "token", host: answer.host })
-  }
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
   const value = yield* bearerOf(client.profile, success)
+  const certificateBoundAccessTokens = client.certificateBoundAccessTokens && !isOther(options)
+  const claims = claimsOf(value)
+  if (claims !== undefined && ClientCertificate.isMisbound({ ...client, certificateBoundAccessTokens }, claims)) {
+    return yield* new AnswerRejected({ reason: "CertificateMismatch", endpoint: "token", host: answer.host })
+  }
   const expiresAt =
     typeof success.expires_in === "number" && value === success.access_token
       ? now + success.expires_in * 1000
@@ -215,11 +215,10 @@ const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, granted:
   return granted.id_token || granted.access_token
 })
 
-/** The certificate that a JWT says it is bound to, as its thumbprint (RFC 8705 section 3.1). Nothing is verified. */
-const certificateOf = (token: string) => {
+/** What a token says of itself, where it is a JWT. Nothing is verified. */
+const claimsOf = (token: string) => {
   try {
-    const confirmation = decodeJwt(token)["cnf"]
-    return Predicate.hasProperty(confirmation, "x5t#S256") ? confirmation["x5t#S256"] : undefined
+    return decodeJwt(token)
   } catch {
     return undefined
   }
@@ -245,10 +244,6 @@ const checkIssued = Effect.fnUntraced(function* (answer: Answer, issued: string 
  * nothing is verified.
  */
 export const jwtExpiry = (token: string, clockOffset = 0) => {
-  try {
-    const { exp } = decodeJwt(token)
-    return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 - clockOffset : undefined
-  } catch {
-    return undefined
-  }
+  const exp = claimsOf(token)?.exp
+  return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 - clockOffset : undefined
 }

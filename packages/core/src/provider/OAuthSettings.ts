@@ -34,6 +34,8 @@ export const fields = {
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
   /** Whether tokens are bound to a key (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
+  /** Whether tokens have to be bound to the client's certificate (RFC 8705). */
+  certificateBoundAccessTokens: Schema.optionalKey(Schema.Boolean),
   /** 0 is any free port. */
   redirectPort: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 }))),
   /** How many token requests the provider grants the client: `{ limit = 1000, per = "30d" }`. */
@@ -58,6 +60,7 @@ export const keys = {
   clientSecret: "client_secret",
   privateKey: "private_key",
   assertionFile: "assertion_file",
+  certificateBoundAccessTokens: "certificate_bound_access_tokens",
   redirectPort: "redirect_port",
   tokenBudget: "token_budget"
 } as const
@@ -67,7 +70,8 @@ export type Settings = typeof Settings.Type
 
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
-  const { audience, clientId, dpop, endpoints, issuer, params, profile, resource, scopes } = settings
+  const { audience, certificateBoundAccessTokens, clientId, dpop, endpoints, issuer } = settings
+  const { params, profile, resource, scopes } = settings
   return {
     issuer,
     clientId,
@@ -78,7 +82,8 @@ export const flowOptions = (settings: Settings, account: string): FlowOptions =>
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),
     ...(params === undefined ? {} : { params }),
-    ...(dpop === undefined ? {} : { dpop })
+    ...(dpop === undefined ? {} : { dpop }),
+    ...(certificateBoundAccessTokens === undefined ? {} : { certificateBoundAccessTokens })
   }
 }
 

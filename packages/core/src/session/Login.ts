@@ -8,6 +8,7 @@ import { Credential, type CredentialKey } from "../Credential.ts"
 import type { AuthorizationCodeFlow } from "../flow/AuthorizationCode.ts"
 import type { Flow, GrantError, Obtained, UnattendedError } from "../flow/Flow.ts"
 import type { Begun, PendingAuthorization } from "../protocol/AuthorizationRequest.ts"
+import * as Introspection from "../protocol/Introspection.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { type LoginOptions, supervise } from "./LoginSupervisor.ts"
@@ -79,15 +80,16 @@ export const complete = Effect.fn("keyfob.login.complete")(function* (
   })
 })
 
-/** A credential straight from its flow, its ID token verified; not kept yet. */
+/** A credential straight from its flow, its ID token and its binding verified; not kept yet. */
 export const obtain = Effect.fnUntraced(function* <E, R>(
   flow: {
     readonly key: CredentialKey
     readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Obtained, E, R>
   },
   client: OAuthClient.OAuthClient
-): Effect.fn.Return<Credential, E | OAuthClient.MetadataError | TokenRejected, R> {
+): Effect.fn.Return<Credential, E | GrantError | TokenRejected, R> {
   const { asked, idToken, ...granted } = yield* flow.obtain(client)
+  yield* Introspection.confirmBinding(client, granted.token)
   const identity =
     idToken === undefined ? {} : { idToken, account: yield* identify(client, idToken, granted.token, asked) }
   return Credential.make({ key: flow.key, generation: 1, ...granted, ...identity })

@@ -18,6 +18,7 @@ import {
 import { Account, Credential } from "../Credential.ts"
 import type { FlowParts, Obtained } from "../flow/Flow.ts"
 import { hostOf, wasNotProcessed } from "../protocol/HttpExchange.ts"
+import * as Introspection from "../protocol/Introspection.ts"
 import * as Jwt from "../protocol/Jwt.ts"
 import type { MetadataError, OAuthClient } from "../protocol/OAuthClient.ts"
 import { resourcesOf } from "../protocol/ProviderProfile.ts"
@@ -88,7 +89,11 @@ export const renew = Effect.fn("keyfob.renew")(function* (
   const { refreshAt: _a, ...rest } = held
   const { idToken, ...brought } = answer
   const next = Credential.make({ ...rest, ...brought })
-  if (idToken === undefined) return yield* commit(slot, next)
+  if (idToken === undefined) {
+    if (Introspection.isBindingHidden(client, next.token)) yield* commit(slot, held)
+    yield* Introspection.confirmBinding(client, next.token)
+    return yield* commit(slot, next)
+  }
   const refused = Credential.make({ ...before, generation, refused: true })
   return yield* adoptIdToken(slot, { held, next, refused }, client, idToken)
 }, Effect.uninterruptible)
@@ -139,6 +144,7 @@ const adoptIdToken = Effect.fnUntraced(function* (
     return yield* refuse(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host }))
   }
   yield* commit(slot, held)
+  yield* Introspection.confirmBinding(client, next.token)
   const verified = yield* Effect.result(identify(client, idToken, next.token))
   if (Result.isSuccess(verified)) return yield* commit(slot, Credential.make({ ...next, idToken }))
   const { failure } = verified

@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { SimulatedProvider } from "@keyfob/testing"
 import { Effect, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { ClientAuthentication, Introspection, OAuthClient } from "keyfob"
+import { AccessToken, ClientAuthentication, ClientCertificate, Introspection, OAuthClient } from "keyfob"
 import { grant } from "../../src/protocol/TokenEndpoint.ts"
-import { answer, json, metadata, named, refused, type Reply, status } from "../scripted.ts"
+import { answer, json, metadata, named, openIdLocation, refused, type Reply, status } from "../scripted.ts"
 import { asClient } from "./client.ts"
+import { sign } from "./signing.ts"
 
 const token = Redacted.make("canary-token")
 const options = { authentication: ClientAuthentication.secretPost(Redacted.make("s3cret")) }
@@ -103,6 +104,78 @@ describe("Introspection", () => {
       assert.strictEqual(named(yield* Effect.flip(result)), "ConfigurationInvalid.NotSupported")
     })
   )
+
+  it.effect(
+    "the binding of a token of ours is held against our certificate; anybody's is a member as any other",
+    () => {
+      const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+      const claims = { active: true, cnf: { "x5t#S256": "another's" } } as const
+      const asked = (of: typeof token | AccessToken) =>
+        asClient(
+          { [metadata.introspection_endpoint]: json(claims) },
+          (client) => Introspection.introspect(client, of, "access_token"),
+          { ...options, certificate }
+        ).result
+      return Effect.gen(function* () {
+        const own = AccessToken.make({ value: token, type: "Bearer", scopes: [] })
+        assert.strictEqual(named(yield* Effect.flip(asked(own))), "AnswerRejected.CertificateMismatch")
+        assert.deepStrictEqual(yield* asked(token), claims)
+      }).pipe(Effect.provideService(ClientCertificate.IsPresentable, true))
+    }
+  )
+
+  describe("attack: an opaque token where bound ones are asked for", () => {
+    const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+    const own = AccessToken.make({ value: token, type: "Bearer", scopes: [] })
+    const outcomeOf = (
+      reply: Reply,
+      {
+        document = metadata,
+        of = own,
+        ...more
+      }: { document?: object; of?: AccessToken; certificateBoundAccessTokens?: false }
+    ) =>
+      asClient(
+        { [openIdLocation]: json(document), [metadata.introspection_endpoint]: reply },
+        (client) => Introspection.confirmBinding(client, of),
+        { ...options, certificate, certificateBoundAccessTokens: true, ...more }
+      ).result.pipe(
+        Effect.match({ onSuccess: () => "taken", onFailure: named }),
+        Effect.provideService(ClientCertificate.IsPresentable, true)
+      )
+
+    for (const [what, reply, expected] of [
+      ["ours", json({ active: true, cnf: { "x5t#S256": "ours" } }), "taken"],
+      ["another", json({ active: true, cnf: { "x5t#S256": "another's" } }), "AnswerRejected.CertificateMismatch"],
+      ["none", json({ active: true }), "AnswerRejected.CertificateMismatch"],
+      ["nothing, since it may not be told", json({ active: false }), "AnswerRejected.CertificateMismatch"],
+      ["nothing, since nobody may ask", refused("access_denied", 403), "ProviderRefused.AccessDenied"],
+      ["nothing today", status(500), "ProviderUnavailable.ServerError"]
+    ] as const) {
+      it.effect(`that the provider says is bound to ${what}`, () =>
+        Effect.gen(function* () {
+          assert.strictEqual(yield* outcomeOf(reply, {}), expected)
+        })
+      )
+    }
+
+    it.effect("at a provider that tells nobody", () =>
+      Effect.gen(function* () {
+        const document = { ...metadata, introspection_endpoint: undefined }
+        assert.strictEqual(yield* outcomeOf(status(404), { document }), "ConfigurationInvalid.NotSupported")
+      })
+    )
+
+    it.effect("and nobody is asked about what says so itself, goes on no request, or need not be bound", () =>
+      Effect.gen(function* () {
+        const asked = () => Effect.die("asked")
+        const jwt = AccessToken.make({ value: yield* sign({}), type: "Bearer", scopes: [] })
+        assert.strictEqual(yield* outcomeOf(asked, { of: jwt }), "taken")
+        assert.strictEqual(yield* outcomeOf(asked, { of: AccessToken.make({ ...own, type: "N_A" }) }), "taken")
+        assert.strictEqual(yield* outcomeOf(asked, { certificateBoundAccessTokens: false }), "taken")
+      })
+    )
+  })
 
   it.effect("against the simulated provider: good until it ends or is revoked; who asks proves who they are", () =>
     Effect.gen(function* () {

@@ -4,7 +4,18 @@ import { TestClock } from "effect/testing"
 import type { Repeat } from "../../src/protocol/HttpExchange.ts"
 import { grant, type Granted } from "../../src/protocol/TokenEndpoint.ts"
 import { ClientCertificate, type OAuthClient } from "keyfob"
-import { answer, broken, hanging, json, metadata, named, refused, type Reply, status } from "../scripted.ts"
+import {
+  answer,
+  broken,
+  hanging,
+  json,
+  metadata,
+  named,
+  openIdLocation,
+  refused,
+  type Reply,
+  status
+} from "../scripted.ts"
 import { asClient } from "./client.ts"
 import { sign } from "./signing.ts"
 
@@ -261,40 +272,67 @@ describe("TokenEndpoint: any answer", () => {
 
 describe("TokenEndpoint: tokens that are bound to a certificate", () => {
   const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
-  const grantedTo = Effect.fnUntraced(
-    function* (claims: object) {
-      const token = Redacted.value(yield* sign(claims))
+  const bound = { certificate, certificateBoundAccessTokens: true }
+  const to = (thumbprint: string) => ({ cnf: { "x5t#S256": thumbprint } })
+
+  /** What becomes of a token request that is answered with this token. */
+  const outcomeOf = Effect.fnUntraced(
+    function* (
+      access_token: string,
+      options: Partial<OAuthClient.ClientOptions>,
+      script: Readonly<Record<string, Reply>> = {}
+    ) {
       const presented: Array<string | undefined> = []
-      const { result } = refresh(
-        (request) =>
-          Effect.flatMap(ClientCertificate.Presented, (one) => {
-            presented.push(one?.thumbprint)
-            return json({ ...good, access_token: token })(request)
-          }),
-        "once",
-        { certificate }
+      const reply: Reply = (request) =>
+        Effect.flatMap(ClientCertificate.Presented, (one) => {
+          presented.push(one?.thumbprint)
+          return json({ ...good, access_token })(request)
+        })
+      const { result } = asClient(
+        { [metadata.token_endpoint]: reply, ...script },
+        (client) => grant(client, { grant_type: "client_credentials" }, { scopes: [], repeat: "once" }),
+        options
       )
       const outcome = yield* Effect.result(result)
-      assert.deepStrictEqual(presented, ["ours"])
-      return outcome
+      if (Result.isSuccess(outcome)) return { presented, outcome: "granted" }
+      assert.notInclude(outcome.failure.message, "another's")
+      return { presented, outcome: named(outcome.failure) }
     },
     Effect.provideService(ClientCertificate.IsPresentable, true)
   )
+  const jwtOutcome = Effect.fnUntraced(function* (claims: object, options: Partial<OAuthClient.ClientOptions>) {
+    return yield* outcomeOf(Redacted.value(yield* sign(claims)), options)
+  })
 
-  it.effect("to ours, or to none that we can see", () =>
+  for (const [claims, whenAsked, otherwise] of [
+    [to("ours"), "granted", "granted"],
+    // It would serve somebody else alone (RFC 8705 section 3).
+    [to("another's"), "AnswerRejected.CertificateMismatch", "AnswerRejected.CertificateMismatch"],
+    [{ cnf: { jkt: "a key" } }, "AnswerRejected.CertificateMismatch", "granted"],
+    [{ cnf: { "x5t#S256": null } }, "AnswerRejected.CertificateMismatch", "AnswerRejected.CertificateMismatch"],
+    [{ cnf: "ours" }, "AnswerRejected.CertificateMismatch", "granted"],
+    [{}, "AnswerRejected.CertificateMismatch", "granted"]
+  ] as const) {
+    it.effect(`attack: a JWT whose binding is ${JSON.stringify(claims)}`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* jwtOutcome(claims, bound), { presented: ["ours"], outcome: whenAsked })
+        assert.deepStrictEqual(yield* jwtOutcome(claims, { certificate }), { presented: ["ours"], outcome: otherwise })
+      })
+    )
+  }
+
+  it.effect("a provider that binds none, and says so, is asked for nothing", () =>
     Effect.gen(function* () {
-      for (const claims of [{ cnf: { "x5t#S256": "ours" } }, { cnf: { jkt: "a key" } }, {}]) {
-        assert.isTrue(Result.isSuccess(yield* grantedTo(claims)))
-      }
+      const says = json({ ...metadata, tls_client_certificate_bound_access_tokens: false })
+      const { outcome, presented } = yield* outcomeOf("opaque", bound, { [openIdLocation]: says })
+      assert.deepStrictEqual([outcome, presented], ["ConfigurationInvalid.NotSupported", []])
     })
   )
 
-  it.effect("to another: it is refused, since it would serve somebody else alone (RFC 8705 section 3)", () =>
+  it.effect("without a certificate nothing is asked for that could be bound to one", () =>
     Effect.gen(function* () {
-      const outcome = yield* grantedTo({ cnf: { "x5t#S256": "another's" } })
-      assert(Result.isFailure(outcome))
-      assert.strictEqual(named(outcome.failure), "AnswerRejected.CertificateMismatch")
-      assert.notInclude(outcome.failure.message, "another's")
+      const { outcome, presented } = yield* outcomeOf("opaque", { certificateBoundAccessTokens: true })
+      assert.deepStrictEqual([outcome, presented], ["ConfigurationInvalid.MissingValue", []])
     })
   )
 })

@@ -1,14 +1,26 @@
 /** A provider that rotates the refresh token and answers with what must not be used: what is left of that, and to whom. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
+import { Base64, Base64Url } from "effect/encoding"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
 import { ClientCertificate, CredentialStore, DeviceCode, type FlowOptions, Login } from "keyfob"
-import { Fault, patiently, SimulatedPerson, SimulatedProvider } from "@keyfob/testing"
+import { clients, Fault, patiently, type ProviderOptions, SimulatedPerson, SimulatedProvider } from "@keyfob/testing"
 import { named } from "../scripted.ts"
 import { keys, signText } from "../protocol/signing.ts"
 import { kept, observed, source, write } from "./given.ts"
 
-const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+// What starts as a certificate does, and what a proxy in front of the provider makes of it (RFC 9440).
+const der = new Uint8Array([0x30, 0])
+const header = `:${Base64.encode(der)}:`
+const thumbprint = Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", der)))
+const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint }
+const presenting = (http: HttpClient.HttpClient) =>
+  HttpClient.make((request) =>
+    Effect.flatMap(ClientCertificate.Presented, (one) =>
+      http.execute(one === undefined ? request : HttpClientRequest.setHeader(request, "client-cert", header))
+    )
+  )
 const anothers = await signText('{"alg":"RS256"}', '{"cnf":{"x5t#S256":"another\'s"}}', keys.provider)
 
 /** Alice has signed in, her token is of no use any more, and the next refresh is answered so. */
@@ -33,17 +45,44 @@ const scene = Effect.fnUntraced(function* (does: Fault.Misbehaviour, options: Pa
   return { idp, flow, first, standing, one: yield* source(flow), sibling: yield* source(flow) }
 })
 
-const world = () => {
+const world = (options: ProviderOptions = {}) => {
   const store = observed()
   const layer = Layer.mergeAll(
     SimulatedPerson.layer(),
     store.layer,
-    Layer.succeed(ClientCertificate.IsPresentable, true)
-  ).pipe(Layer.provideMerge(SimulatedProvider.layer()))
+    Layer.succeed(ClientCertificate.IsPresentable, true),
+    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, presenting))
+  ).pipe(Layer.provideMerge(SimulatedProvider.layer(options)))
   return { store, layer }
 }
 
 describe("A refresh whose answer is refused", () => {
+  const mtls = {
+    clients: [{ ...clients.cli, client_id: "mtls", tls_client_certificate_bound_access_tokens: true }]
+  }
+  const binding = { clientId: "mtls", certificate, certificateBoundAccessTokens: true }
+
+  it.effect.each([
+    ["none", Fault.altered({ cnf: undefined }), "AnswerRejected.CertificateMismatch"],
+    ["another's", Fault.altered({ cnf: { "x5t#S256": "another's" } }), "AnswerRejected.CertificateMismatch"],
+    ["nobody knows whose", Fault.answer({ status: 502 }), "ProviderUnavailable.ServerError"]
+  ] as const)(
+    "attack: for an opaque token whose certificate is %s: its refresh token is kept, its access token is not",
+    ([, does, error]) =>
+      Effect.forEach([["openid", "offline_access"], ["offline_access"]], (scopes) =>
+        Effect.gen(function* () {
+          const { idp, one, sibling, standing } = yield* scene(Fault.delay("1 millis"), { ...binding, scopes })
+          yield* idp.faults(Fault.onRequest({ endpoint: "introspection", times: 4 }, does))
+          yield* TestClock.adjust("61 minutes")
+          assert.strictEqual(named(yield* Effect.flip(patiently(one.token))), error)
+          assert.deepInclude(yield* standing, { of: "before", refreshToken: "after", generation: 2, refused: false })
+          yield* idp.recover
+          assert.isTrue(yield* idp.accepts(yield* sibling.token))
+          assert.strictEqual(yield* idp.liveRefreshTokens, 1)
+        }).pipe(Effect.provide(world(mtls).layer), Effect.scoped)
+      )
+  )
+
   const unusable = [
     ["a token type that is not asked for", Fault.altered({ token_type: "mac" }), {}, "AnswerRejected.Malformed"],
     [
