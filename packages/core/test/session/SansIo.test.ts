@@ -4,11 +4,15 @@ import { HttpClient } from "effect/http"
 import { exportJWK } from "jose"
 import {
   AuthorizationCode,
+  Auto,
   ClientAuthentication,
   ClientCredentials,
   CredentialStore,
   DeviceCode,
+  grantTypes,
+  JwtBearer,
   Login,
+  Logout,
   OAuthClient,
   PendingAuthorization,
   Promised,
@@ -16,7 +20,8 @@ import {
   SigningKey,
   TokenChain,
   TokenExchange,
-  TokenSource
+  TokenSource,
+  Userinfo
 } from "keyfob"
 import {
   type ClientMetadata,
@@ -26,7 +31,7 @@ import {
   SimulatedProvider
 } from "@keyfob/testing"
 import * as Pkce from "../../src/protocol/Pkce.ts"
-import { keys } from "../protocol/signing.ts"
+import { keys, sign } from "../protocol/signing.ts"
 import { type Asked, drive, requestsOf, send, told } from "./sansIoDriver.ts"
 
 const issuer = "https://id.simulated.test"
@@ -41,9 +46,10 @@ const billing = {
 const robot = {
   client_id: "robot",
   token_endpoint_auth_method: "private_key_jwt" as const,
-  grant_types: ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
+  grant_types: ["client_credentials", grantTypes.jwtBearer, grantTypes.tokenExchange],
   jwks: { keys: [keys.elliptic.jwk] }
 } satisfies ClientMetadata
+const partner = { issuer: "https://partner.test", jwks: { keys: [keys.elliptic.jwk] } }
 const signing = Effect.flatMap(
   Effect.promise(() => exportJWK(keys.elliptic.private)),
   SigningKey.fromJwk
@@ -160,6 +166,45 @@ describe("a flow step by step, each in a process of its own", () => {
       assert.isTrue(yield* idp.accepts(value.token))
       assert.match(requests.at(-1)?.form ?? "", /client_assertion=ey/)
     }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a whole session: a login by what there is, a renewal, who it is, and a logout", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const session = () =>
+        Effect.gen(function* () {
+          const flow = Auto.make({ ...cli, browserAtHand: Effect.succeed(true) })
+          const { account, token } = yield* Login.login(flow)
+          const { renew } = yield* TokenSource.make(flow)
+          const { credential } = yield* renew
+          const client = yield* OAuthClient.make(flow.client)
+          const { sub } = yield* Userinfo.request(client, credential.token, account?.sub)
+          return { sub, before: token, after: credential.token, out: yield* Logout.logout(flow) }
+        }).pipe(Effect.scoped)
+      const { requests, value } = yield* drive(() => memory(session()))
+      assert.deepInclude(value, { sub: "alice" })
+      assert.deepInclude(value.out, { revoked: true, removed: true })
+      assert.notStrictEqual(Redacted.value(value.after.value), Redacted.value(value.before.value))
+      assert.strictEqual(yield* idp.liveRefreshTokens, 0)
+      const paths = new Set(requests.map(({ url }) => new URL(url).pathname))
+      for (const path of ["/device_authorization", "/token", "/jwks", "/userinfo", "/revoke"])
+        assert.isTrue(paths.has(path), [...paths].join())
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a token on a partner's word", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const exp = 60
+      const assertion = yield* sign(
+        { iss: partner.issuer, sub: "alice", aud: issuer, exp, jti: "1" },
+        { key: keys.elliptic }
+      )
+      const flow = () => JwtBearer.make({ ...asRobot, assertion: Effect.succeed(assertion) })
+      const { value } = yield* drive(() => memory(Login.login(flow())))
+      assert.isTrue(yield* idp.accepts(value.token))
+    }).pipe(Effect.provide(scene({ trustedIssuers: [partner] })))
   )
 
   it.effect("a chain: a machine's token is exchanged for another, link by link", () =>
