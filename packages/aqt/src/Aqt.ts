@@ -6,7 +6,6 @@ import {
   AuthProvider,
   ClientAuthentication,
   ClientCredentials,
-  ConfigurationInvalid,
   CredentialStore,
   DeviceCode,
   Jwt,
@@ -45,11 +44,8 @@ const verify = Effect.fnUntraced(function* (
 /** `type = "aqt"` */
 export const type = ProviderType.make({
   ...definition,
-  make: Effect.fnUntraced(function* (settings, { key }) {
-    if (settings.client_id === undefined && settings.client_secret !== undefined) {
-      return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "client_id" })
-    }
+  make: (settings, { key }) => {
     const provider = AuthProvider.fromFlow(() => flow(settings, key.account))
-    return yield* settings.store_access_token ? provider : Effect.provide(provider, CredentialStore.layerMemory)
-  })
+    return settings.store_access_token ? provider : Effect.provide(provider, CredentialStore.layerMemory)
+  }
 })

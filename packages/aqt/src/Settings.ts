@@ -6,8 +6,7 @@ import { type FlowOptions, partsOf, type ProviderType } from "keyfob"
 const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
-/** The system's own words, as its `config` file and a provider's table have them; the defaults are the service's. */
-export const Settings = Schema.Struct({
+const Table = Schema.Struct({
   arnica_url: withDefault(Schema.NonEmptyString, "https://arnica.aqt.eu/api"),
   /** With `client_secret`: a machine's. Without both, a person signs in by device code. */
   client_id: Schema.optionalKey(Schema.NonEmptyString),
@@ -21,6 +20,15 @@ export const Settings = Schema.Struct({
   jwks_url: Schema.optionalKey(Schema.NonEmptyString),
   device_client_id: withDefault(Schema.NonEmptyString, "HvaMEfNSq30OoxjqDyRWIRkBfJwJywyi")
 })
+
+/** The system's own words, as its `config` file and a provider's table have them; the defaults are the service's. */
+export const Settings = Table.check(
+  // Without its client a secret would be left unused, and a person be asked.
+  Schema.makeFilter(
+    ({ client_id, client_secret }) =>
+      client_secret === undefined || client_id !== undefined || { path: ["client_id"], issue: "Missing key" }
+  )
+)
 export type Settings = typeof Settings.Type
 
 const text = (name: string) => Config.String(name).pipe(Config.withDefault(undefined))

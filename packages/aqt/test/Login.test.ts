@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Fault, patiently, SimulatedPerson } from "@keyfob/testing/Provider"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Result } from "effect"
 import { Base64Url } from "effect/encoding"
 import { TestClock } from "effect/testing"
-import { decodeJwt } from "jose"
+import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from "jose"
 import { AuthClient, CredentialStore, Login, ProviderRegistry, RedirectReceiver, TokenSource } from "keyfob"
 import { Aqt, Arnica } from "../src/index.ts"
 import { arnicaUrl, deviceClientId, FakeArnica, is, issuer, jobId, machine } from "./FakeArnica.ts"
@@ -193,6 +193,61 @@ describe("a machine's login", () => {
     }).pipe(Effect.provide(given(machine)))
   )
 
+  const seconds = (at: number) => ({ iss: issuer, sub: "machine", aud: arnicaUrl, iat: at, exp: at + 3600 })
+  const tokens: ReadonlyArray<readonly [string, object, string, string?]> = [
+    ["for several audiences, its client the authorized party", { aud: [arnicaUrl, "more"], azp: "machine" }, "taken"],
+    ["that is not valid yet", { nbf: 3600 }, "NotYetValid"],
+    ["by somebody else", { iss: "https://tenant.arnica.test" }, "Issuer"],
+    ["for another API", { aud: "https://another.test" }, "Audience"],
+    ["that has ended", { exp: -3600 }, "Expired"],
+    ["of another algorithm", {}, "Algorithm", "ES256"]
+  ]
+  it.effect.each(tokens)(
+    "a token %s is judged as it should be (A-16, A-47, A-51, A-52, A.8#10)",
+    ([, claims, outcome, alg = "RS256"]) =>
+      Effect.gen(function* () {
+        const { idp } = yield* FakeArnica
+        const signing = ["RS256", "ES256"].map((one) =>
+          Effect.promise(() => generateKeyPair(one, { extractable: true }))
+        )
+        const [rsa, ec] = yield* Effect.all(signing)
+        assert(rsa !== undefined && ec !== undefined)
+        const { privateKey } = alg === "RS256" ? rsa : ec
+        const keys = yield* Effect.forEach([ec, rsa], ({ publicKey }, index) =>
+          Effect.map(
+            Effect.promise(() => exportJWK(publicKey)),
+            (jwk) => ({ ...jwk, kid: `key-${index}` })
+          )
+        )
+        const access_token = yield* Effect.promise(() =>
+          new SignJWT({ ...seconds(0), ...claims })
+            .setProtectedHeader({ alg, kid: alg === "RS256" ? "key-1" : "key-0" })
+            .sign(privateKey)
+        )
+        yield* idp.faults(
+          Fault.onRequest({ endpoint: "jwks" }, Fault.answer({ status: 200, body: { keys } })),
+          Fault.onRequest(
+            { endpoint: "token" },
+            Fault.answer({ status: 200, body: { access_token, expires_in: 3600 } })
+          )
+        )
+        const result = yield* Effect.result((yield* Tokens).token)
+        const reason = Result.isSuccess(result)
+          ? "taken"
+          : result.failure._tag === "TokenRejected" && result.failure.reason
+        assert.strictEqual(reason, outcome)
+      }).pipe(Effect.provide(given(machine)))
+  )
+
+  it.effect("keys that do not come are waited for no longer than anything else (A.8#10)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      yield* idp.faults(Fault.onRequest({ endpoint: "jwks", times: 9 }, Fault.hang))
+      const error = yield* patiently(Effect.flip((yield* Tokens).token))
+      assert.deepInclude(error, { _tag: "ProviderUnavailable", reason: "TimedOut", endpoint: "jwks" })
+    }).pipe(Effect.provide(given(machine)))
+  )
+
   it.effect("with a wrong secret is refused (A-17, A-42)", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip((yield* Tokens).token)
@@ -238,14 +293,20 @@ describe("type = aqt", () => {
     }).pipe(Effect.provide(client({})))
   )
 
-  it.effect("says so where half a client is configured, and asks nobody (A.8#11)", () =>
-    Effect.gen(function* () {
-      const { seen } = yield* FakeArnica
-      const { login } = yield* AuthClient
-      const error = yield* Effect.flip(Effect.provide(login("arnica"), noBrowser))
-      assert.deepInclude(error, { _tag: "ConfigurationInvalid", reason: "MissingValue" })
-      assert.include(error.message, "client secret")
-      assert.strictEqual(seen.length, 0)
-    }).pipe(Effect.provide(client({ client_id: "machine" })))
-  )
+  for (const [half, other] of [
+    [{ client_id: "machine" }, "client secret"],
+    [{ client_secret: "canary" }, "lab.arnica.client_id"]
+  ] as const) {
+    it.effect(`without its ${other} a client is half of one: says so, and asks nobody (A.8#11)`, () =>
+      Effect.gen(function* () {
+        const { seen } = yield* FakeArnica
+        const { login } = yield* AuthClient
+        const error = yield* Effect.flip(Effect.provide(login("arnica"), noBrowser))
+        assert.deepInclude(error, { _tag: "ConfigurationInvalid", reason: "MissingValue" })
+        assert.include(error.message, other)
+        assert.notInclude(error.message, "canary")
+        assert.strictEqual(seen.length, 0)
+      }).pipe(Effect.provide(client(half)))
+    )
+  }
 })
