@@ -203,20 +203,6 @@ describe("NativeClient: time", () => {
       assert.strictEqual(renewed.value?.expiresAt?.epochMilliseconds, then + 121 * 60_000)
     }).pipe(Effect.provide(scene))
   )
-
-  it.effect("a pause is an action, and over when the host says so; who never comes back is not tried again", () =>
-    Effect.gen(function* () {
-      const { actions, begin, feed, open, service } = yield* host()
-      yield* begin(service.network.token)
-      yield* feed({ now: 100, id: 1, status: 503 })
-      const [pause] = actions()
-      if (pause?._tag !== "Wait") return assert.fail("no pause")
-      yield* feed({ now: pause.until - 1 })
-      assert.deepStrictEqual(open(), [])
-      yield* feed({ now: pause.until })
-      assert.deepStrictEqual(open(), [[2, "login"]])
-    }).pipe(Effect.provide(scene))
-  )
 })
 
 describe("NativeClient: state", () => {
