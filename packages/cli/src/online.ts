@@ -8,6 +8,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -19,13 +20,15 @@ import {
   type AuthError,
   type AuthorizationOptions,
   type AuthProvider,
-  type ConfigurationInvalid,
+  ConfigurationInvalid,
   type Credential,
   CredentialStore,
   EndSession,
   Explain,
+  HttpExchange,
   Introspection,
   Jwt,
+  LoginRequired,
   type Logout,
   OAuthClient,
   printable,
@@ -94,6 +97,22 @@ const workingAnyhow: typeof working = (provider, globals, use) => {
     })
   )
 }
+
+/** A session that is over takes a person: that what it began with is not at hand any more is no mistake in a setting. */
+const orLogin = <A, E, R>(provider: Provider, effect: Effect.Effect<A, E | AuthError, R>) =>
+  Effect.catchIf(effect, isMissing, (error) =>
+    Effect.gen(function* () {
+      const { account, issuer, subject } = provider.key
+      if (provider.attended || subject === "client") return yield* error
+      const over = yield* CredentialStore.use(({ get }) => get(provider.key))
+      if (Option.isNone(over)) return yield* error
+      const reason = over.value.refused === true ? "RefreshRefused" : "NotRenewable"
+      return yield* new LoginRequired({ reason, issuer, account })
+    })
+  )
+
+const isMissing = (error: unknown): error is ConfigurationInvalid =>
+  error instanceof ConfigurationInvalid && error.reason === "MissingValue"
 
 /** What the provider can do, if it can. */
 const able = <C extends keyof AuthProvider.AuthProvider>(
@@ -170,7 +189,12 @@ export const token = (
   globals: Globals,
   minValidity: Duration.Duration
 ): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
-  working(provider, globals, (auth) => Effect.flatMap(able(provider, auth, "token"), (token) => token(minValidity)))
+  working(provider, globals, (auth) =>
+    orLogin(
+      provider,
+      Effect.flatMap(able(provider, auth, "token"), (token) => token(minValidity))
+    )
+  )
 
 /** A valid token that is had for the provider's. */
 export const derived = (
@@ -180,7 +204,10 @@ export const derived = (
   minValidity: Duration.Duration
 ): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
   working(provider, globals, (auth) =>
-    Effect.flatMap(sourceAt(provider, auth, at), ({ tokenValidFor }) => tokenValidFor(minValidity))
+    orLogin(
+      provider,
+      Effect.flatMap(sourceAt(provider, auth, at), ({ tokenValidFor }) => tokenValidFor(minValidity))
+    )
   )
 
 const sourceAt = (provider: Provider, auth: AuthProvider.AuthProvider, { level, target }: Level) =>
@@ -232,7 +259,20 @@ export const renewing = <A, E, R>(
   provider: Provider,
   globals: Globals,
   use: (refresh: AuthProvider.RefreshCapability["refresh"]) => Effect.Effect<A, E, R>
-) => working(provider, globals, (auth) => Effect.flatMap(able(provider, auth, "refresh"), use))
+) => working(provider, globals, (auth) => orLogin(provider, Effect.flatMap(able(provider, auth, "refresh"), use)))
+
+/** The next token of a level, if the one that is there is what somebody did not take. */
+export const replace = (
+  provider: Provider,
+  globals: Globals,
+  at: Level,
+  isRefused: (token: AccessToken) => boolean
+): Effect.Effect<void, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) =>
+    Effect.flatMap(sourceAt(provider, auth, at), ({ renewedSince, token }) =>
+      Effect.flatMap(token, (found) => (isRefused(found) ? Effect.asVoid(renewedSince(found)) : Effect.void))
+    )
+  )
 
 /** Asks the provider who the token is about. */
 export const userinfo = (
@@ -273,6 +313,21 @@ export const verify = Effect.fnUntraced(function* (
     const { issuer } = yield* client.metadata
     return yield* Jwt.verify(jwt, { jwks: yield* client.jwks, issuer, audience: expected.audience })
   }).pipe(Effect.provide(http(globals)))
+})
+
+/** Whether somebody answers at an address, whatever it is, and what time it is there. */
+export const reach = Effect.fnUntraced(function* (
+  url: string,
+  globals: Globals
+): Effect.fn.Return<DateTime.Utc | undefined, AuthError> {
+  return yield* Effect.gen(function* () {
+    const http = yield* HttpClient.HttpClient
+    const answer = yield* HttpExchange.send(http, "discovery", HttpClientRequest.get(url), "once")
+    return Option.getOrUndefined(DateTime.make(answer.headers["date"] ?? ""))
+  }).pipe(
+    Effect.catchTag("AnswerRejected", () => Effect.succeed(undefined)),
+    Effect.provide(http(globals))
+  )
 })
 
 /** What a provider's metadata request shows: the issuer as it states it, and what time it is there. */

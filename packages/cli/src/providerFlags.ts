@@ -4,11 +4,12 @@ import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { OAuthSettings, type ProviderEntry, stores } from "@keyfob/node/ProviderSettings"
+import { OAuthSettings, type ProviderEntry, type ProviderSettings, stores } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { resolve } from "node:path"
-import { ConfigurationInvalid, ProviderType } from "keyfob"
+import { ConfigurationInvalid, printable, ProviderType } from "keyfob"
 import { UsageError } from "./failure.ts"
+import { oauthOf } from "./provider.ts"
 import { oauth } from "./types.ts"
 
 const text = (name: string, metavar: string, description: string) =>
@@ -139,7 +140,7 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
 export const areGiven = (given: Given) => Object.values(spoken(given)).some((value) => value !== undefined)
 
 /** The settings that hold: what is configured, changed only where a flag says so. Without both, a usage error. */
-export const settings = Effect.fnUntraced(function* (
+const settings = Effect.fnUntraced(function* (
   given: Given,
   configured: OAuthSettings | undefined
 ): Effect.fn.Return<OAuthSettings, UsageError> {
@@ -161,9 +162,10 @@ const type = ProviderType.known(oauth)
 export const described = Effect.fnUntraced(function* (
   place: ProviderType.Place,
   given: Given,
-  configured: OAuthSettings | undefined
+  before: ProviderEntry | undefined
 ) {
-  const said = yield* settings(given, configured)
+  if (before !== undefined && before.type !== type.name) return yield* moved(place, given, before)
+  const said = yield* settings(given, before && oauthOf(before))
   const wrong = (error: Schema.SchemaError) => {
     const { expected, keys } = ProviderType.complaintOf(error)
     return new ConfigurationInvalid({ reason: "InvalidValue", detail: `${keys.join(".")}: ${expected}` })
@@ -177,5 +179,19 @@ export const described = Effect.fnUntraced(function* (
     ...(said.store === undefined ? {} : { store: said.store }),
     ...(said.storeUrl === undefined ? {} : { storeUrl: said.storeUrl })
   }
-  return { ...place, settings: entry, said }
+  return { ...place, settings: entry, said: said satisfies ProviderSettings }
+})
+
+/** Of a provider of another type, the flags may say where its credential is kept. */
+const moved = Effect.fnUntraced(function* (place: ProviderType.Place, given: Given, before: ProviderEntry) {
+  const { store, ...rest } = spoken(given)
+  if (store === undefined || Object.values(rest).some((value) => value !== undefined)) {
+    return yield* new UsageError({
+      message: `provider ${printable(place.name)} is of type ${printable(before.type)}, of which flags say --store alone`,
+      remedy: "Set the rest in config.toml: keyfob provider list shows what there is"
+    })
+  }
+  const table = Redacted.make({ ...Redacted.value(before.table), store })
+  const said: ProviderSettings = { type: "other", typeName: before.type, table }
+  return { ...place, settings: { ...before, store, table }, said }
 })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { runKeyfob } from "@keyfob/cli/testing"
 import { FakeAuki } from "@keyfob/auki/testing"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -26,8 +27,8 @@ const scene = Effect.fnUntraced(function* (providers: string) {
   )
   writeFileSync(join(home, "config.toml"), providers, { mode: 0o600 })
   const run = yield* runKeyfob.make
-  const keyfob = (args: string, env: Record<string, string> = {}) =>
-    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env } })
+  const keyfob = (args: string, env: Record<string, string> = {}, stdin = "") =>
+    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env }, stdin })
   const json = (args: string, env?: Record<string, string>) =>
     Effect.map(keyfob(`${args} -o json`, env), ({ exitCode, stderr, stdout }) => {
       assert.strictEqual(exitCode, 0, stderr)
@@ -93,6 +94,7 @@ describe("auki in the command", () => {
       const { files, json, keyfob } = yield* scene(app)
       const env = { KEYFOB_APP_SECRET: "canary-secret" }
       assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
+      assert.deepInclude((yield* json("status"))[0], { status: "refreshable", refreshable: true })
       assert.strictEqual(sub((yield* json("token spaces --domain hall", env)).access_token).domain_id, "hall")
       assert.strictEqual((yield* json("header spaces", env)).Authorization, `Basic ${btoa("app:canary-secret")}`)
       for (const text of files()) {
@@ -109,6 +111,9 @@ describe("auki in the command", () => {
       assert.strictEqual((yield* keyfob("token spaces --domain cellar")).exitCode, 4)
       assert.strictEqual((yield* keyfob("token spaces --domain hall --level discovery")).exitCode, 2)
       assert.strictEqual((yield* keyfob("token spaces --level somewhere")).exitCode, 2)
+      const both = yield* keyfob("token spaces --id-token --domain hall")
+      assert.deepStrictEqual([both.exitCode, both.stdout], [2, ""])
+      assert.include(both.stderr, "--id-token goes with the provider's own token")
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
@@ -121,6 +126,78 @@ describe("auki in the command", () => {
       assert.strictEqual((yield* keyfob("logout spaces --no-revoke")).exitCode, 0)
       for (const text of files()) assert.notMatch(text, /eyJ|refresh-/)
       assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("a session that is over takes a person: 3, though the password might do it", () =>
+    Effect.gen(function* () {
+      const { json, keyfob } = yield* scene(email)
+      const env = { KEYFOB_PASSWORD: "canary-password" }
+      yield* json("login spaces", env)
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      yield* TestClock.adjust("2 hours")
+      for (const args of ["token spaces", "token spaces", "refresh spaces", "token spaces --domain hall"]) {
+        const over = yield* keyfob(args)
+        assert.strictEqual(over.exitCode, 3, over.stderr)
+        assert.match(over.stderr, /the provider ended the session.*\n +Sign in again: keyfob login spaces\n$/)
+      }
+      assert.strictEqual((yield* json("status"))[0].status, "login_required")
+      assert.strictEqual((yield* keyfob("token spaces", env)).exitCode, 0)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("git: what is erased is the level's own token, if it is that one", () =>
+    Effect.gen(function* () {
+      const { json, keyfob } = yield* scene(email)
+      const { to } = yield* FakeAuki
+      yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
+      const domain = (yield* json("token spaces --domain hall")).access_token
+      const network = (yield* json("token spaces")).access_token
+      const erase = (password: string) =>
+        keyfob(
+          "credential git erase --host h.example --domain hall",
+          {},
+          `protocol=https\nhost=h.example\npassword=${password}\n`
+        )
+      yield* erase(network)
+      assert.strictEqual((yield* json("token spaces --domain hall")).access_token, domain)
+      yield* erase(domain)
+      assert.notStrictEqual((yield* json("token spaces --domain hall")).access_token, domain)
+      assert.strictEqual((yield* json("token spaces")).access_token, network)
+      assert.lengthOf(to("/user/login"), 1)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("flags say of it where its credential is kept, and nothing else", () =>
+    Effect.gen(function* () {
+      const { files, json, keyfob } = yield* scene(email)
+      const env = { KEYFOB_PASSWORD: "canary-password" }
+      for (const args of [
+        "login spaces --issuer https://id.example --client-id x",
+        "context add lab spaces --scope a"
+      ]) {
+        const refused = yield* keyfob(args, env)
+        assert.strictEqual(refused.exitCode, 2)
+        assert.include(refused.stderr, "provider spaces is of type auki, of which flags say --store alone")
+      }
+      assert.deepInclude(yield* json("login spaces --store memory", env), { provider: "spaces", store: "memory" })
+      assert.deepStrictEqual(files(), [`${email}store = "memory"\n`])
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("doctor asks whether the services are there, once each, and for nothing else", () =>
+    Effect.gen(function* () {
+      const { json } = yield* scene(email)
+      const { seen } = yield* FakeAuki
+      const details = (yield* json("doctor")).flatMap(({ check, detail }: Record<string, string>) =>
+        check === "provider spaces" ? [detail] : []
+      )
+      assert.deepStrictEqual(details, ["https://api.auki.test answers", "https://dds.auki.test answers"])
+      assert.deepStrictEqual(seen.map(({ path }) => path).toSorted(), [
+        "https://api.auki.test/",
+        "https://dds.auki.test/"
+      ])
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 

@@ -14,7 +14,7 @@ import {
 import { Failure } from "../failure.ts"
 import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
-import { oauthOf, type Provider, resolve, withRemedy } from "../provider.ts"
+import { type Provider, resolve, withRemedy } from "../provider.ts"
 import * as browserFlags from "../browserFlags.ts"
 import * as providerFlags from "../providerFlags.ts"
 import { remember } from "../remember.ts"
@@ -79,8 +79,7 @@ const described = Effect.fnUntraced(function* (
   const known = configuration.contexts.get(context)?.providers
   const [only] = known?.size === 1 ? known.keys() : []
   const name = asked ?? (Option.isNone(flags.issuer) ? only : undefined) ?? "default"
-  const before = known?.get(name)
-  return yield* providerFlags.described({ context, name }, flags, before && oauthOf(before))
+  return yield* providerFlags.described({ context, name }, flags, known?.get(name))
 })
 
 const howToAdd = <A, R>(effect: Effect.Effect<A, ConfigurationInvalid, R>) =>

@@ -69,7 +69,9 @@ const standing = Effect.fnUntraced(
     const stored = Option.getOrUndefined(found)
     const holder = yield* store.holderOf(opened, provider)
     const { token } = stored ?? {}
-    const status = stored === undefined ? "login_required" : RefreshPolicy.statusOf(stored, now)
+    // A machine signs in again whenever there is nothing (an app's own secret is never stored).
+    const absent = provider.key.subject === "client" ? "refreshable" : "login_required"
+    const status = stored === undefined ? absent : RefreshPolicy.statusOf(stored, now)
     return {
       cells: [
         status,
@@ -85,7 +87,7 @@ const standing = Effect.fnUntraced(
         expires_at: iso(token?.expiresAt),
         refresh_at: iso(stored === undefined ? undefined : RefreshPolicy.softPoint(stored)),
         refresh_token_expires_at: iso(stored?.refreshExpiresAt),
-        refreshable: stored !== undefined && (stored.refreshToken !== undefined || stored.key.subject === "client"),
+        refreshable: provider.key.subject === "client" || stored?.refreshToken !== undefined,
         store: holder,
         token_requests:
           spent === undefined

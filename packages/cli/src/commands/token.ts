@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as duration from "../duration.ts"
+import { UsageError } from "../failure.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
 import * as level from "../level.ts"
@@ -34,6 +35,10 @@ export const token = Command.make(
     const opened = yield* here
     const provider = yield* target.one(opened, flags.provider, flags)
     const at = yield* level.of(flags)
+    if (flags.idToken && Option.isSome(at)) {
+      const message = "--id-token goes with the provider's own token, not with one of --level or --domain"
+      return yield* new UsageError({ message, remedy: "Give one of them" })
+    }
     if (Option.isSome(at)) {
       const derived = yield* fresh.derived(opened, provider, at.value, flags.minValidity)
       return yield* answer(opened.globals, tokenJson(derived), () => tokenText(derived))

@@ -2,7 +2,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { Jwt, printable } from "keyfob"
+import { Jwt, printable, type ProviderType } from "keyfob"
 import { oauthOf, serverOf } from "../provider.ts"
 import { types } from "../types.ts"
 import type { Configured } from "../workspace.ts"
@@ -12,11 +12,22 @@ import { type Finding, ok, problem, warning } from "./finding.ts"
 export const provider = Effect.fnUntraced(function* ({ name, settings }: Configured, globals: Globals) {
   const check = `provider ${printable(name)}`
   const oauth = oauthOf(settings)
-  if (oauth === undefined) {
+  if (settings.known === undefined) {
     const known = `This keyfob knows ${types.map((type) => type.name).join(", ")}`
-    return settings.known === undefined ? [warning(check, `of type ${printable(settings.type)}`, known)] : []
+    return [warning(check, `of type ${printable(settings.type)}`, known)]
   }
-  const { inspect } = yield* Effect.promise(() => import("../online.ts"))
+  const { inspect, reach } = yield* Effect.promise(() => import("../online.ts"))
+  if (oauth === undefined) {
+    const seen = yield* Effect.forEach(addressesOf(settings.known), (address) =>
+      reach(address, globals).pipe(
+        Effect.flatMap((date) =>
+          Effect.map(clock(check, date), (clock) => [ok(check, `${printable(address)} answers`), ...clock])
+        ),
+        Effect.catch((error) => Effect.succeed([problem(check, error)]))
+      )
+    )
+    return seen.flat()
+  }
   return yield* inspect(serverOf(oauth), globals).pipe(
     Effect.flatMap(({ date, issuer }) => {
       const how = oauth.endpoints === undefined ? "answers" : "is known from its configured endpoints; it was not asked"
@@ -25,6 +36,16 @@ export const provider = Effect.fnUntraced(function* ({ name, settings }: Configu
     Effect.catch((error) => Effect.succeed([problem(check, error)]))
   )
 })
+
+/** Whose addresses its settings name: no more is asked there than whether somebody answers. */
+const addressesOf = ({ extra, key }: ProviderType.Known) => [
+  ...new Set(
+    [key.issuer, ...Object.values(extra ?? {}), ...Object.values(key.params)].flatMap((text) => {
+      const url = URL.parse(text)
+      return url !== null && /^https?:$/.test(url.protocol) ? [url.origin] : []
+    })
+  )
+]
 
 const clock = Effect.fnUntraced(function* (check: string, date: DateTime.Utc | undefined) {
   if (date === undefined) return []

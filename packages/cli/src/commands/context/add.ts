@@ -5,7 +5,6 @@ import * as Option from "effect/Option"
 import { printable } from "keyfob"
 import { emptyName, isName } from "../../name.ts"
 import { answer } from "../../output.ts"
-import { oauthOf } from "../../provider.ts"
 import * as providerFlags from "../../providerFlags.ts"
 import { remember, rememberContext } from "../../remember.ts"
 import { here } from "../../here.ts"
@@ -33,8 +32,8 @@ export const add = Command.make(
       return yield* answer(opened.globals, { context }, () => `There is a context ${printable(context)}.`)
     }
     const before = opened.configuration.contexts.get(context)?.providers.get(name)
-    const settings = yield* providerFlags.settings(flags, before && oauthOf(before))
-    yield* remember(opened, { context, name }, settings)
+    const { said } = yield* providerFlags.described({ context, name }, flags, before)
+    yield* remember(opened, { context, name }, said)
     yield* answer(
       opened.globals,
       { context, provider: name },

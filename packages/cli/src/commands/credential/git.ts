@@ -52,15 +52,16 @@ export const git = Command.make(
       return yield* print(lines(token, username).join("\n"))
     }
     // The host did not take it: the next one shall be another. Who cannot renew it will be told so when it is asked for.
-    const kept = yield* stored(provider, Duration.zero).pipe(Effect.provide(store.layer(opened, provider)))
-    const isCurrent = Option.exists(kept, ({ token }) => passwordOf(token, username)[1] === asked["password"])
-    if (!isCurrent || !provider.renewable) return
-    const online = yield* Effect.promise(() => import("../../online.ts"))
-    yield* Effect.ignore(
-      online
-        .renewing(provider, opened.globals, (refresh) => refresh({ force: true }))
-        .pipe(Effect.provide(store.layer(opened, provider)))
-    )
+    const isRefused = (token: AccessToken) => passwordOf(token, username)[1] === asked["password"]
+    const renewed = Effect.gen(function* () {
+      const online = Effect.promise(() => import("../../online.ts"))
+      const at = yield* level.of(flags)
+      if (Option.isSome(at)) return yield* (yield* online).replace(provider, opened.globals, at.value, isRefused)
+      const kept = yield* stored(provider, Duration.zero)
+      if (!provider.renewable || !Option.exists(kept, ({ token }) => isRefused(token))) return
+      yield* (yield* online).renewing(provider, opened.globals, (refresh) => refresh({ force: true }))
+    })
+    yield* Effect.ignore(Effect.provide(renewed, store.layer(opened, provider)))
   })
 ).pipe(Command.withDescription("A credential helper of git's: credential.helper = !keyfob credential git --host HOST"))
 
