@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
+import * as Scheduler from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
@@ -74,8 +75,8 @@ export interface HostOptions {
   readonly redirectUri?: string | undefined
 }
 
-/** How many turns of the fibers' queue bring nothing new when all of them wait. */
-const quietTurns = 20
+/** How many turns of the queue bring nothing new when all fibers wait: bodies, for one, are read in promises of their own. */
+const quietTurns = 5
 
 /**
  * @param chance what was drawn so far, or at least the seed of the pauses' jitter. What is drawn further is added to it.
@@ -154,6 +155,23 @@ export const make = (chance: Array<string>, { redirectUri }: HostOptions = {}): 
           Effect.sync(() => sleeps.delete(sleep))
         )
       })
+  }
+
+  /** A fiber that works for long without asking for anything takes a turn now and then: it is not taken for one that waits. */
+  const scheduler = new Scheduler.MixedScheduler()
+  const counting: Scheduler.Scheduler = {
+    executionMode: scheduler.executionMode,
+    shouldYield: (fiber) => scheduler.shouldYield(fiber),
+    makeDispatcher: () => {
+      const dispatcher = scheduler.makeDispatcher()
+      return {
+        scheduleTask: (task, priority) => {
+          activity++
+          dispatcher.scheduleTask(task, priority)
+        },
+        flush: () => dispatcher.flush()
+      }
+    }
   }
 
   /** For as long as the scope is open. */
@@ -241,6 +259,7 @@ export const make = (chance: Array<string>, { redirectUri }: HostOptions = {}): 
         Effect.provideService(Promised.Around, hold),
         Effect.provideService(Chance.Drawn, draw),
         Effect.provideService(Clock.Clock, clock),
+        Effect.provideService(Scheduler.Scheduler, counting),
         Random.withSeed(`${chance[0]} ${++programs}`),
         Effect.forkDetach
       )

@@ -332,6 +332,14 @@ describe("the same each time", () => {
       { concurrency: "unbounded" }
     )
 
+  it.live("who works for long without asking for anything is waited for", () =>
+    Effect.gen(function* () {
+      const busy = Effect.forEach(Array.from({ length: 200_000 }), () => Effect.void, { discard: true })
+      const { exit } = yield* SansIo.start(busy, { now: 0 })
+      assert.isTrue(exit !== undefined && Exit.isSuccess(exit))
+    })
+  )
+
   it.live("ids and chance belong to who had them first, whichever promise is quicker now", () =>
     Effect.gen(function* () {
       const { state, ...begun } = yield* SansIo.start(program({ a: 20, b: 0 }), { now: 0 })
