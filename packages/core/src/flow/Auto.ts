@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import type { LoginFailed, TokenRejected } from "../AuthError.ts"
+import type { LoginFailed, ProviderRefused, TokenRejected } from "../AuthError.ts"
 import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import * as AuthorizationCode from "./AuthorizationCode.ts"
 import * as DeviceCode from "./DeviceCode.ts"
@@ -39,6 +39,7 @@ export const make = ({ browserAtHand, ...options }: AutoOptions): AttendedFlow<U
 const isNoWay = (error: GrantError | TokenRejected | LoginFailed) =>
   (error._tag === "LoginFailed" && error.reason === "NoRedirect") ||
   (error._tag === "ConfigurationInvalid" && error.reason === "NotSupported") ||
-  (error._tag === "ProviderRefused" &&
-    error.endpoint === "device_authorization" &&
-    (error.reason === "UnauthorizedClient" || error.reason === "UnsupportedGrantType"))
+  (error._tag === "ProviderRefused" && error.endpoint === "device_authorization" && noDevice.has(error.reason))
+
+/** A client that may not is called one or the other; oidc-provider says `invalid_request`. */
+const noDevice = new Set<ProviderRefused["reason"]>(["UnauthorizedClient", "UnsupportedGrantType", "InvalidRequest"])
