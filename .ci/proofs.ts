@@ -12,69 +12,157 @@ const real = `${core}/integration`
 const cli = "packages/cli/test"
 const node = "packages/node/test"
 const embedded = "packages/embedded/test"
+const authorizationCode = `${core}/flow/AuthorizationCode.test.ts`
+const login = `${node}/LoopbackReceiver.login.test.ts`
 
-/** An item, the file with its test, and what stands in the test's title. */
-type Proof = readonly [item: string, file: string, title: string]
+/** Why a test has no certified provider: the provider does nothing in it, or would have to do what a good one never does. */
+const nobody = "no provider has a part"
+const script = (why: string) => `a script: ${why}`
+
+/** An item, the file with its test, what stands in the test's title, and why it is not against `oidc-provider`. */
+type Proof = readonly [item: string, file: string, title: string, against?: string]
 
 const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
   "Authorization code with PKCE": [
     ["in two halves, for web apps", `${real}/authorization.test.ts`, "signs in in two halves"],
-    ["`iss` of the response (RFC 9207)", `${real}/authorization.test.ts`, "attack: mix-up"],
+    ["`state`, `nonce` and verifier are chance", authorizationCode, "draws from the WebCrypto reference", nobody],
+    ["the answer to another login (`state`)", `${real}/authorization.test.ts`, "attack: CSRF"],
+    ["`iss` of the response (RFC 9207)", `${real}/authorization.test.ts`, "attack: mix-up, the same answer"],
+    ["the same where none is promised", `${real}/authorization.test.ts`, "attack: mix-up where no issuer is promised"],
     ["PKCE binds the code to the request", `${real}/authorization.test.ts`, "attack: code injection"],
-    ["S256 alone; a downgrade is refused", `${core}/flow/AuthorizationCode.test.ts`, "attack: PKCE downgrade"],
-    ["a code is used once", `${core}/flow/AuthorizationCode.test.ts`, "attack: an answer is used once"],
-    ["authorization errors are typed", `${core}/flow/AuthorizationCode.test.ts`, "the error ${code} is ${end}"],
-    ["`prompt`, `max_age`, asked and checked", `${real}/authorization.test.ts`, "max_age is asked for and shown"],
-    ["`acr` and `auth_time` checked", `${core}/flow/AuthorizationCode.test.ts`, "max_age and acr_values are checked"],
-    ["`resource` (RFC 8707)", `${real}/authorization.test.ts`, "a token for an API (RFC 8707)"],
+    ["a stolen code", `${real}/authorization.test.ts`, "attack: a stolen code"],
+    ["S256 alone; a request that was downgraded", `${real}/authorization.test.ts`, "takes no request without S256"],
+    ["metadata that were downgraded", `${real}/authorization.test.ts`, "where its metadata come without S256"],
     [
-      "`offline_access` asks for consent",
-      `${core}/flow/AuthorizationCode.test.ts`,
-      "asks for consent where it asks for"
+      "metadata with no method, or no word of it",
+      authorizationCode,
+      "attack: PKCE downgrade, where the metadata lists",
+      script("no such provider is certified; without a word of it there is a row further down")
     ],
-    ["the ID token is verified", `${real}/protocol.test.ts`, "their ID token verifies against the provider's keys"]
+    ["a code is used once", `${real}/authorization.test.ts`, "attack: a code is used once"],
+    ["errors are typed: the provider's own", `${real}/authorization.test.ts`, "as the provider finds it"],
+    ["errors are typed: its sign-in page's", `${real}/authorization.test.ts`, "as its sign-in page ends with it"],
+    [
+      "an answer with tokens in front, or none at all",
+      authorizationCode,
+      "attack: ${attack}: AnswerRejected",
+      script("a good provider answers with a code or an error")
+    ],
+    ["`prompt`, `max_age`, asked and checked", `${real}/authorization.test.ts`, "max_age is asked for and shown"],
+    ["`auth_time` that is missing", `${real}/authorization.test.ts`, "max_age taken out of the address"],
+    [
+      "`auth_time` too long ago",
+      authorizationCode,
+      "max_age and acr_values are checked",
+      script("a good provider has the person sign in again")
+    ],
+    ["`acr` checked", `${real}/authorization.test.ts`, "acr_values: the way it can be is in the ID token"],
+    ["`login_hint`", `${cli}/browser.test.ts`, "(form_post); the account of login_hint"],
+    [
+      "`ui_locales`, `audience`, extra parameters, which replace none of the flow's own",
+      authorizationCode,
+      "says what is asked of the person and the token",
+      script("it keeps the request; oidc-provider passes over what it has no use for")
+    ],
+    ["`resource` (RFC 8707)", `${real}/authorization.test.ts`, "a token for an API (RFC 8707)"],
+    ["`offline_access` asks for consent", `${real}/authorization.test.ts`, "offline_access asks for consent"],
+    ["the ID token is verified", `${real}/protocol.test.ts`, "their ID token verifies against the provider's keys"],
+    ["in every login", `${real}/authorization.test.ts`, "attack: an ID token that is not of this login"],
+    [
+      "an ID token that lies",
+      authorizationCode,
+      "attack: ${module}: ${end}",
+      script("a good provider signs no lies; the names are the conformance suite's")
+    ]
   ],
   "Loopback receiver": [
     ["the whole login, in a real browser, by its form", `${cli}/browser.test.ts`, "Chromium opens, they sign in"],
     ["`form_post`", `${cli}/browser.test.ts`, "(form_post)"],
+    ["127.0.0.1 and [::1]", login, "the provider sends the browser to ${host}"],
+    ["or the one there is", `${node}/LoopbackReceiver.test.ts`, "works where there is %s", nobody],
+    ["fixed ports", login, "fixed ports, which the provider knows"],
+    ["any other request is refused, and disturbs nothing", login, "strangers who come first"],
+    ["slow and silent callers, however many", `${node}/LoopbackReceiver.test.ts`, "attack: slow and silent", nobody],
+    ["the landing page leaks nothing", login, "have nothing of the code, the state or the tokens"],
     [
-      "127.0.0.1 and [::1], or the one there is",
+      "nothing is loaded, framed or told; a policy without holes",
       `${node}/LoopbackReceiver.test.ts`,
-      "listens on both loopback addresses"
+      "the page leaks nothing",
+      nobody
     ],
-    ["fixed ports", `${node}/LoopbackReceiver.test.ts`, "takes the first of its fixed ports"],
-    ["any other request is refused, and disturbs nothing", `${node}/LoopbackReceiver.test.ts`, "refuses ${what}"],
-    ["the landing page leaks nothing", `${node}/LoopbackReceiver.test.ts`, "the page leaks nothing"],
-    ["no log and no span has the code", `${node}/LoopbackReceiver.test.ts`, "no log and no span has the code"],
-    ["closed when it is cancelled", `${cli}/browser.test.ts`, "Ctrl-C: exit 130, and the port is closed"]
+    ["the code leaves the address bar; dark", `${cli}/browser.test.ts`, "the page has nothing of what came with it"],
+    ["light; what a screen reader says", `${cli}/browser.test.ts`, "(form_post)"],
+    ["a page for each end: denied", `${cli}/browser.test.ts`, "they cancel: exit 4"],
+    ["failed, cancelled", `${node}/LoopbackReceiver.test.ts`, "says that it was %s", nobody],
+    ["no log and no span has the code", login, "have nothing of the code, the state or the tokens"],
+    ["closed when it is done", login, "strangers who come first"],
+    ["closed when it is cancelled", `${cli}/browser.test.ts`, "Ctrl-C: exit 130, and the port is closed"],
+    ["closed when nobody comes", login, "nobody comes"]
   ],
   "The browser, and what takes its place": [
-    ["`BROWSER`, `--browser`", `${node}/Browser.test.ts`, "BROWSER before all"],
-    ["Windows, WSL, macOS, Linux; no shell", `${node}/Browser.test.ts`, "no shell reads a command or an address"],
+    ["`BROWSER`, `--browser`, `--no-browser`", `${cli}/browser.test.ts`, "BROWSER names what opens"],
+    ["words in quotes, the address where `%s` is", `${node}/Browser.test.ts`, "BROWSER before all", nobody],
+    ["Linux, macOS", `${node}/Browser.test.ts`, "Linux and macOS: one program", nobody],
+    ["Windows", `${node}/Browser.test.ts`, "Windows: no shell", nobody],
+    ["WSL", `${node}/Browser.test.ts`, "WSL: wslview", nobody],
+    ["no shell", `${node}/Browser.test.ts`, "no shell reads a command or an address", nobody],
+    ["an opener that hangs", `${cli}/browser.test.ts`, "a browser that hangs is not waited for"],
     ["a failure to open is a warning", `${cli}/browser.test.ts`, "a browser that does not open is a warning"],
     ["SSH: a device code, or the line for the port", `${cli}/browser.test.ts`, "over SSH"],
-    ["pasting the address", `${cli}/browser.test.ts`, "the address the browser ended at is pasted"],
+    ["containers, no display", `${node}/Browser.test.ts`, "${where}: ${atHand", nobody],
+    ["`auto` goes another way for what is missing alone", `${real}/auto.test.ts`, "where ${where}: ${way}"],
     ["a denial is final", `${cli}/browser.test.ts`, "they cancel: exit 4"],
+    ["pasting the address", `${cli}/browser.test.ts`, "the address the browser ended at is pasted"],
+    ["pasted, and the browser comes", login, "the address is pasted, and the browser comes as well"],
+    ["nobody is asked who may not be", `${cli}/browser.test.ts`, "law 11"],
     ["the device flow", `${cli}/login.test.ts`, "events on stderr, the account on stdout"]
   ],
   "Client authentication": [
     ["all by secret or key, as a person's client", `${embedded}/ClientAuthentication.test.ts`, "%s: a person"],
     ["the same, as a machine", `${embedded}/ClientAuthentication.test.ts`, "%s: a machine's token"],
+    [
+      "a wrong proof, or one by another `kid`, is refused",
+      `${embedded}/ClientAuthentication.test.ts`,
+      "proves it wrongly is refused"
+    ],
     ["`private_key_jwt`, every algorithm", `${embedded}/ClientAuthentication.test.ts`, "by every algorithm there is"],
+    ["PEM (PKCS#1, PKCS#8, SEC1, encrypted) and JWK", `${node}/PrivateKey.test.ts`, "%s signs what its", nobody],
+    ["`kid` of a file, which a provider goes by", `${node}/PrivateKey.test.ts`, "a file is read with the id", nobody],
+    ["`x5t#S256`", `${node}/PrivateKey.test.ts`, "(x5t#S256)", nobody],
+    [
+      "whom an assertion is for",
+      `${core}/protocol/ClientAuthentication.test.ts`,
+      "an assertion is addressed to the issuer alone",
+      script("oidc-provider takes every one of them")
+    ],
     ["clocks that differ", `${embedded}/ClientAuthentication.test.ts`, "whose clock is ten minutes off"],
     [
       "an assertion is for one use, at one server",
       `${embedded}/ClientAuthentication.test.ts`,
       "an assertion that is overheard"
     ],
+    ["mutual TLS, as a person's client", `${embedded}/MutualTls.test.ts`, "%s: a person's tokens are bound"],
     ["mutual TLS, and tokens bound to the certificate", `${embedded}/MutualTls.test.ts`, "%s: a machine's token names"],
+    ["another's certificate is refused", `${embedded}/MutualTls.test.ts`, "%s is refused"],
     ["the certificate is shown to the provider alone", `${embedded}/MutualTls.test.ts`, "the certificate is shown to"],
     [
       "workload identity: file, URL, program",
       `${cli}/clientAuthentication.test.ts`,
       "what a platform says of the client"
     ],
-    ["a mismatch says what is supported", `${cli}/clientAuthentication.test.ts`, "is a configuration error (2)"]
+    [
+      "chosen from the metadata",
+      `${core}/protocol/ClientAuthentication.test.ts`,
+      "a secret goes where the provider lists it first",
+      script("one provider has one list")
+    ],
+    ["a mismatch says what is supported", `${cli}/clientAuthentication.test.ts`, "is a configuration error (2)"],
+    [
+      "secrets are hidden, whatever happens",
+      `${core}/redaction.test.ts`,
+      "met by ${trouble}",
+      script("it has every trouble there is")
+    ]
   ],
   "Tokens on somebody's word, and what becomes of tokens": [
     ["introspection (RFC 7662)", `${real}/servers.test.ts`, "a good token, a revoked one and one nobody knows"],
@@ -82,19 +170,51 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
     ["JWT bearer grant (RFC 7523)", `${real}/grants.test.ts`, "JWT bearer: a partner's assertion"],
     ["an assertion of a stranger", `${real}/grants.test.ts`, "JWT bearer: what a stranger has signed"],
     ["token exchange with an actor (RFC 8693)", `${real}/grants.test.ts`, "token exchange: on alice's behalf"],
-    ["what is issued is what was asked for", `${core}/flow/TokenExchange.test.ts`, "asked for ${asked"],
+    ["for an ID token", `${real}/grants.test.ts`, "token exchange: an ID token that was asked for is one"],
+    ["what is issued is what was asked for", `${real}/grants.test.ts`, "token exchange: asked for ${asked}"],
+    [
+      "any type, against any answer",
+      `${core}/flow/TokenExchange.test.ts`,
+      "asked for ${asked",
+      script("a good provider issues what was asked for, and not every type")
+    ],
     ["revocation (RFC 7009)", `${real}/protocol.test.ts`, "a revoked refresh token is dead"],
     ["RP-initiated logout, and the way back", `${real}/endSession.test.ts`, "RP-initiated logout"]
   ],
   "Any server": [
-    ["issuer and client alone", `${real}/protocol.test.ts`, "discovers a real provider"],
+    ["issuer and client alone", `${cli}/login.test.ts`, "events on stderr, the account on stdout"],
+    ["what is discovered", `${real}/protocol.test.ts`, "discovers a real provider"],
     ["no discovery document: a machine", `${real}/servers.test.ts`, "a machine signs in, no document"],
     ["no discovery document: a person, verified", `${real}/servers.test.ts`, "verified with the configured keys"],
     ["without keys no ID token is believed", `${real}/servers.test.ts`, "without keys an ID token is not believed"],
-    ["provider profiles", `${core}/protocol/ProviderProfile.test.ts`, "ProviderProfile: what differs is data"],
-    ["a deviation is visible in the span", `${core}/protocol/ProviderProfile.test.ts`, "is told in the span"]
+    ["profiles: the API's name", `${real}/profiles.test.ts`, "the API in its own word for it"],
+    ["profiles: how secrets and requests are written", `${real}/profiles.test.ts`, "id and secret in HTTP Basic"],
+    ["profiles: auth0's device endpoint", `${real}/profiles.test.ts`, "auth0: the device endpoint"],
+    ["profiles: the ID token as bearer", `${real}/profiles.test.ts`, "the ID token as bearer"],
+    [
+      "JSON, where a form is turned down",
+      `${core}/protocol/ProviderProfile.test.ts`,
+      "where a form is turned down unread",
+      script("oidc-provider takes forms alone")
+    ],
+    [
+      "auth0, as it answers",
+      `${core}/protocol/ProviderProfile.test.ts`,
+      "a tenant is known by its address",
+      script("Auth0's own answers, by a fixture")
+    ],
+    ["a deviation is visible in the span", `${real}/profiles.test.ts`, "deviations on the way from it"],
+    [
+      "errors in other forms",
+      `${core}/protocol/ProviderProfile.test.ts`,
+      "deviations met",
+      script("a good provider does not have them")
+    ]
   ],
   "The command": [
+    ["`--flow browser`", `${cli}/browser.test.ts`, "Chromium opens, they sign in"],
+    ["`--flow auto`", `${cli}/browser.test.ts`, "over SSH"],
+    ["`--browser`, `--no-browser`", `${cli}/browser.test.ts`, "BROWSER names what opens"],
     [
       "`--redirect-port`, `--prompt`, `--login-hint`",
       `${cli}/browser.test.ts`,
@@ -112,16 +232,35 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
   ]
 }
 
-const row = ([item, file, title]: Proof) => {
+const certified = "oidc-provider"
+
+const againstOf = ([item, file, , against = certified]: Proof) => {
   const isReal = readFileSync(join(root, file), "utf8").includes("EmbeddedProvider")
-  return `| ${item} | ${linkToTest(file, title)} | ${isReal ? "oidc-provider" : "no provider, or a scripted one"} |`
+  if (isReal !== (against === certified)) throw new Error(`${item}: ${file} is not against ${against}`)
+  return against
+}
+
+const proofs = Object.values(chapters).flat()
+const count = (has: (against: string) => boolean) => proofs.map(againstOf).filter(has).length
+const counts = {
+  real: count((against) => against === certified),
+  nobody: count((against) => against === nobody),
+  script: count((against) => against.startsWith("a script"))
+}
+
+const row = (proof: Proof) => {
+  const [item, file, title] = proof
+  return `| ${item} | ${linkToTest(file, title)} | ${againstOf(proof)} |`
 }
 
 const text = `# What is shown, item by item
 
-Signing in, as it is promised, and for each item one test that shows it: where a provider has a part in it, against \`oidc-provider\`, which is certified
-for OpenID Connect, over real sockets. It leaves JWT bearer and token exchange to whoever embeds it: those two grants are
-[ours](../packages/embedded/src/grants.ts), on its clients, tokens and errors. This page is made by \`npm run docs:proofs\`.
+Signing in, as it is promised, and for each item a test that shows it: where a provider has a part in it, against \`oidc-provider\`, which is certified
+for OpenID Connect, over real sockets (${counts.real} of ${proofs.length}). Where it has to be answered as no good provider answers, a script does it, and the reason
+stands there (${counts.script}); in the rest no provider has a part (${counts.nobody}). Some tests change an answer or an address of the certified one on its way, as whoever
+is in between would. JWT bearer and token exchange it leaves to whoever embeds it: those two grants are
+[ours](../packages/embedded/src/grants.ts), on its clients, tokens and errors, and so are the pages where people sign in. This page is made by
+\`npm run docs:proofs\`.
 ${Object.entries(chapters)
   .map(
     ([chapter, proofs]) => `
