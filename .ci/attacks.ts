@@ -126,19 +126,21 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
         "Metadata sends the person's browser, or a request with credentials, to another scheme or over plain http.",
       check: [
         `${core}/protocol/Discovery.ts`,
-        "url === null || !isSecure(url) || (thisMachine",
-        "url === null || (thisMachine"
+        "url === null || !isSecure(url) || !mayName",
+        "url === null || !mayName"
       ],
       test: [`${tests}/protocol/Discovery.test.ts`, " must be https"]
     },
     {
       attack: "Metadata of a provider on the network names an endpoint on this machine, in any of the ways to say so.",
-      check: [
-        `${core}/protocol/Discovery.ts`,
-        "(thisMachine.test(url.hostname) && !loopback.test(issuer.hostname))",
-        "false"
-      ],
+      check: [`${core}/protocol/Reach.ts`, '["machine", "link", "network"]', '["link", "network"]'],
       test: [`${tests}/protocol/Discovery.test.ts`, "X-17 a public issuer must not name"]
+    },
+    {
+      attack:
+        "It names one in a network of ours, in any of the ways to say so: an address where clouds tell a machine its secrets, say.",
+      check: [`${core}/protocol/Discovery.ts`, "!mayName(issuer.hostname, url.hostname)", "false"],
+      test: [`${tests}/protocol/Discovery.test.ts`, "attack: an endpoint in another network than the issuer's"]
     },
     {
       attack: "The aliases for clients with a certificate (RFC 8705 section 5) do what the endpoints may not.",

@@ -6,6 +6,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
 import * as Deviation from "./Deviation.ts"
 import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
+import { isLoopback, mayName } from "./Reach.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
 const Text = Schema.optionalKey(Schema.String)
@@ -54,13 +55,9 @@ export const ProviderMetadata = Schema.Struct({
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
-// Wider: every other way to say "this machine" (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.5.2).
-const thisMachine = /^(.*\.)?localhost\.?$|^(127|0)(\.\d{1,3}){3}$|^\[::(1|ffff:(7f|0:).*)?\]$/
-
 /** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
 export const isSecure = (url: URL) =>
-  (url.protocol === "https:" || (url.protocol === "http:" && loopback.test(url.hostname))) &&
+  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) &&
   url.username === "" &&
   url.password === "" &&
   url.hash === ""
@@ -155,15 +152,15 @@ export const discover = Effect.fn("keyfob.discover")(function* (
 })
 
 /**
- * Endpoints must be as safe as the issuer: https (plain http only when the issuer itself is on a loopback address), and
- * a provider on the network has no business naming an endpoint on this machine (server-side request forgery).
+ * Endpoints must be as safe as the issuer: https (plain http only when the issuer itself is on a loopback address), and not
+ * in a network that it is not of. Who has one there all the same writes the endpoints down.
  */
 const checkEndpoints = Effect.fnUntraced(function* (metadata: ProviderMetadata, issuer: URL) {
   const aliases = Object.entries(metadata.mtls_endpoint_aliases ?? {})
   for (const [name, value] of [...Object.entries(metadata), ...aliases]) {
     if (typeof value !== "string" || name === "issuer") continue
     const url = URL.parse(value)
-    if (url === null || !isSecure(url) || (thisMachine.test(url.hostname) && !loopback.test(issuer.hostname))) {
+    if (url === null || !isSecure(url) || !mayName(issuer.hostname, url.hostname)) {
       return yield* new AnswerRejected({
         reason: "InsecureEndpoint",
         endpoint: "discovery",

@@ -302,6 +302,65 @@ describe("Discovery: endpoints", () => {
     )
   }
 
+  const byName = "https://id.example"
+  const link = ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[64:ff9b::169.254.169.254]", "0xa9fea9fe"]
+  const network = [
+    "10.0.0.1",
+    "10.255.255.255",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "100.64.0.1",
+    "100.127.255.255",
+    "[fd00:ec2::254]",
+    "[fc00::1]",
+    "[fec0::1]",
+    "[::ffff:10.1.2.3]",
+    "[::ffff:172.31.0.1]",
+    "[::ffff:192.168.0.1]",
+    "[64:ff9b::10.0.0.1]",
+    "[64:ff9b::100.64.0.1]",
+    "012.1",
+    "167772161"
+  ]
+  const naming = (issuer: string, host: string) => {
+    const document = { issuer, token_endpoint: `https://${host}/token`, jwks_uri: `${issuer}/jwks` }
+    const { found } = discover(issuer, { [`${issuer}/.well-known/openid-configuration`]: json(document) })
+    return Effect.match(found, { onSuccess: () => "taken", onFailure: named })
+  }
+
+  it.effect.each([
+    ...[byName, "https://192.0.2.1"].flatMap((from) => [...link, ...network].map((host) => [from, host] as const)),
+    ...link.map((host) => ["https://10.0.0.1", host] as const),
+    ...network.map((host) => ["https://169.254.0.1", host] as const),
+    ["https://10.0.0.1", "127.0.0.1"]
+  ] as const)("attack: an endpoint in another network than the issuer's: %s names %s", ([from, host]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* naming(from, host), "AnswerRejected.InsecureEndpoint")
+    })
+  )
+
+  it.effect.each(
+    [
+      // What only looks so, and what is next to it.
+      ...["10.example", "9.255.255.255", "11.0.0.1", "172.15.0.1", "172.32.0.1", "192.167.0.1", "192.169.0.1"],
+      ...["100.63.0.1", "100.128.0.1", "169.253.0.1", "169.255.0.1", "[fbff::1]", "[fe00::1]", "[2001:db8::a00:1]"]
+    ].map((host) => [byName, host] as const)
+  )("an endpoint may be anywhere: %s names %s", ([from, host]) =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* naming(from, host), "taken")
+    })
+  )
+
+  it.effect("who is known by an address of a network may name others in it; who is on this machine may name any", () =>
+    Effect.gen(function* () {
+      for (const from of ["https://10.0.0.1", "https://[fd00::1]", "http://127.0.0.1:4000"]) {
+        for (const host of network) assert.strictEqual(yield* naming(from, host), "taken")
+      }
+      assert.strictEqual(yield* naming("http://127.0.0.1:4000", "169.254.1.1"), "taken")
+    })
+  )
+
   it.effect("an issuer on this machine may name endpoints on this machine", () =>
     Effect.gen(function* () {
       const local = "http://127.0.0.1:4000"
