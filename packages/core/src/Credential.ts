@@ -26,6 +26,21 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
 }) {
   /** The key as one string: equal for equal keys, whatever the order of scopes, resources and parameters. */
   get canonical(): string {
+    return this.canonicalWith(this.links)
+  }
+
+  /** Whether exchanges lead here from what the other key has. */
+  isBelow(other: CredentialKey): boolean {
+    const { links = [] } = this
+    const { links: above = [] } = other
+    return (
+      links.length > above.length &&
+      above.every((name, depth) => name === links[depth]) &&
+      this.canonicalWith(other.links) === other.canonical
+    )
+  }
+
+  private canonicalWith(links: CredentialKey["links"]) {
     return JSON.stringify([
       this.issuer,
       this.clientId,
@@ -38,7 +53,7 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       ...(this.use === undefined ? [] : [this.use]),
       ...(this.dpop === true ? ["dpop"] : []),
       ...(this.certificateBoundAccessTokens === true ? ["certificate"] : []),
-      ...(this.links === undefined ? [] : [{ links: this.links }])
+      ...(links === undefined ? [] : [{ links }])
     ])
   }
 }

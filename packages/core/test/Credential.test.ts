@@ -47,6 +47,17 @@ describe("CredentialKey", () => {
     })
   }
 
+  it("a key is below those that its exchanges lead from, and no others", () => {
+    const at = (...links: ReadonlyArray<string>) =>
+      CredentialKey.make({ ...base, ...(links.length === 0 ? {} : { links }) })
+    assert.isTrue(at("discovery").isBelow(at()))
+    assert.isTrue(at("discovery", "domain", "a").isBelow(at("discovery")))
+    assert.isFalse(at("discovery").isBelow(at("discovery")))
+    assert.isFalse(at().isBelow(at("discovery")))
+    assert.isFalse(at("other", "domain", "a").isBelow(at("discovery")))
+    assert.isFalse(at("discovery").isBelow(CredentialKey.make({ ...base, account: "home" })))
+  })
+
   it.prop(
     "R15 nothing that is typed into one part looks like another part",
     [CredentialKey, CredentialKey],

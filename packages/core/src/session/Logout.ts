@@ -20,7 +20,8 @@ export interface LogoutResult {
 }
 
 /**
- * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not.
+ * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not, and so
+ * is what was had for them.
  */
 export const logout = Effect.fn("keyfob.logout")(function* <R>(
   flow: Flow<R>,
@@ -28,6 +29,8 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 ): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const http = yield* Effect.context<HttpClient.HttpClient>()
+  const derived = (yield* store.list).filter(({ key }) => key.isBelow(flow.key))
+  yield* Effect.forEach(derived, ({ key }) => store.modify(key, ({ remove }) => remove), { discard: true })
   const result = yield* store.modify(
     flow.key,
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {

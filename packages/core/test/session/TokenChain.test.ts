@@ -8,6 +8,7 @@ import {
   CredentialKey,
   CredentialStore,
   Login,
+  Logout,
   ProviderRefused,
   ProviderUnavailable,
   TokenChain,
@@ -641,6 +642,22 @@ describe("TokenTargets", () => {
       assert.strictEqual(yield* domain("a"), "a<discovery(access-2)")
       assert.lengthOf(http.to(metadata.token_endpoint), 1)
       assert.deepStrictEqual([shown.length, asked.length], [2, 2])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a logout leaves no level's token in the store, and nobody else's is touched", () => {
+    const { layer, process } = storedScene(4)
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const another = CredentialKey.make({ ...person.key, account: "another", links: ["discovery"] })
+      yield* write(credential(1, { key: another }))
+      yield* process(domain("a"))
+      yield* Logout.logout(person, { revoke: false })
+      const all = yield* CredentialStore.use(({ list }) => list)
+      assert.deepStrictEqual(
+        all.map(({ key }) => key.account),
+        ["another"]
+      )
     }).pipe(Effect.provide(layer))
   })
 
