@@ -117,6 +117,25 @@ describe("a job's state", () => {
     }).pipe(Effect.provide(asMachine))
   )
 
+  it.effect("is asked for below arnica_url, with a slash at its end or without", () =>
+    Effect.gen(function* () {
+      const { jobs, seen } = yield* FakeArnica
+      jobs(queued)
+      const slashed = Arnica.layerApiToken(Redacted.make("static-token"), { arnicaUrl: `${arnicaUrl}/` })
+      yield* Arnica.use(({ fetchJobState }) => fetchJobState(jobId)).pipe(Effect.provide(slashed))
+      assert.strictEqual(seen[0]?.path, `/api/v1/result/${jobId}`)
+    }).pipe(Effect.provide(FakeArnica.layer()))
+  )
+
+  it.effect("is asked for over https alone, or on this machine", () =>
+    Effect.gen(function* () {
+      const layerAt = (arnicaUrl: string) => Layer.build(Arnica.layerApiToken(Redacted.make("token"), { arnicaUrl }))
+      assert.deepInclude(yield* Effect.flip(layerAt("http://arnica.test/api")), { reason: "InsecureUrl" })
+      assert.deepInclude(yield* Effect.flip(layerAt("arnica.test")), { reason: "InvalidValue" })
+      yield* layerAt("http://127.0.0.1:8080")
+    }).pipe(Effect.provide(FakeArnica.layer()))
+  )
+
   it.effect("renews a token that Arnica refuses, once (A-30)", () =>
     Effect.gen(function* () {
       const { brought, jobs } = yield* FakeArnica
@@ -213,6 +232,13 @@ describe("waiting for a job's end", () => {
       yield* TestClock.adjust("10 minutes")
       assert.isAtLeast(brought.length, 41)
       assert.isAtMost(brought.length, 122)
+      const counts = new Set<number>()
+      for (let minute = 0; minute < 20; minute++) {
+        const before = brought.length
+        yield* TestClock.adjust("1 minute")
+        counts.add(brought.length - before)
+      }
+      assert.isAbove(counts.size, 1, "chance has a part in it")
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(asMachine))
   )
@@ -227,6 +253,15 @@ describe("waiting for a job's end", () => {
       const error = yield* Effect.flip(waited({ attempts: 7 }))
       assert.deepInclude(error, { _tag: "JobUnavailable", reason: "NotFinished" })
       assert.strictEqual(brought.length - before, 7)
+    }).pipe(Effect.provide(asMachine))
+  )
+
+  it.effect("survives a provider that is down when the token is due, and one that is silent", () =>
+    Effect.gen(function* () {
+      const { idp, jobs } = yield* FakeArnica
+      yield* idp.outage({ for: "30 minutes" })
+      jobs("silent", queued, finished)
+      assert.strictEqual((yield* waited({ interval: "1 minute" })).response.status, "finished")
     }).pipe(Effect.provide(asMachine))
   )
 

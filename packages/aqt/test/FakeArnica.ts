@@ -21,7 +21,7 @@ export interface Seen {
   readonly form: Readonly<Record<string, string>>
 }
 
-export type Answer = { readonly status: number; readonly body?: unknown } | "reset"
+export type Answer = { readonly status: number; readonly body?: unknown } | "reset" | "silent"
 
 export const state = (response: object) => ({
   job: { job_id: jobId, job_type: "quantum_circuit", label: "bell", resource_id: "ibex", workspace_id: "w" },
@@ -122,6 +122,7 @@ const make = Effect.fnUntraced(function* (issuer: string) {
       if (token !== "static-token" && !(yield* isTaken(token))) return reply(401, {})
       const [answer = { status: 500 }, ...rest] = answers
       if (rest.length > 0) answers = rest
+      if (answer === "silent") return yield* Effect.never
       if (answer !== "reset") return reply(answer.status, answer.body)
       return yield* new HttpClientError.HttpClientError({ reason: new HttpClientError.TransportError({ request }) })
     })

@@ -279,8 +279,32 @@ describe("type = aqt", () => {
       assert.isTrue(yield* isAuthenticated("arnica"))
       assert.deepInclude((yield* list)[0], { type: "aqt", status: "authenticated", extra: { arnica_url: arnicaUrl } })
       assert.isDefined(yield* token("arnica"))
-      assert.deepInclude(yield* logout("arnica"), { removed: true })
+      const { seen } = yield* FakeArnica
+      assert.deepInclude(yield* logout("arnica"), { removed: true, revoked: true })
+      assert.strictEqual(seen.at(-1)?.path, "/oauth/revoke")
     }).pipe(Effect.provide(client(machine)))
+  )
+
+  it.effect("says of its settings alone who has to do something, and what is needed for it", () =>
+    Effect.gen(function* () {
+      const configured = (table: Readonly<Record<string, string>>) =>
+        Aqt.type.configure(table, { context: "lab", name: "arnica" })
+      assert.deepInclude(yield* configured({}), { attended: true, needs: [] })
+      const { attended, key, needs } = yield* configured(machine)
+      assert.deepStrictEqual([attended, needs, key.subject], [false, ["client_secret"], "client"])
+    })
+  )
+
+  it.effect("takes the issuer's keys from where jwks_url says", () =>
+    Effect.gen(function* () {
+      const { seen } = yield* FakeArnica
+      const { token } = yield* AuthClient
+      yield* Effect.flip(token("arnica"))
+      assert.includeMembers(
+        seen.map(({ path }) => path),
+        ["/elsewhere/keys"]
+      )
+    }).pipe(Effect.provide(client({ ...machine, jwks_url: `${issuer}elsewhere/keys` })))
   )
 
   it.effect("signs a person in where no client is configured (A-27)", () =>
