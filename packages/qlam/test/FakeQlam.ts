@@ -63,7 +63,9 @@ const make = Effect.fnUntraced(function* (clients: ReadonlyArray<ClientMetadata>
     SimulatedProvider.layer({
       issuer: `${url}/`, // as the tenant writes it, whatever its clients do
       accessTokens: "jwt",
-      accessTokenClaims: { alice: { "https://v2/dev/user_id": userId } },
+      accessTokenClaims: {
+        alice: { "https://v2/dev/other_user_id": "canary", "https://v1/user_id": 7, "https://v2/dev/user_id": userId }
+      },
       accessTokenLifetime: "24 hours",
       refreshTokenIdle: "15 days",
       deviceInterval: 0,

@@ -335,6 +335,41 @@ describe("withAuthRefresh", () => {
   )
 
   live(
+    "C-05 a refresh that brings the same token again is nothing either",
+    Effect.gen(function* () {
+      const { home, idp, refreshes } = yield* scene()
+      yield* Effect.gen(function* () {
+        const { withAuthRefresh } = yield* QlamAuthClient
+        yield* login
+        const body = { access_token: valueOf(yield* token), token_type: "Bearer", expires_in: 86400 }
+        yield* idp.faults(Fault.onRequest({ grant: "refresh_token" }, Fault.answer({ status: 200, body })))
+        const unauthorized = api(401)
+        assert.deepStrictEqual(yield* Effect.flip(withAuthRefresh(unauthorized.call, quera)), { status: 401 })
+        assert.deepStrictEqual([unauthorized.calls(), refreshes().length], [1, 1])
+      }).pipe(on(home))
+    })
+  )
+
+  live(
+    "C-04 a 401 of the HTTP client's is one, be the status in its answer",
+    Effect.gen(function* () {
+      const { forms, home, refreshes, url } = yield* scene()
+      yield* Effect.gen(function* () {
+        const { withAuthRefresh } = yield* QlamAuthClient
+        yield* login
+        const first = valueOf(yield* token)
+        const http = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
+        const request = HttpClientRequest.get(`${url}/v2/logical/tasks`)
+        // The gateway takes the next token alone.
+        const bearer = Effect.map(token, (held) => (valueOf(held) === first ? "refused" : valueOf(held)))
+        const call = Effect.flatMap(bearer, (value) => http.execute(HttpClientRequest.bearerToken(request, value)))
+        assert.strictEqual((yield* withAuthRefresh(call, quera)).status, 200)
+        assert.deepStrictEqual([forms("/v2/logical/tasks").length, refreshes().length], [2, 1])
+      }).pipe(on(home))
+    })
+  )
+
+  live(
     "C-06 failing after it too: two calls, one refresh; many who are refused at once share theirs",
     Effect.gen(function* () {
       const { home, refreshes } = yield* scene()
