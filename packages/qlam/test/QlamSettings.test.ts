@@ -35,6 +35,26 @@ it("the documented scope is asked for, a machine asks for none; a key outranks a
   assert.notProperty(keyed, "clientSecret")
 })
 
+it("its redirect port and its budget are OAuth's own; a secret is called for where nothing else proves who a machine is", () => {
+  const entry = { issuer: "id.example", client_id: "c", redirect_port: 8400, token_budget: { limit: 1000, per: "30d" } }
+  assert.deepInclude(QlamSettings.toOAuth(entry), { redirectPort: 8400, tokenBudget: { limit: 1000, per: "30d" } })
+  const needsOf = (more: Partial<QlamSettings.QlamSettings>) =>
+    QlamSettings.definition.identify({ issuer: "id.example", client_id: "c", ...more }, "a").needs
+  assert.deepStrictEqual(needsOf({}), [])
+  assert.deepStrictEqual(needsOf({ grant_type: "client_credentials" }), ["client_secret"])
+  assert.deepStrictEqual(needsOf({ grant_type: "client_credentials", private_key: Redacted.make("k") }), [])
+})
+
+it.effect("C-20 of several contexts the one that holds must be said", () =>
+  Effect.gen(function* () {
+    const one = { name: "one" }
+    assert.deepStrictEqual(yield* QshFile.contextOf({ contexts: [one] }), one)
+    const error = yield* Effect.flip(QshFile.contextOf({ contexts: [one, { name: "two" }] }))
+    assert.deepInclude(error, { _tag: "ConfigurationInvalid", reason: "MissingValue" })
+    assert.include(error.message, "there is one, two")
+  })
+)
+
 it("what a context has beside its providers is named, be it known or not, and no value of it", () => {
   const context = {
     name: "gemini",
