@@ -26,15 +26,15 @@ export interface Host extends Pick<ClientOptions, "authentication" | "certificat
 export const make = Effect.fnUntraced(function* (
   settings: Settings,
   { budget, key }: Pick<ProviderType.Identity, "budget" | "key">,
-  { assertion, ...proof }: Host = {}
+  { assertion, authentication, ...more }: Host = {}
 ): Effect.fn.Return<AuthProvider.OAuthProvider, ConfigurationInvalid, ProviderType.Hosted> {
   if (settings.flow === "jwt_bearer" && assertion === undefined) {
     return yield* notSupported("the jwt_bearer flow, where nobody says where its assertion comes from")
   }
   const options = {
     ...flowOptions(settings, key.account),
-    authentication: proof.authentication ?? (yield* authenticationOf(settings)),
-    ...proof
+    ...more,
+    authentication: authentication ?? (yield* authenticationOf(settings))
   }
   return yield* AuthProvider.fromFlow(
     ({ browserAtHand = Effect.succeed(true), ...asked } = {}): Flow<AuthProvider.Person> => {
