@@ -44,6 +44,8 @@ import type {
   Credential,
   EndSession,
   Flow,
+  FlowParts,
+  Granted,
   Introspection,
   Jwt,
   LoginFailed,
@@ -57,7 +59,8 @@ import type {
   TokenRejected,
   UnattendedFlow,
   Userinfo,
-  UserPrompt
+  UserPrompt,
+  Withheld
 } from "keyfob"
 import { describe, expectTypeOf, it } from "vitest"
 
@@ -294,6 +297,17 @@ describe("types", () => {
     const wrong = () => DeviceCode.make({ ...options, audience: undefined })
     expectTypeOf(wrong).toBeFunction()
     expectTypeOf<Flow<UserPrompt>>().toEqualTypeOf<UnattendedFlow | AttendedFlow<UserPrompt>>()
+  })
+
+  it("a renewal may bring a refresh token alone, and says why", () => {
+    type Brought = Effect.Success<ReturnType<NonNullable<FlowParts["refresh"]>>>
+    expectTypeOf<Brought>().toEqualTypeOf<Granted | Withheld>()
+    expectTypeOf<Withheld["reason"]>().toEqualTypeOf<AnswerRejected>()
+    expectTypeOf<Withheld>().not.toHaveProperty("token")
+  })
+
+  it("a token of our own is told from anybody's by its type", () => {
+    expectTypeOf<Parameters<typeof Introspection.introspect>[1]>().toEqualTypeOf<Redacted.Redacted | AccessToken>()
   })
 
   it("a credential's secrets are Redacted", () => {

@@ -44,7 +44,10 @@ export interface TokenBudget {
 export interface FlowParts {
   readonly key: CredentialKey
   readonly client: ClientOptions
-  /** How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. */
+  /**
+   * How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. Where the answer
+   * brings a refresh token and else nothing that may be used, it is `Withheld`, so that the session is not lost with it.
+   */
   readonly refresh?: (
     client: OAuthClient,
     refreshToken: Redacted.Redacted,
