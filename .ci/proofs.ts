@@ -13,6 +13,7 @@ const cli = "packages/cli/test"
 const node = "packages/node/test"
 const embedded = "packages/embedded/test"
 const authorizationCode = `${core}/flow/AuthorizationCode.test.ts`
+const attacks = `${real}/authorizationAttacks.test.ts`
 const login = `${node}/LoopbackReceiver.login.test.ts`
 
 /** Why a test has no certified provider: the provider does nothing in it, or would have to do what a good one never does. */
@@ -26,48 +27,32 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
   "Authorization code with PKCE": [
     ["in two halves, for web apps", `${real}/authorization.test.ts`, "signs in in two halves"],
     ["`state`, `nonce` and verifier are chance", authorizationCode, "draws from the WebCrypto reference", nobody],
-    ["the answer to another login (`state`)", `${real}/authorization.test.ts`, "attack: CSRF"],
-    ["`iss` of the response (RFC 9207)", `${real}/authorization.test.ts`, "attack: mix-up, the same answer"],
-    ["the same where none is promised", `${real}/authorization.test.ts`, "attack: mix-up where no issuer is promised"],
-    ["PKCE binds the code to the request", `${real}/authorization.test.ts`, "attack: code injection"],
-    ["a stolen code", `${real}/authorization.test.ts`, "attack: a stolen code"],
-    ["S256 alone; a request that was downgraded", `${real}/authorization.test.ts`, "takes no request without S256"],
-    ["metadata that were downgraded", `${real}/authorization.test.ts`, "where its metadata come without S256"],
-    [
-      "metadata with no method, or no word of it",
-      authorizationCode,
-      "attack: PKCE downgrade, where the metadata lists",
-      script("no such provider is certified; without a word of it there is a row further down")
-    ],
-    ["a code is used once", `${real}/authorization.test.ts`, "attack: a code is used once"],
+    ["the answer to another login (`state`)", attacks, "attack: CSRF"],
+    ["`iss` of the response (RFC 9207)", attacks, "attack: mix-up, the same answer"],
+    ["the same where none is promised", attacks, "attack: mix-up where no issuer is promised"],
+    ["PKCE binds the code to the request", attacks, "attack: code injection"],
+    ["a stolen code", attacks, "attack: a stolen code"],
+    ["S256 alone; a request that was downgraded", attacks, "takes no request without S256"],
+    ["metadata that were downgraded", attacks, "where its metadata come without S256"],
+    ["a code is used once", attacks, "attack: a code is used once"],
     ["errors are typed: the provider's own", `${real}/authorization.test.ts`, "as the provider finds it"],
     ["errors are typed: its sign-in page's", `${real}/authorization.test.ts`, "as its sign-in page ends with it"],
-    [
-      "an answer with tokens in front, or none at all",
-      authorizationCode,
-      "attack: ${attack}: AnswerRejected",
-      script("a good provider answers with a code or an error")
-    ],
+    ["an answer that says too much", attacks, "attack: ${what} is refused before"],
+    ["a request that must be pushed (RFC 9126)", `${real}/authorization.test.ts`, "the request is pushed where"],
     ["`prompt`, `max_age`, asked and checked", `${real}/authorization.test.ts`, "max_age is asked for and shown"],
     ["`auth_time` that is missing", `${real}/authorization.test.ts`, "max_age taken out of the address"],
-    [
-      "`auth_time` too long ago",
-      authorizationCode,
-      "max_age and acr_values are checked",
-      script("a good provider has the person sign in again")
-    ],
+    ["`auth_time` too long ago", `${real}/authorization.test.ts`, "max_age: who signed in too long ago"],
     ["`acr` checked", `${real}/authorization.test.ts`, "acr_values: the way it can be is in the ID token"],
     ["`login_hint`", `${cli}/browser.test.ts`, "(form_post); the account of login_hint"],
     [
       "`ui_locales`, `audience`, extra parameters, which replace none of the flow's own",
-      authorizationCode,
-      "says what is asked of the person and the token",
-      script("it keeps the request; oidc-provider passes over what it has no use for")
+      `${real}/authorization.test.ts`,
+      "the provider understands what is asked"
     ],
     ["`resource` (RFC 8707)", `${real}/authorization.test.ts`, "a token for an API (RFC 8707)"],
     ["`offline_access` asks for consent", `${real}/authorization.test.ts`, "offline_access asks for consent"],
     ["the ID token is verified", `${real}/protocol.test.ts`, "their ID token verifies against the provider's keys"],
-    ["in every login", `${real}/authorization.test.ts`, "attack: an ID token that is not of this login"],
+    ["in every login", attacks, "attack: an ID token that is not of this login"],
     [
       "an ID token that lies",
       authorizationCode,
@@ -93,7 +78,13 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
     ["the code leaves the address bar; dark", `${cli}/browser.test.ts`, "the page has nothing of what came with it"],
     ["light; what a screen reader says", `${cli}/browser.test.ts`, "(form_post)"],
     ["a page for each end: denied", `${cli}/browser.test.ts`, "they cancel: exit 4"],
-    ["failed, cancelled", `${node}/LoopbackReceiver.test.ts`, "says that it was %s", nobody],
+    ["a page for each end: failed", login, "a login that fails when the browser has come"],
+    [
+      "a page for each end: cancelled, and what is nobody's",
+      `${node}/LoopbackReceiver.test.ts`,
+      "says that it was %s",
+      nobody
+    ],
     ["no log and no span has the code", login, "have nothing of the code, the state or the tokens"],
     ["closed when it is done", login, "strangers who come first"],
     ["closed when it is cancelled", `${cli}/browser.test.ts`, "Ctrl-C: exit 130, and the port is closed"],
@@ -143,6 +134,7 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
     ],
     ["mutual TLS, as a person's client", `${embedded}/MutualTls.test.ts`, "%s: a person's tokens are bound"],
     ["mutual TLS, and tokens bound to the certificate", `${embedded}/MutualTls.test.ts`, "%s: a machine's token names"],
+    ["a token that is not bound", `${embedded}/MutualTls.test.ts`, "attack: a provider that binds nothing"],
     ["another's certificate is refused", `${embedded}/MutualTls.test.ts`, "%s is refused"],
     ["the certificate is shown to the provider alone", `${embedded}/MutualTls.test.ts`, "the certificate is shown to"],
     [
@@ -150,13 +142,15 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
       `${cli}/clientAuthentication.test.ts`,
       "what a platform says of the client"
     ],
+    ["chosen from the metadata: a secret", `${real}/profiles.test.ts`, "a secret goes where the metadata list it"],
     [
-      "chosen from the metadata",
+      "chosen from the metadata: a key's algorithm",
       `${core}/protocol/ClientAuthentication.test.ts`,
-      "a secret goes where the provider lists it first",
-      script("one provider has one list")
+      "a ${kind} key at a provider that lists",
+      script("oidc-provider takes them all, and lists them so")
     ],
     ["a mismatch says what is supported", `${cli}/clientAuthentication.test.ts`, "is a configuration error (2)"],
+    ["secrets are in no command line, file or output", `${cli}/session.test.ts`, "R13: no token or secret"],
     [
       "secrets are hidden, whatever happens",
       `${core}/redaction.test.ts`,

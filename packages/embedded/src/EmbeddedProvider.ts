@@ -41,6 +41,8 @@ export interface Options {
    * name, else in the first of all. Default: tokens say nothing of it.
    */
   readonly acrValues?: ReadonlyArray<string>
+  /** Parameters of requests that it understands besides those of the standards. Default: none. */
+  readonly extraParams?: ReadonlyArray<string>
   /** Where device codes are asked for. Default: `/device/auth`. */
   readonly deviceAuthorizationPath?: string
   /** Registered besides those of `Directory.ts`: client metadata as in RFC 7591. */
@@ -69,13 +71,15 @@ interface Altered {
   readonly altered: Readonly<Record<string, unknown>>
 }
 
-/** What was asked of the server. Never a parameter, header or body: they hold the secrets. */
+/** What was asked of the server. Never a parameter's value, a header or body: they hold the secrets. */
 export interface RecordedRequest {
   readonly method: string
   /** Without the query, and with `:uid` for the random part of sign-in pages. */
   readonly path: string
   readonly status: number | "reset" | "lost"
   readonly grantType?: string
+  /** Of an authorization request, the names of the parameters that the provider understood. */
+  readonly understood?: ReadonlyArray<string>
 }
 
 export class EmbeddedProviderError extends Schema.TaggedError<EmbeddedProviderError>()("EmbeddedProviderError", {
@@ -153,6 +157,7 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
           rotateRefreshTokens: options.rotateRefreshTokens ?? true,
           dpopNonces: options.dpopNonces ?? false,
           acrValues: options.acrValues ?? [],
+          extraParams: options.extraParams ?? [],
           deviceAuthorizationPath: options.deviceAuthorizationPath ?? "/device/auth",
           ...(mtlsOrigin === undefined ? {} : { mtlsOrigin }),
           acting
@@ -170,7 +175,10 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
   provider.use(async (context, next) => {
     await next()
     const entry = entryOf.get(context.req)
-    if (entry !== undefined) entry.grantType = context.oidc?.body?.["grant_type"]
+    if (entry !== undefined) {
+      entry.grantType = context.oidc?.body?.["grant_type"]
+      if (context.oidc?.route === "authorization") entry.understood = Object.keys(context.oidc.params.toPlainObject())
+    }
     if (
       options.deviceInterval !== undefined &&
       context.oidc?.route === "device_authorization" &&
@@ -187,7 +195,14 @@ const start = Effect.fn("EmbeddedProvider.start")(function* (options: Options = 
   const serve: Http.RequestListener = (request, response) => {
     const path = new URL(request.url ?? "/", issuer).pathname
     const fault = faults.get(path)?.shift()
-    const entry: Entry = { method: request.method ?? "", path, fault, response, grantType: undefined }
+    const entry: Entry = {
+      method: request.method ?? "",
+      path,
+      fault,
+      response,
+      grantType: undefined,
+      understood: undefined
+    }
     requests.push(entry)
     entryOf.set(request, entry)
 
@@ -246,13 +261,15 @@ interface Entry {
   readonly fault: Fault | undefined
   readonly response: Http.ServerResponse
   grantType: unknown
+  understood: ReadonlyArray<string> | undefined
 }
 
-const recorded = ({ fault, grantType, method, path, response }: Entry): RecordedRequest => ({
+const recorded = ({ fault, grantType, method, path, response, understood }: Entry): RecordedRequest => ({
   method,
   path: path.replace(/^\/(interaction|device|auth)\/(?!auth$).+/, "/$1/:uid"),
   status: typeof fault === "string" ? fault : response.statusCode,
-  ...(typeof grantType === "string" ? { grantType } : {})
+  ...(typeof grantType === "string" ? { grantType } : {}),
+  ...(understood === undefined ? {} : { understood })
 })
 
 const loseAnswer = (response: Http.ServerResponse) => {

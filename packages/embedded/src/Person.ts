@@ -16,6 +16,8 @@ export interface ApproveOptions {
   readonly account?: string
   /** Whether the browser follows a redirect to the client. Default: true; without a receiver there, say false. */
   readonly followRedirect?: boolean
+  /** How many seconds ago they have signed in: where the pages know them from elsewhere. Default: 0. */
+  readonly ago?: number
   /** Default: one of its own, where nobody is signed in. */
   readonly window?: Window
 }
@@ -83,7 +85,7 @@ const walk = Effect.fnUntraced(function* (target: Target, intent: Intent) {
   return yield* stuck(page.url, new Lost({ status: page.status }))
 })
 
-const answerTo = (page: Page, target: Target, { account = "alice", because, decision }: Intent) => {
+const answerTo = (page: Page, target: Target, { account = "alice", ago = 0, because, decision }: Intent) => {
   const no = decision === "no"
   const reason = because === undefined ? {} : { because }
   switch (page.name) {
@@ -92,7 +94,7 @@ const answerTo = (page: Page, target: Target, { account = "alice", because, deci
     case "device-confirm":
       return { no, fields: no ? { abort: "yes" } : {} }
     case "login":
-      return { no, fields: { decision, account, ...reason } }
+      return { no, fields: { decision, account, ago: String(ago), ...reason } }
     case "consent":
       return { no, fields: { decision, ...reason } }
     // a form the provider's own script would post at once; a person without scripts presses its only button

@@ -20,6 +20,7 @@ export interface Settings {
   readonly rotateRefreshTokens: boolean
   readonly dpopNonces: boolean
   readonly acrValues: ReadonlyArray<string>
+  readonly extraParams: ReadonlyArray<string>
   readonly deviceAuthorizationPath: string
   /** Where client certificates are asked for. */
   readonly mtlsOrigin?: string
@@ -87,6 +88,7 @@ export const make = (settings: Settings): Record<string, unknown> => ({
     : { discovery: { mtls_endpoint_aliases: aliases(settings.mtlsOrigin, settings.deviceAuthorizationPath) } }),
   routes: { device_authorization: settings.deviceAuthorizationPath },
   acrValues: settings.acrValues,
+  extraParams: settings.extraParams,
   enabledJWA: { clientAuthSigningAlgValues: ["HS256", "HS384", "HS512", ...asymmetric, "EdDSA", "Ed25519"] },
   clockTolerance: 0, // tests wait for tokens to expire; 15 s of grace would make them wait longer
   cookies: { keys: [crypto.randomUUID()] },

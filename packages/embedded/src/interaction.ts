@@ -54,7 +54,8 @@ export const make = (
       return show(response, 400, await ask(interaction, "nobody goes by that name"))
     const wanted = interaction.params.acr_values?.split(" ") ?? []
     const acr = acrValues.find((one) => wanted.includes(one)) ?? acrValues[0]
-    const login = { accountId, ...(acr === undefined ? {} : { acr }) }
+    const ts = Math.floor(Date.now() / 1000) - Number(form.get("ago") ?? 0)
+    const login = { accountId, ts, ...(acr === undefined ? {} : { acr }) }
     return provider.interactionFinished(request, response, { login }, { mergeWithLastSubmission: false })
   }
 

@@ -11,6 +11,7 @@ declare module "oidc-provider" {
     readonly oidc?: {
       readonly route: string
       readonly body?: Record<string, unknown>
+      readonly params: { toPlainObject(): Record<string, unknown> }
       readonly session?: { readonly state?: { readonly secret: string } }
       readonly client?: { readonly clientId: string; readonly clientName?: string }
       urlFor(name: string): string

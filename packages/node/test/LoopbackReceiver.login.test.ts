@@ -137,6 +137,20 @@ describe("the loopback receiver in a login", () => {
       }).pipe(Effect.provide(EmbeddedProvider.layer()))
   )
 
+  it.live("a login that fails when the browser has come: its page says so, for the ID token is looked at first", () =>
+    Effect.gen(function* () {
+      const { failNext } = yield* EmbeddedProvider
+      yield* failNext("/token", { altered: { id_token: undefined } })
+      let page = { status: 0, body: "" }
+      const error = yield* Effect.flip(
+        loginWhere((answer) => Effect.uninterruptible(Effect.map(visit(answer), (said) => (page = said))))
+      )
+      assert.deepInclude(error, { _tag: "AnswerRejected", detail: "id_token is missing" })
+      assert.strictEqual(page.status, 400)
+      assert.include(page.body, "<h1>You are not signed in</h1>")
+    }).pipe(Effect.provide(EmbeddedProvider.layer()))
+  )
+
   it.effect("nobody comes: after ten minutes the login is over, and the port closed", () =>
     Effect.gen(function* () {
       const { issuer } = yield* EmbeddedProvider

@@ -54,13 +54,16 @@ const approving = Layer.mock(UserPrompt, {
   deviceCode: (shown) => Effect.asVoid(Effect.forkScoped(Effect.orDie(Person.approve(shown))))
 })
 
+const endOf = Effect.fnUntraced(function* (flow: ReturnType<typeof ClientCredentials.make>) {
+  const result = yield* Effect.result(Login.login(flow))
+  return result._tag === "Success" ? "granted" : named(result.failure)
+})
+
 /** A machine asks for a token. */
 const machine = Effect.fnUntraced(function* (profile: ProviderProfile.ProviderProfile) {
   const { issuer } = yield* EmbeddedProvider
   const authentication = ClientAuthentication.secretBasic(Redacted.make(robot.client_secret))
-  const flow = ClientCredentials.make({ issuer, clientId: robot.client_id, authentication, profile })
-  const result = yield* Effect.result(Login.login(flow))
-  return result._tag === "Success" ? "granted" : named(result.failure)
+  return yield* endOf(ClientCredentials.make({ issuer, clientId: robot.client_id, authentication, profile }))
 })
 
 describe("integration: provider profiles", () => {
@@ -89,6 +92,23 @@ describe("integration: provider profiles", () => {
         assert.strictEqual(yield* machine(generic), "granted")
         assert.strictEqual(yield* machine({ ...generic, basicCredentials: "raw" }), "ProviderRefused.InvalidClient")
         assert.strictEqual(yield* machine({ ...generic, tokenRequest: "json" }), "ProviderRefused.InvalidRequest")
+      })
+    )
+
+    it.effect("a secret goes where the metadata list it first", () =>
+      Effect.gen(function* () {
+        const { failNext, issuer } = yield* EmbeddedProvider
+        const authentication = ClientAuthentication.secret(Redacted.make(robot.client_secret))
+        // It takes both; written like this the one in the header is wrong.
+        const profile = { ...generic, basicCredentials: "raw" } as const
+        const flow = ClientCredentials.make({ issuer, clientId: robot.client_id, authentication, profile })
+        for (const [methods, end] of [
+          [["client_secret_post", "client_secret_basic"], "granted"],
+          [["client_secret_basic", "client_secret_post"], "ProviderRefused.InvalidClient"]
+        ] as const) {
+          yield* failNext(discovery, { altered: { token_endpoint_auth_methods_supported: methods } })
+          assert.strictEqual(yield* endOf(flow), end)
+        }
       })
     )
 
