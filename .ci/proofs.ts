@@ -145,9 +145,8 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
     ["chosen from the metadata: a secret", `${real}/profiles.test.ts`, "a secret goes where the metadata list it"],
     [
       "chosen from the metadata: a key's algorithm",
-      `${core}/protocol/ClientAuthentication.test.ts`,
-      "a ${kind} key at a provider that lists",
-      script("oidc-provider takes them all, and lists them so")
+      `${embedded}/ClientAuthentication.test.ts`,
+      "a key signs by the algorithm that the metadata list"
     ],
     ["a mismatch says what is supported", `${cli}/clientAuthentication.test.ts`, "is a configuration error (2)"],
     ["secrets are in no command line, file or output", `${cli}/session.test.ts`, "R13: no token or secret"],

@@ -52,6 +52,13 @@ const registered = [
   ["client_secret_jwt", { client_secret: secret }],
   ["private_key_jwt", { jwks }]
 ] as const
+const particular = {
+  ...machine,
+  client_id: "particular",
+  jwks,
+  token_endpoint_auth_method: "private_key_jwt",
+  token_endpoint_auth_signing_alg: "PS384"
+}
 const clients = registered.flatMap(([method, more]) => [
   ...(method === "none"
     ? []
@@ -88,9 +95,16 @@ const signIn = Effect.fnUntraced(function* (flow: ReturnType<typeof DeviceCode.m
   return credential
 }, Effect.provide(TestClock.layer()))
 
-layer(Layer.mergeAll(EmbeddedProvider.layer({ clients }), NodeHttpClient.layerUndici, CredentialStore.layerMemory), {
-  excludeTestServices: true
-})("client authentication", (it) => {
+layer(
+  Layer.mergeAll(
+    EmbeddedProvider.layer({ clients: [...clients, particular] }),
+    NodeHttpClient.layerUndici,
+    CredentialStore.layerMemory
+  ),
+  {
+    excludeTestServices: true
+  }
+)("client authentication", (it) => {
   it.effect.each(methods)("%s: a person's tokens are got, renewed and revoked", (method) =>
     Effect.gen(function* () {
       const { clearRequests, issuer, requests } = yield* EmbeddedProvider
@@ -138,6 +152,19 @@ layer(Layer.mergeAll(EmbeddedProvider.layer({ clients }), NodeHttpClient.layerUn
           yield* Login.login(machineOf(issuer, "private_key_jwt", authentication))
         }
       }
+    })
+  )
+
+  it.effect("a key signs by the algorithm that the metadata list", () =>
+    Effect.gen(function* () {
+      const { failNext, issuer } = yield* EmbeddedProvider
+      const authentication = ClientAuthentication.privateKeyJwt(rsa.text)
+      const flow = ClientCredentials.make({ issuer, clientId: particular.client_id, authentication })
+      const altered = { token_endpoint_auth_signing_alg_values_supported: ["PS384"] }
+      yield* failNext("/.well-known/openid-configuration", { altered })
+      yield* Login.login(flow)
+      // The provider takes all of them, and of this client one alone.
+      assert.deepInclude(yield* Effect.flip(Login.login(flow)), { _tag: "ProviderRefused", reason: "InvalidClient" })
     })
   )
 
