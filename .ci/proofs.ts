@@ -109,8 +109,12 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
     ["the device flow", `${cli}/login.test.ts`, "events on stderr, the account on stdout"]
   ],
   "Client authentication": [
-    ["all by secret or key, as a person's client", `${embedded}/ClientAuthentication.test.ts`, "%s: a person"],
-    ["the same, as a machine", `${embedded}/ClientAuthentication.test.ts`, "%s: a machine's token"],
+    [
+      "`none`, `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, as a person's client",
+      `${embedded}/ClientAuthentication.test.ts`,
+      "%s: a person"
+    ],
+    ["those that prove something, as a machine", `${embedded}/ClientAuthentication.test.ts`, "%s: a machine's token"],
     [
       "a wrong proof, or one by another `kid`, is refused",
       `${embedded}/ClientAuthentication.test.ts`,
@@ -132,8 +136,16 @@ const chapters: Readonly<Record<string, ReadonlyArray<Proof>>> = {
       `${embedded}/ClientAuthentication.test.ts`,
       "an assertion that is overheard"
     ],
-    ["mutual TLS, as a person's client", `${embedded}/MutualTls.test.ts`, "%s: a person's tokens are bound"],
-    ["mutual TLS, and tokens bound to the certificate", `${embedded}/MutualTls.test.ts`, "%s: a machine's token names"],
+    [
+      "`tls_client_auth`, `self_signed_tls_client_auth`, as a person's client",
+      `${embedded}/MutualTls.test.ts`,
+      "%s: a person's tokens are bound"
+    ],
+    [
+      "the same as a machine, and tokens bound to the certificate",
+      `${embedded}/MutualTls.test.ts`,
+      "%s: a machine's token names"
+    ],
     ["a token that is not bound", `${embedded}/MutualTls.test.ts`, "attack: a provider that binds nothing"],
     ["another's certificate is refused", `${embedded}/MutualTls.test.ts`, "%s is refused"],
     ["the certificate is shown to the provider alone", `${embedded}/MutualTls.test.ts`, "the certificate is shown to"],
@@ -251,9 +263,9 @@ const text = `# What is shown, item by item
 Signing in, as it is promised, and for each item a test that shows it: where a provider has a part in it, against \`oidc-provider\`, which is certified
 for OpenID Connect, over real sockets (${counts.real} of ${proofs.length}). Where it has to be answered as no good provider answers, a script does it, and the reason
 stands there (${counts.script}); in the rest no provider has a part (${counts.nobody}). Some tests change an answer or an address of the certified one on its way, as whoever
-is in between would. JWT bearer and token exchange it leaves to whoever embeds it: those two grants are
-[ours](../packages/embedded/src/grants.ts), on its clients, tokens and errors, and so are the pages where people sign in. This page is made by
-\`npm run docs:proofs\`.
+is in between would. The pages where people sign in are [ours](../packages/embedded/src/pages.ts), and so are two grants that \`oidc-provider\` leaves to
+whoever embeds it, [JWT bearer and token exchange](../packages/embedded/src/grants.ts), on its clients, tokens and errors. The authority of the certificates
+for mutual TLS is made when the tests run. This page is made by \`npm run docs:proofs\`.
 ${Object.entries(chapters)
   .map(
     ([chapter, proofs]) => `
