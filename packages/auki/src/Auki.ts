@@ -15,6 +15,7 @@ import {
   HttpExchange,
   Login,
   Logout,
+  SavedSession,
   type StoreFailed,
   TokenChain,
   TokenSource,
@@ -100,17 +101,13 @@ export const make = Effect.fnUntraced(function* (
     return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail: "no domain with it" })
   })
 
-  /** What is kept of this account, at every level. */
-  const kept = Effect.map(store.list, (all) =>
-    all.filter(({ key }) => AukiState.rootOf(key).canonical === flow.key.canonical)
-  )
-  const forgetDerived = Effect.flatMap(kept, (all) =>
+  const forgetDerived = Effect.flatMap(SavedSession.kept(flow.key), (all) =>
     Effect.forEach(
       all.filter(({ key }) => key.links !== undefined),
       ({ key }) => store.modify(key, ({ remove }) => remove),
       { discard: true }
     )
-  )
+  ).pipe(Effect.provideContext(services))
 
   return {
     network,
@@ -136,12 +133,8 @@ export const make = Effect.fnUntraced(function* (
     logout: Effect.andThen(forgetDerived, Effect.provideContext(Logout.logout(flow, { revoke: false }), own)),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
-    save: Effect.flatMap(kept, (all) => AukiState.encode(all, flow.key)),
-    restore: Effect.fnUntraced(function* (state) {
-      for (const credential of yield* AukiState.decode(state, owner)) {
-        yield* store.modify(credential.key, (slot) => Login.keep(slot, credential))
-      }
-    })
+    save: Effect.provideContext(SavedSession.save(owner), services),
+    restore: (state) => Effect.provideContext(AukiState.restore(state, owner), services)
   }
 })
 

@@ -635,7 +635,7 @@ describe("state", () => {
       for (const settings of others) {
         assert.include(yield* Effect.map(refused(settings, state), String), "another service, client or account")
       }
-      for (const text of [state.replace('"version":2', '"version":1'), "no json", "[]", '{"version":2}']) {
+      for (const text of [state.replace('"version":1', '"version":2'), "no json", "[]", '{"version":1}']) {
         assert.deepInclude(yield* refused(alice, text), { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
       }
     }).pipe(Effect.provide(scene()))

@@ -227,7 +227,7 @@ describe("NativeClient: state", () => {
       const one = yield* host()
       yield* one.begin(one.service.domain("hall"))
       const early = yield* Fiber.join(yield* one.begin(one.service.save))
-      assert.deepStrictEqual(JSON.parse(early), { version: 2, of: JSON.parse(early).of, session: [] })
+      assert.deepStrictEqual(JSON.parse(early), { version: 1, of: JSON.parse(early).of, session: [] })
       const { value: before } = yield* one.done(one.service.domain("hall"))
       const state = (yield* one.done(one.service.save)).value ?? assert.fail()
       assert.notInclude(state, "canary")

@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { createInterface } from "node:readline"
-import { CredentialStore, CredentialText, SansIo } from "keyfob"
+import { CredentialStore, SansIo, SavedSession } from "keyfob"
 import { UsageError } from "../failure.ts"
 import { here } from "../here.ts"
 import * as level from "../level.ts"
@@ -19,15 +19,14 @@ import * as target from "../target.ts"
 import { iso } from "../text/time.ts"
 import { tokenJson } from "../text/token.ts"
 
-/** Credentials as text: what is known when it begins, or is for the next time. */
-const Session = Schema.Array(Schema.String)
 /** Bound to the provider and the level: what one was told is nothing to another. */
-const State = Schema.Struct({ ...SansIo.State.fields, of: Schema.String, session: Session })
+const State = Schema.Struct({ ...SansIo.State.fields, of: Schema.String, session: Schema.optionalKey(Schema.String) })
 const Line = Schema.fromJsonString(
   Schema.Struct({
     ...SansIo.Input.fields,
     state: Schema.optionalKey(State),
-    session: Schema.optionalKey(Session)
+    /** What is known when it begins: of the last time. */
+    session: Schema.optionalKey(Schema.String)
   })
 )
 
@@ -85,17 +84,14 @@ export const sansIo = Command.make(
       ? online.derived(provider, opened.globals, at.value, Duration.zero)
       : online.token(provider, opened.globals, Duration.zero)
     const login = online.loginThrough(provider, opened.globals, redirectUri !== undefined)
-    const programOf = (session: typeof Session.Type) =>
+    const programOf = (session: string | undefined) =>
       Effect.gen(function* () {
-        const store = yield* CredentialStore
-        for (const text of session) {
-          const credential = yield* Effect.mapError(CredentialText.decode(text), wrong)
-          yield* store.modify(credential.key, ({ write }) => write(credential))
-        }
-        const signsIn = provider.attended && session.length === 0
-        const exit = yield* Effect.exit(signsIn ? Effect.andThen(login, token) : token)
+        if (session !== undefined) yield* SavedSession.restore(session, provider)
+        const exit = yield* Effect.exit(
+          provider.attended && session === undefined ? Effect.andThen(login, token) : token
+        )
         // Also where it failed: a session may have been renewed before that.
-        return { exit, session: yield* Effect.forEach(yield* store.list, CredentialText.encode) }
+        return { exit, session: yield* SavedSession.save(provider) }
       }).pipe(Effect.provide(CredentialStore.layerMemory))
     const of = [provider.key.canonical, ...Option.toArray(Option.map(at, (at) => JSON.stringify(at)))].join(" ")
     const { stdin } = yield* Streams
@@ -117,12 +113,12 @@ export const sansIo = Command.make(
           remedy: "Give each its own state, or begin anew"
         })
       }
-      const { session = line.session ?? [] } = told ?? {}
+      const { session } = told ?? line
       const program = programOf(session)
       const { actions, exit, state } = yield* told === undefined
         ? SansIo.start(program, { now: input.now, redirectUri })
         : SansIo.feed(program, told, input)
-      before = { ...state, of, session }
+      before = { ...state, of, ...(session === undefined ? {} : { session }) }
       if (exit === undefined) {
         yield* print(stringify({ actions: actions.map(spoken), state: before }))
         continue

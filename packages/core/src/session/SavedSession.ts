@@ -1,0 +1,80 @@
+/**
+ * A login, and what was had for it, as text for a host that keeps it itself: `{"version":1,"of":"…","session":[…]}`, its
+ * secrets in clear. Whose it is is told by a digest, so that it is taken up by nobody else, and names nobody.
+ */
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
+import * as Digest from "effect/crypto/Digest"
+import * as Base64Url from "effect/encoding/Base64Url"
+import { ConfigurationInvalid, type StoreFailed } from "../AuthError.ts"
+import { Credential, CredentialKey } from "../Credential.ts"
+import * as Promised from "../protocol/Promised.ts"
+import { CredentialStore } from "../store/CredentialStore.ts"
+import * as Login from "./Login.ts"
+
+/** Whose session it is: where it is kept, and who is known to have signed in there. */
+export type Owner = Pick<Credential, "key" | "account">
+
+const Kept = Schema.Struct({
+  ...Struct.omit(Credential.fields, ["key"]),
+  links: Schema.optionalKey(Schema.Array(Schema.String))
+})
+const Saved = Schema.fromJsonString(
+  Schema.toCodecJson(Schema.Struct({ version: Schema.Literal(1), of: Schema.String, session: Schema.Array(Kept) }))
+)
+
+/** What a store has of a login: its own credential, and those that hang on it. */
+export const kept = Effect.fnUntraced(function* (
+  key: CredentialKey
+): Effect.fn.Return<ReadonlyArray<Credential>, StoreFailed, CredentialStore> {
+  const { list } = yield* CredentialStore
+  return (yield* list).filter((credential) => {
+    const { links: _, ...root } = credential.key
+    return CredentialKey.make(root).canonical === key.canonical
+  })
+})
+
+/** The text of what a store has of a login. What the owner is known by anyway is not in it. */
+export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return<string, StoreFailed, CredentialStore> {
+  const session = (yield* kept(owner.key)).map(({ account, key: { links }, ...rest }) => ({
+    ...rest,
+    ...(links === undefined ? {} : { links }),
+    ...(account === undefined || Equal.equals(account, owner.account) ? {} : { account })
+  }))
+  return yield* Effect.orDie(Schema.encodeEffect(Saved)({ version: 1, of: yield* digestOf(owner.key), session }))
+})
+
+/** Takes it up in a store, where it is this owner's. */
+export const restore = Effect.fnUntraced(function* (
+  text: string,
+  owner: Owner
+): Effect.fn.Return<void, ConfigurationInvalid | StoreFailed, CredentialStore> {
+  const { modify } = yield* CredentialStore
+  const invalid = (detail: string) =>
+    new ConfigurationInvalid({ reason: "InvalidValue", detail: `saved session: ${detail}` })
+  const { of, session } = yield* Effect.mapError(Schema.decodeEffect(Saved)(text), () => invalid("none of version 1"))
+  if (of !== (yield* digestOf(owner.key))) return yield* invalid("of another service, client or account")
+  // Parents come first, so that nothing hangs in the air.
+  for (const { links, ...rest } of session.toSorted((a, b) => (a.links?.length ?? 0) - (b.links?.length ?? 0))) {
+    const key = links === undefined ? owner.key : CredentialKey.make({ ...owner.key, links })
+    yield* modify(
+      key,
+      Effect.fnUntraced(function* (slot) {
+        const credential = yield* Login.keep(slot, Credential.make({ ...owner, ...rest, key }))
+        // A refresh that was not finished is one here too.
+        if (rest.spending !== rest.generation) return
+        yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
+      })
+    )
+  }
+})
+
+const digestOf = ({ canonical }: CredentialKey): Effect.Effect<string> =>
+  Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(canonical))).pipe(
+    Effect.map(Base64Url.encode),
+    Effect.orDie, // every Web Crypto has SHA-256
+    Effect.provide(Digest.layerWebCrypto),
+    Promised.run
+  )
