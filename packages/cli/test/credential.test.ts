@@ -66,6 +66,34 @@ it.live("git: the end of the token, erase and what is not known are quiet", () =
   }).pipe(Effect.scoped)
 )
 
+it.live("docker: a name and a token for the registry that it was set up for, and for no other", () =>
+  Effect.gen(function* () {
+    const { jwt, keyfob } = yield* scene
+    const docker = (action: string, stdin = "") =>
+      keyfob(`credential docker --host registry.example:5000 --provider git ${action}`, {}, stdin)
+    for (const ServerURL of ["registry.example:5000", "https://registry.example:5000/v2/"]) {
+      const told = JSON.parse((yield* docker("get", `${ServerURL}\n`)).stdout)
+      assert.deepStrictEqual(told, { ServerURL, Username: "oauth2", Secret: jwt })
+    }
+    for (const other of [
+      "registry.example",
+      "https://registry.example:5000@evil.example/",
+      "http://registry.example:5000"
+    ]) {
+      const none = yield* docker("get", other)
+      assert.deepInclude(none, { exitCode: 1, stdout: "credentials not found in native keychain\n", stderr: "" })
+    }
+    assert.deepStrictEqual(JSON.parse((yield* docker("list")).stdout), { "registry.example:5000": "oauth2" })
+    const erased = yield* docker("erase", "registry.example:5000")
+    assert.deepInclude(erased, { exitCode: 0, stdout: "", stderr: "" })
+    const kept = yield* docker("store", JSON.stringify({ ServerURL: "registry.example:5000", Secret: "canary" }))
+    assert.strictEqual(kept.exitCode, 2)
+    assert.notInclude(`${kept.stdout}${kept.stderr}`, "canary")
+    yield* keyfob("logout git")
+    assert.strictEqual((yield* docker("get", "registry.example:5000")).exitCode, 3)
+  }).pipe(Effect.scoped)
+)
+
 it.live("kubectl: a token and its end, in the version that is spoken", () =>
   Effect.gen(function* () {
     const { jwt, keyfob } = yield* scene

@@ -8,11 +8,7 @@ import * as Command from "effect/cli/Command"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Flag from "effect/cli/Flag"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
-import * as Base64 from "effect/encoding/Base64"
-import * as Result from "effect/Result"
 import type { AccessToken } from "keyfob"
 import * as fresh from "../../fresh.ts"
 import { here } from "../../here.ts"
@@ -23,20 +19,13 @@ import * as stdin from "../../stdin.ts"
 import * as store from "../../store.ts"
 import { stored } from "../../stored.ts"
 import * as target from "../../target.ts"
+import * as password from "./password.ts"
 
 export const git = Command.make(
   "git",
   {
     action: Argument.String("action").pipe(Argument.withDescription("get, store or erase: git says which")),
-    host: Flag.String("host").pipe(
-      Flag.withMetavar("HOST"),
-      Flag.withDescription("The host the token is for, with its port if it has one; no other is told it")
-    ),
-    username: Flag.String("username").pipe(
-      Flag.withDescription("What the host wants for a name beside a token"),
-      Flag.withDefault("oauth2")
-    ),
-    provider: Flag.String("provider").pipe(Flag.withDescription("A provider of the context"), Flag.optional),
+    ...password.flags,
     ...level.flags,
     ...secret.flags
   },
@@ -52,7 +41,7 @@ export const git = Command.make(
       return yield* print(lines(token, username).join("\n"))
     }
     // The host did not take it: the next one shall be another. Who cannot renew it will be told so when it is asked for.
-    const isRefused = (token: AccessToken) => passwordOf(token, username)[1] === asked["password"]
+    const isRefused = (token: AccessToken) => password.of(token, username)[1] === asked["password"]
     const renewed = Effect.gen(function* () {
       const online = Effect.promise(() => import("../../online.ts"))
       const at = yield* level.of(flags)
@@ -74,17 +63,10 @@ const attributes = (text: string): Readonly<Record<string, string>> =>
   )
 
 const lines = (token: AccessToken, username: string) => {
-  const [name, password] = passwordOf(token, username)
+  const [name, secret] = password.of(token, username)
   const end =
     token.expiresAt === undefined
       ? []
       : [`password_expiry_utc=${Math.floor(DateTime.toEpochMillis(token.expiresAt) / 1000)}`]
-  return [`username=${name}`, `password=${password}`, ...end]
-}
-
-/** A provider of type `basic` has a name and a password; any token takes the place of one. */
-const passwordOf = ({ type, value }: AccessToken, username: string): readonly [string, string] => {
-  const text = type === "Basic" ? Result.getOrElse(Base64.decodeString(Redacted.value(value)), () => "") : ""
-  const at = text.indexOf(":")
-  return at < 0 ? [username, Redacted.value(value)] : [text.slice(0, at), text.slice(at + 1)]
+  return [`username=${name}`, `password=${secret}`, ...end]
 }
