@@ -17,6 +17,8 @@ const removed = { on: "2026-11-26", count: 45 }
 const core = "packages/core/src"
 const node = "packages/node/src"
 const tests = "packages/core/test"
+const curlArguments = "packages/cli/src/curlArguments.ts"
+const curlTest = "packages/cli/test/curlArguments.test.ts"
 const receiver = "packages/node/test/LoopbackReceiver.test.ts"
 const authorizationCode = `${tests}/flow/AuthorizationCode.test.ts`
 
@@ -371,6 +373,25 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
       attack: "Silent connections use up the port's sockets.",
       check: [`${node}/LoopbackReceiver.ts`, "if (sockets.size > mostSockets) oldest?.destroy()", ""],
       test: [receiver, "attack: of many silent callers"]
+    }
+  ],
+  "The token taken elsewhere by curl": [
+    {
+      attack:
+        "A redirect leads to somebody else's host: no header but `Authorization`, which curl keeps to itself, is sent where one is followed.",
+      check: [curlArguments, "others.length === 0 || !args.some(isFollowing)", "true"],
+      test: [curlTest, "a redirect takes no header but Authorization along"]
+    },
+    {
+      attack: "A proxy that the environment or an option names reads what goes to this machine in clear.",
+      check: [curlArguments, "isPlain(args) && args.some(isDetour)", "false"],
+      test: [curlTest, "to this machine in clear there is one way"]
+    },
+    {
+      attack:
+        "An address looks like this machine's and is another's (`http://localhost:x@evil.example/`): https alone is spoken.",
+      check: [curlArguments, "(:\\d+)?([/?#]|$)/i.test(arg)", "/i.test(arg)"],
+      test: [curlTest, "http is for this machine alone"]
     }
   ]
 }
