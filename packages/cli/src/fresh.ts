@@ -56,23 +56,24 @@ export const bearer = Effect.fnUntraced(function* (
   const token = Option.isSome(at)
     ? yield* derived(opened, provider, at.value)
     : (yield* credential(opened, provider)).token
-  if (token.dpopKey === undefined) {
-    if (!presents && (yield* isOfCertificate(provider, token))) {
-      yield* note(
-        opened.globals,
-        "the token is bound to the client's certificate: whoever sends it has to present that in TLS (RFC 8705)"
-      )
-    }
-    return token
+  if (token.dpopKey !== undefined) {
+    return yield* new UsageError({
+      message: noHeaderLine,
+      remedy: "Use keyfob's library for such requests, or sign in without dpop"
+    })
   }
-  return yield* new UsageError({
-    message: noHeaderLine,
-    remedy: "Use keyfob's library for such requests, or sign in without dpop"
-  })
+  if (!presents && (yield* isOfCertificate(provider, token))) {
+    yield* note(
+      opened.globals,
+      "the token is bound to the client's certificate: whoever sends it has to present that in TLS (RFC 8705)"
+    )
+  }
+  return token
 })
 
-/** Whether it says that it is bound to a certificate. One that is not readable says nothing. */
+/** Whether it is bound to a certificate: as the client asked for it, or as it says itself, where it can be read. */
 const isOfCertificate = Effect.fnUntraced(function* (provider: Provider, { value }: AccessToken) {
+  if (provider.key.certificateBoundAccessTokens === true) return true
   if (oauthOf(provider)?.certFile === undefined) return false
   const { Jwt } = yield* Effect.promise(() => import("./online.ts"))
   const jwt = yield* Effect.option(Jwt.decode(Redacted.value(value)))

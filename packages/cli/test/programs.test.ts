@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { clients, EmbeddedProvider, TestAuthority } from "@keyfob/embedded"
 import { Effect } from "effect"
-import { createPrivateKey } from "node:crypto"
+import { createPrivateKey, X509Certificate } from "node:crypto"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { createServer as createHttpsServer } from "node:https"
@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { TLSSocket } from "node:tls"
 import * as Keyfob from "./Keyfob.ts"
+import * as Misbehaving from "./Misbehaving.ts"
 
 const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
 
@@ -314,6 +315,28 @@ describe.concurrent("curl", () => {
         const said = "keyfob: the token is bound to the client's certificate: whoever sends it has to present that"
         assert.include(header.stderr, said)
         assert.include((yield* keyfob.done(["exec", "--", "true"], { env })).stderr, said)
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "a token that cannot be read is bound where the client takes none that is not",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const { certFile, keyFile } = (yield* TestAuthority.make).client("app.test")
+        const digest = new X509Certificate(readFileSync(certFile)).fingerprint256.replaceAll(":", "")
+        const cnf = { "x5t#S256": Buffer.from(digest, "hex").toString("base64url") }
+        const { discovery, issuer, metadata, set } = yield* Misbehaving.make
+        yield* set(discovery, { body: { ...metadata, introspection_endpoint: `${issuer}/introspect` } })
+        yield* set("/token", { body: { access_token: "opaque", token_type: "Bearer", expires_in: 3600 } })
+        yield* set("/introspect", { body: { active: true, cnf } })
+        const who = ["--issuer", issuer, "--client-id", "c", "--flow", "client_credentials"]
+        const how = ["--client-auth", "client_secret_post", "--cert-file", certFile, "--key-file", keyFile]
+        yield* keyfob.done(["login", "m", ...who, ...how, "--certificate-bound-access-tokens"], { env })
+        const { stderr, stdout } = yield* keyfob.done(["header"])
+        assert.strictEqual(stdout, "Authorization: Bearer opaque\n")
+        assert.include(stderr, "the token is bound to the client's certificate")
       }).pipe(Effect.scoped),
     120_000
   )
