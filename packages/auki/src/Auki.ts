@@ -72,7 +72,6 @@ export const make = Effect.fnUntraced(function* (
   const ddsUrl = yield* addressOf("dds_url", settings.dds_url, "service")
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
-  const store = yield* CredentialStore
   const flow = yield* Network.flow(settings, account)
   const scope = yield* Effect.scope
   const owner = { key: flow.key, ...Network.accountOf(settings) }
@@ -101,13 +100,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail: "no domain with it" })
   })
 
-  const forgetDerived = Effect.flatMap(SavedSession.kept(flow.key), (all) =>
-    Effect.forEach(
-      all.filter(({ key }) => key.links !== undefined),
-      ({ key }) => store.modify(key, ({ remove }) => remove),
-      { discard: true }
-    )
-  ).pipe(Effect.provideContext(services))
+  const forgetDerived = Effect.provideContext(Logout.forgetDerived(flow.key), services)
 
   return {
     network,

@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
 import type { ConfigurationInvalid, ProviderError, StoreFailed } from "../AuthError.ts"
-import type { Credential } from "../Credential.ts"
+import type { Credential, CredentialKey } from "../Credential.ts"
 import type { Flow } from "../flow/Flow.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
 import { revoke } from "../protocol/Revocation.ts"
@@ -19,6 +19,14 @@ export interface LogoutResult {
   readonly revocationError?: ConfigurationInvalid | ProviderError
 }
 
+/** Takes out of the store what was had for a credential's tokens. */
+export const forgetDerived = Effect.fnUntraced(function* (
+  key: CredentialKey
+): Effect.fn.Return<void, StoreFailed, CredentialStore> {
+  const { list, modify } = yield* CredentialStore
+  for (const { key: derived } of yield* list) if (derived.isBelow(key)) yield* modify(derived, ({ remove }) => remove)
+})
+
 /**
  * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not, and so
  * is what was had for them.
@@ -29,8 +37,7 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 ): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const http = yield* Effect.context<HttpClient.HttpClient>()
-  const derived = (yield* store.list).filter(({ key }) => key.isBelow(flow.key))
-  yield* Effect.forEach(derived, ({ key }) => store.modify(key, ({ remove }) => remove), { discard: true })
+  yield* forgetDerived(flow.key)
   const result = yield* store.modify(
     flow.key,
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {

@@ -25,20 +25,11 @@ const Saved = Schema.fromJsonString(
   Schema.toCodecJson(Schema.Struct({ version: Schema.Literal(1), of: Schema.String, session: Schema.Array(Kept) }))
 )
 
-/** What a store has of a login: its own credential, and those that hang on it. */
-export const kept = Effect.fnUntraced(function* (
-  key: CredentialKey
-): Effect.fn.Return<ReadonlyArray<Credential>, StoreFailed, CredentialStore> {
-  const { list } = yield* CredentialStore
-  return (yield* list).filter((credential) => {
-    const { links: _, ...root } = credential.key
-    return CredentialKey.make(root).canonical === key.canonical
-  })
-})
-
-/** The text of what a store has of a login. What the owner is known by anyway is not in it. */
+/** The text of what a store has of a login: its own credential, and those that hang on it. What the owner is known by anyway is not in it. */
 export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return<string, StoreFailed, CredentialStore> {
-  const session = (yield* kept(owner.key)).map(({ account, key: { links }, ...rest }) => ({
+  const { list } = yield* CredentialStore
+  const isTheirs = ({ key }: Credential) => key.canonical === owner.key.canonical || key.isBelow(owner.key)
+  const session = (yield* list).filter(isTheirs).map(({ account, key: { links }, ...rest }) => ({
     ...rest,
     ...(links === undefined ? {} : { links }),
     ...(account === undefined || Equal.equals(account, owner.account) ? {} : { account })
