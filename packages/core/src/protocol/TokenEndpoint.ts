@@ -91,7 +91,7 @@ const OtherSuccess = Schema.Struct({
  * A refresh whose answer brought a token that must not be used. The provider has rotated all the same: the refresh token
  * beside it is the one that counts from now on (RFC 6749 section 6).
  */
-export interface Withheld extends Pick<Granted, "issuedAt"> {
+export interface Withheld extends Pick<Granted, "issuedAt" | "idToken"> {
   readonly refreshToken: Redacted.Redacted
   readonly reason: AnswerRejected
 }
@@ -126,9 +126,14 @@ export const refresh = Effect.fn("keyfob.token")(function* (
   const form = { grant_type: "refresh_token", refresh_token: Redacted.value(refreshToken), resource }
   const asked = yield* ask(client, form, { ...options, repeat: "spending" })
   return yield* Effect.catchTag(judge(client, asked, options), "AnswerRejected", (reason) => {
-    const next = asked.answer.json?.["refresh_token"]
+    const { id_token: idToken, refresh_token: next } = asked.answer.json ?? {}
     if (typeof next !== "string" || next === "") return Effect.fail(reason)
-    return Effect.succeed({ issuedAt: DateTime.makeUnsafe(asked.now), refreshToken: Redacted.make(next), reason })
+    return Effect.succeed({
+      issuedAt: DateTime.makeUnsafe(asked.now),
+      refreshToken: Redacted.make(next),
+      ...(typeof idToken === "string" ? { idToken: Redacted.make(idToken) } : {}),
+      reason
+    })
   })
 })
 

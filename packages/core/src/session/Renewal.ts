@@ -85,17 +85,20 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     refreshToken: answer.refreshToken ?? refreshToken,
     ...refreshTokenLife(credential, answer)
   })
+  // What is somebody else's is not kept. Of ours, the refresh token is: for a logout to revoke.
+  const refused = Credential.make({ ...before, generation, refused: true })
+  const refuse = (error: TokenError) => Effect.andThen(Effect.ignore(commit(slot, refused)), Effect.fail(error))
+  if (answer.idToken !== undefined && (yield* isOfAnother(credential, answer.idToken))) {
+    return yield* refuse(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host: hostOf(key.issuer) }))
+  }
   if ("reason" in answer) return yield* Effect.andThen(commit(slot, held), answer.reason)
   const { refreshAt: _a, ...rest } = held
   const { idToken, ...brought } = answer
   const next = Credential.make({ ...rest, ...brought })
-  if (idToken === undefined) {
-    if (Introspection.isBindingHidden(client, next.token)) yield* commit(slot, held)
-    yield* Introspection.confirmBinding(client, next.token)
-    return yield* commit(slot, next)
-  }
-  const refused = Credential.make({ ...before, generation, refused: true })
-  return yield* adoptIdToken(slot, { held, next, refused }, client, idToken)
+  if (idToken !== undefined || Introspection.isBindingHidden(client, next.token)) yield* commit(slot, held)
+  const whole = idToken === undefined ? next : yield* withIdToken(next, client, idToken, refuse)
+  yield* Introspection.confirmBinding(client, next.token)
+  return yield* commit(slot, whole)
 }, Effect.uninterruptible)
 
 /** RFC 6749 section 6. */
@@ -127,32 +130,28 @@ const refreshTokenLife = (
 
 /**
  * The ID token of a refresh must be about the same person, from the same issuer, for the same client (OpenID Connect Core
- * section 12.2). Whom it names is seen without a key, before anything of the answer is kept; the rest when the rotation is
- * safe on disk, since keys may have to be fetched. Until then nobody can use the token that came with it.
+ * section 12.2). Whom it names is seen without a key, before anything of the answer is kept, whatever else is wrong with
+ * it; the rest when the rotation is safe on disk, since keys may have to be fetched. Until then nobody can use the token
+ * that came with it.
  */
-const adoptIdToken = Effect.fnUntraced(function* (
-  slot: Slot,
-  { held, next, refused }: Readonly<Record<"held" | "next" | "refused", Credential>>,
+const isOfAnother = ({ account }: Credential, idToken: Redacted.Redacted) =>
+  Effect.match(Jwt.decode(Redacted.value(idToken)), {
+    onFailure: () => false,
+    onSuccess: ({ claims }) => account !== undefined && claims["sub"] !== account.sub
+  })
+
+const withIdToken = Effect.fnUntraced(function* (
+  next: Credential,
   client: OAuthClient,
-  idToken: Redacted.Redacted
+  idToken: Redacted.Redacted,
+  refuse: (error: TokenError) => Effect.Effect<never, TokenError>
 ): Effect.fn.Return<Credential, TokenError> {
-  // What is somebody else's is not kept. Of ours, the refresh token is: for a logout to revoke.
-  const refuse = (error: TokenError) => Effect.andThen(Effect.ignore(commit(slot, refused)), Effect.fail(error))
-  const { claims } = yield* Effect.tapError(Jwt.decode(Redacted.value(idToken)), () => commit(slot, held))
-  if (next.account !== undefined && claims["sub"] !== next.account.sub) {
-    const host = hostOf(next.key.issuer)
-    return yield* refuse(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host }))
-  }
-  yield* commit(slot, held)
-  yield* Introspection.confirmBinding(client, next.token)
   const verified = yield* Effect.result(identify(client, idToken, next.token))
-  if (Result.isSuccess(verified)) return yield* commit(slot, Credential.make({ ...next, idToken }))
+  if (Result.isSuccess(verified)) return Credential.make({ ...next, idToken })
   const { failure } = verified
   const { retry } = adviceOf(failure)
   // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
-  if (failure._tag !== "TokenRejected" || retry === "retry" || retry === "wait" || retry === "refresh") {
-    return yield* commit(slot, next)
-  }
+  if (failure._tag !== "TokenRejected" || retry === "retry" || retry === "wait" || retry === "refresh") return next
   return yield* isOfOthers(failure) ? refuse(failure) : failure
 })
 

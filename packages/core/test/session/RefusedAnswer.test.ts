@@ -22,6 +22,7 @@ const presenting = (http: HttpClient.HttpClient) =>
     )
   )
 const anothers = await signText('{"alg":"RS256"}', '{"cnf":{"x5t#S256":"another\'s"}}', keys.provider)
+const bobs = await signText('{"alg":"RS256"}', '{"sub":"bob"}', keys.provider)
 
 /** Alice has signed in, her token is of no use any more, and the next refresh is answered so. */
 const scene = Effect.fnUntraced(function* (does: Fault.Misbehaviour, options: Partial<FlowOptions> = {}) {
@@ -180,6 +181,30 @@ describe("A refresh whose answer is refused", () => {
       assert.strictEqual(written.size, error === "AnswerRejected.SubjectMismatch" ? 1 : 2)
     }).pipe(Effect.provide(layer), Effect.scoped)
   })
+
+  it.effect(
+    "attack: for two reasons, one that it is for another person: their refresh token is not kept beside ours",
+    () =>
+      Effect.gen(function* () {
+        const { one, standing } = yield* scene(Fault.altered({ token_type: "mac", id_token: bobs }))
+        yield* TestClock.adjust("61 minutes")
+        assert.strictEqual(named(yield* Effect.flip(one.token)), "AnswerRejected.SubjectMismatch")
+        assert.deepInclude(yield* standing, { of: "before", refreshToken: "before", refused: true })
+      }).pipe(Effect.provide(world().layer), Effect.scoped)
+  )
+
+  it.effect.each([
+    ["none", Fault.altered({ cnf: undefined })],
+    ["nobody knows whose", Fault.answer({ status: 502 })]
+  ] as const)("attack: nor that of another client, for an opaque token whose certificate is %s", ([, does]) =>
+    Effect.gen(function* () {
+      const { idp, one, standing } = yield* scene(Fault.idToken({ claims: { aud: "other" } }), binding)
+      yield* idp.faults(Fault.onRequest({ endpoint: "introspection", times: 4 }, does))
+      yield* TestClock.adjust("61 minutes")
+      assert.strictEqual(named(yield* Effect.flip(patiently(one.token))), "TokenRejected.Audience")
+      assert.deepInclude(yield* standing, { of: "before", refreshToken: "before", refused: true })
+    }).pipe(Effect.provide(world(mtls).layer), Effect.scoped)
+  )
 
   it.effect(
     "X-21 a crash between the answer and its ID token's keys: the next process has the refresh token alone",
