@@ -229,7 +229,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
     },
     {
       attack: "A renewal brings somebody else's ID token.",
-      check: [`${core}/session/Renewal.ts`, 'claims["sub"] !== next.account.sub', "false"],
+      check: [`${core}/session/Renewal.ts`, 'claims["sub"] !== account.sub', "false"],
       test: [`${tests}/session/Renewal.test.ts`, "about somebody else: refused before anybody could use it"]
     },
     {
@@ -392,6 +392,11 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
         "An address looks like this machine's and is another's (`http://localhost:x@evil.example/`): https alone is spoken.",
       check: [curlArguments, "(:\\d+)?([/?#]|$)/i.test(arg)", "/i.test(arg)"],
       test: [curlTest, "http is for this machine alone"]
+    },
+    {
+      attack: "Beside an address of this machine, a glob, a variable or a file has another in it, for plain http too.",
+      check: [curlArguments, "isPlain(args) && namesUnseen(args)", "false"],
+      test: [curlTest, "beside an address of plain http"]
     }
   ]
 }

@@ -34,6 +34,12 @@ export const check = Effect.fnUntraced(function* (args: Arguments) {
       remedy: "Leave --proxy, --noproxy, --resolve and --connect-to out, or ask by https"
     })
   }
+  if (isPlain(args) && namesUnseen(args)) {
+    return yield* new UsageError({
+      message: "beside an address of plain http curl would read others that do not stand there",
+      remedy: "Give each address as it is: without --no-globoff, --expand-… and --url @FILE"
+    })
+  }
 })
 
 /** curl keeps `Authorization` alone from other hosts that a redirect names (CVE-2018-1000007). */
@@ -52,13 +58,11 @@ export const isPlain = (args: Arguments) => {
   return asked.some(isOfThisMachine) && !asked.some(isPlainElsewhere)
 }
 
-// A name and a password before an @, or a glob, would make another host of it.
+// A name and a password before an @ would make another host of it.
 const isOfThisMachine = (arg: string) =>
   /^(--url=)?http:\/\/(localhost|127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}|\[::1\])(:\d+)?([/?#]|$)/i.test(arg)
 
-// Also where only a glob makes it http; JSON is none.
-const isPlainElsewhere = (arg: string) =>
-  /^(--url=)?(http|[a-z,-]*[{[][\w{}[\],-]*):/i.test(arg) && !isOfThisMachine(arg)
+const isPlainElsewhere = (arg: string) => /^(--url=)?http:/i.test(arg) && !isOfThisMachine(arg)
 
 /** By the beginning of its name, as short as curl may take it and in any case, or by its letter, alone or in a cluster. */
 const option = (name: RegExp, letter?: string) => (arg: string) =>
@@ -71,6 +75,15 @@ const isConfig = option(/^--(expand-)?conf/i, "K")
 const isTrusting = option(/^--location-/i)
 const isFollowing = option(/^--(locat|foll)/i, "L")
 const isDetour = option(/^--(expand-)?(prox|pre|soc|nop|res|connect-to)/i, "x")
+
+const isExpanding = option(/^--(no-gl|expand-)/i)
+
+/** Whether curl makes addresses of what is no address yet: of a glob, which is off there, of a variable, of a file's lines. */
+const namesUnseen = (args: Arguments) =>
+  args.some(
+    (arg, index) =>
+      isExpanding(arg) || /^--url=@/i.test(arg) || (arg.startsWith("@") && /^--url$/i.test(args[index - 1] ?? ""))
+  )
 
 const isUpload = option(/^--upl/i, "T")
 

@@ -253,6 +253,12 @@ describe.concurrent("curl", () => {
         assert.deepStrictEqual(seen.splice(0), [`api: Bearer ${token}`, `api: Bearer ${token}`])
         const detour = yield* keyfob.run(["curl", "--", "-sx", proxy.url, api.url])
         Keyfob.failsWith(detour, 2, /over plain http the token does not leave this machine/)
+        // What stands in a glob is not looked at.
+        const { url } = proxy
+        for (const glob of [`{a.b,${url}}`, `{"a",${url}}`, `{${url.replace(":", "\\:")}}`]) {
+          assert.notStrictEqual((yield* keyfob.run(["curl", "--", "-s", api.url, glob])).code, 0)
+          assert.deepStrictEqual(seen.splice(0), [`api: Bearer ${token}`], glob)
+        }
         // A proxy of this machine for https is another matter; nobody listens there.
         const tunnelled = yield* keyfob.run(["curl", "--", "-sS", "-x", "http://127.0.0.1:1", "https://id.example"])
         assert.strictEqual(tunnelled.code, 7, tunnelled.stderr)

@@ -38,8 +38,8 @@ export const curl = Command.make(
 const configuration = (args: ReadonlyArray<string>, headers: Readonly<Record<string, Redacted.Redacted>>) => [
   ...Object.entries(headers).map(([name, value]) => `header = ${quoted(`${name}: ${Redacted.value(value)}`)}`),
   `proto-default = "https"`,
-  // No proxy of the environment's sees what goes to this machine in clear.
-  ...(curlArguments.isPlain(args) ? [`proto = "=http,https"`, `noproxy = "*"`] : [`proto = "=https"`]),
+  // No proxy of the environment's sees what goes to this machine in clear, and no glob makes another host's address.
+  ...(curlArguments.isPlain(args) ? [`proto = "=http,https"`, `noproxy = "*"`, "globoff"] : [`proto = "=https"`]),
   `proto-redir = "=https"`
 ]
 
