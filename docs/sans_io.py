@@ -1,20 +1,22 @@
 """A token through keyfob, whose requests this program sends itself. Standard library only."""
+import http.client
 import json
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 keyfob = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-class Redirected(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
-        return None  # an answer like any other: what a request carries is for its own host
+class AsItIs(urllib.request.HTTPErrorProcessor):
+    def http_response(self, request, response):
+        return response  # of any status, a redirect's too: what a request carries is for its own host
+
+    https_response = http_response
 
 
-http = urllib.request.build_opener(Redirected)
+opener = urllib.request.build_opener(AsItIs)
 
 
 def tell(**line):
@@ -29,20 +31,20 @@ def send(action):
         action["url"], body and body.encode(), action["headers"], method=action["method"]
     )
     try:
-        answer = http.open(request, timeout=15)
-    except urllib.error.HTTPError as error:
-        answer = error
-    except OSError:
-        return {}  # no answer
-    return {"status": answer.status, "headers": dict(answer.headers), "body": answer.read().decode()}
+        with opener.open(request, timeout=15) as answer:
+            text = answer.read().decode(errors="replace")
+            return {"status": answer.status, "headers": dict(answer.headers), "body": text}
+    except (OSError, http.client.HTTPException):
+        return {}  # no answer, or half of one
 
 
 said = tell()
 shown = None
 while "actions" in said:
     todo = {action["type"]: action for action in reversed(said["actions"])}
-    if todo.get("device_code") != shown:
-        shown = todo.get("device_code")
+    code = todo.get("device_code", shown)
+    if code != shown:
+        shown = code
         print(shown["verification_uri"], shown["user_code"], file=sys.stderr)
     if "request" in todo:
         said = tell(id=todo["request"]["id"], **send(todo["request"]))

@@ -116,6 +116,26 @@ describe("sans-io", () => {
   )
 
   it.live(
+    "X-11 half an answer is none, and a page of a proxy is one: the host in Python goes on",
+    () =>
+      Effect.gen(function* () {
+        const { next, seen, url } = yield* services
+        const page = { status: 502, headers: { "content-type": "text/html" }, body: "down" }
+        const cut = {
+          status: 200,
+          headers: { "content-length": "1000", connection: "close" },
+          body: { access_token: "x" }
+        }
+        next("/service/domains-access-token", cut, page)
+        const { code, stderr, stdout } = yield* python(auki(url), ["--domain", "hall"])
+        assert.strictEqual(code, 0, stderr)
+        assert.strictEqual(JSON.parse(atob(stdout.trim().split(".")[1] ?? "")).domain_id, "hall")
+        assert.lengthOf(seen, 5)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "R8 a person signs in with a code that the host shows",
     () =>
       Effect.gen(function* () {
