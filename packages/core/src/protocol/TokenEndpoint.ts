@@ -169,11 +169,13 @@ const judge = Effect.fnUntraced(function* (
   const success = yield* accept(answer, schema)
   if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
   yield* noteDeviations(answer)
-  const isUsable = !isOther(options) || /^bearer$/i.test(success.token_type ?? "")
+  // Another kind of token goes on requests where it is a bearer token besides; but no key was proven that it could be bound to.
+  const isBearer = client.dpopKey === undefined && /^bearer$/i.test(success.token_type ?? "")
+  const isUsable = !isOther(options) || isBearer
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
   const value = yield* bearerOf(client.profile, success)
-  const certificateBoundAccessTokens = client.certificateBoundAccessTokens && !isOther(options)
+  const certificateBoundAccessTokens = client.certificateBoundAccessTokens && isUsable
   const claims = claimsOf(value)
   if (claims !== undefined && ClientCertificate.isMisbound({ ...client, certificateBoundAccessTokens }, claims)) {
     return yield* new AnswerRejected({ reason: "CertificateMismatch", endpoint: "token", host: answer.host })

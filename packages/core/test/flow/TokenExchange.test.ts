@@ -6,6 +6,7 @@ import { TestClock } from "effect/testing"
 import {
   AuthorizedHttpClient,
   ClientAuthentication,
+  ClientCertificate,
   ClientCredentials,
   CredentialStore,
   grantTypes,
@@ -14,6 +15,7 @@ import {
   TokenExchange,
   TokenSource
 } from "keyfob"
+import { sign } from "../protocol/signing.ts"
 import { issuer, json, metadata, named, provider, refused, type Reply, scripted } from "../scripted.ts"
 
 const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`
@@ -21,8 +23,12 @@ const subject = { token: Effect.succeed(Redacted.make("subject")) }
 const options = { issuer, clientId: "gateway", subject }
 const issued = { access_token: "new", token_type: "Bearer", issued_token_type: type("access_token") }
 
-const exchange = (flow: ReturnType<typeof TokenExchange.make>, reply: Reply) => {
-  const http = scripted({ ...provider, [metadata.token_endpoint]: reply })
+const exchange = (
+  flow: ReturnType<typeof TokenExchange.make>,
+  reply: Reply,
+  script: Readonly<Record<string, Reply>> = {}
+) => {
+  const http = scripted({ ...provider, [metadata.token_endpoint]: reply, ...script })
   const result = Login.login(flow).pipe(Effect.provide([CredentialStore.layerMemory, http.layer]))
   return { result, form: () => http.to(metadata.token_endpoint)[0]?.form }
 }
@@ -97,6 +103,24 @@ describe("TokenExchange", () => {
       })
     )
   }
+
+  it.effect(
+    "attack: one of another kind that is a bearer token, and bound to nothing, where tokens are to be bound",
+    () =>
+      Effect.gen(function* () {
+        const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+        const asked = { ...options, requestedTokenType: "jwt" }
+        const bound = TokenExchange.make({ ...asked, certificate, certificateBoundAccessTokens: true })
+        for (const access_token of [Redacted.value(yield* sign({})), "opaque"]) {
+          const answer = json({ ...issued, access_token, issued_token_type: type("jwt") })
+          const told = { [metadata.introspection_endpoint]: json({ active: true }) }
+          const error = yield* Effect.flip(exchange(bound, answer, told).result)
+          assert.strictEqual(named(error), "AnswerRejected.CertificateMismatch")
+          const { token } = yield* exchange(TokenExchange.make({ ...asked, dpop: true }), answer).result
+          assert.strictEqual(token.type, "N_A")
+        }
+      }).pipe(Effect.provideService(ClientCertificate.IsPresentable, true))
+  )
 
   it.effect("what is no access token goes on no request", () =>
     Effect.gen(function* () {
