@@ -81,8 +81,8 @@ export const make = Effect.fn("keyfob.authorizationRequest")(function* (
   const { challenge, verifier } = yield* Pkce.make
   const scopes = String(options.form["scope"] ?? "").split(" ")
   const nonce = scopes.includes("openid") ? yield* Pkce.random : undefined
-  const maxAge = options.maxAge === undefined ? undefined : Duration.toSeconds(options.maxAge)
-  const acrValues = options.acrValues
+  const maxAge = options.maxAge === undefined ? secondsOf(options.form["max_age"]) : Duration.toSeconds(options.maxAge)
+  const acrValues = options.acrValues ?? wordsOf(options.form["acr_values"])
   const parameters: Form = {
     ...worded(client.profile, options.form),
     response_type: "code",
@@ -118,6 +118,12 @@ export const make = Effect.fn("keyfob.authorizationRequest")(function* (
     })
   }
 })
+
+// What is asked for by an extra parameter is checked as what an option asks for.
+const secondsOf = (parameter: Form[string]) =>
+  typeof parameter === "string" && /^\d{1,9}$/.test(parameter) ? Number(parameter) : undefined
+const wordsOf = (parameter: Form[string]) =>
+  typeof parameter === "string" ? (parameter.match(/[^ ]+/g) ?? undefined) : undefined
 
 /** An option wins over an extra parameter of the same name, and leaves it where it says nothing. */
 const given = (name: string, value: string | undefined): Form => (value === undefined ? {} : { [name]: value })

@@ -311,6 +311,19 @@ describe("AuthorizationCode: the answer", () => {
     ["an auth_time at the tolerance's end", { auth_time: -90 }, { maxAge: "1 minute" }, "signed in"],
     ["no acr", { acr: undefined }, { acrValues: ["mfa"] }, "TokenRejected.AuthenticationContext"],
     ["another acr", { acr: "pwd" }, { acrValues: ["phr", "mfa"] }, "TokenRejected.AuthenticationContext"],
+    [
+      "no auth_time, where an extra parameter asks",
+      { auth_time: undefined },
+      { params: { max_age: "60" } },
+      "TokenRejected.MissingClaim"
+    ],
+    [
+      "another acr, where an extra parameter asks",
+      { acr: "pwd" },
+      { params: { acr_values: "phr mfa" } },
+      "TokenRejected.AuthenticationContext"
+    ],
+    ["one that an extra parameter names", { acr: "mfa" }, { params: { acr_values: "phr mfa" } }, "signed in"],
     ["one of the acr values", { acr: "mfa" }, { acrValues: ["phr", "mfa"] }, "signed in"],
     ["any acr and auth_time where none is asked", { acr: "pwd", auth_time: -9e9 }, {}, "signed in"]
   ] as const) {
