@@ -37,7 +37,7 @@ export const check = Effect.fnUntraced(function* (args: Arguments) {
   if (isPlain(args) && namesUnseen(args)) {
     return yield* new UsageError({
       message: "beside an address of plain http curl would read others that do not stand there",
-      remedy: "Give each address as it is: without --no-globoff, --expand-… and --url @FILE"
+      remedy: "Give each address as it is: without --no-globoff, --proto-default, --expand-… and --url @FILE"
     })
   }
 })
@@ -76,9 +76,9 @@ const isTrusting = option(/^--location-/i)
 const isFollowing = option(/^--(locat|foll)/i, "L")
 const isDetour = option(/^--(expand-)?(prox|pre|soc|nop|res|connect-to)/i, "x")
 
-const isExpanding = option(/^--(no-gl|expand-)/i)
+const isExpanding = option(/^--(no-gl|expand-|proto-d)/i)
 
-/** Whether curl makes addresses of what is no address yet: of a glob, which is off there, of a variable, of a file's lines. */
+/** Whether curl makes addresses of what is none yet: of a glob, which is off there, of a bare host, a variable, a file's lines. */
 const namesUnseen = (args: Arguments) =>
   args.some(
     (arg, index) =>

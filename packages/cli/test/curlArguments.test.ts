@@ -61,6 +61,7 @@ describe("curl's arguments", () => {
     Effect.gen(function* () {
       const unseen = [
         ["--no-gl", "{a,http://api.example}"],
+        ["--proto-default", "http", "api.example"],
         ["--expand-url", "{{x}}"],
         ["--url", "@file"],
         ["--url=@file"]

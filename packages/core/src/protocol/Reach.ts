@@ -22,9 +22,9 @@ const reaches = {
   machine: /^(.*\.)?localhost\.?$|^(127|0)(\.\d{1,3}){3}$|^\[::1?\]$/,
   // RFC 3927, RFC 4291 section 2.5.6: where clouds tell a machine its secrets
   link: /^169\.254(\.\d{1,3}){2}$|^\[fe[89ab][\da-f]:/,
-  // RFC 1918, RFC 6598; RFC 4193, RFC 3879
+  // RFC 1918, RFC 6598; RFC 4193, RFC 3879, RFC 8215
   network:
-    /^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[789]\d|1[01]\d|12[0-7]))(\.\d{1,3}){2}$|^\[f([cd][\da-f]|e[c-f])[\da-f]:/
+    /^(10\.\d{1,3}|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[789]\d|1[01]\d|12[0-7]))(\.\d{1,3}){2}$|^\[(f([cd][\da-f]|e[c-f])[\da-f]|64:ff9b:1):/
 } as const
 
 const reachOf = (hostname: string) => {
