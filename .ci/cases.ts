@@ -113,7 +113,7 @@ export const cases: Readonly<Record<string, string>> = {
   "X-03": "a failed save is tried again with the same data",
   "X-04": "a slow save: who waits times out, nothing rotates twice, closing waits",
   "X-05": "signing out during a save",
-  "X-06": "a dead grant and an ambiguous success are final",
+  "X-06": "a dead grant is final, and so is an ambiguous success whose one replay is refused",
   "X-07": "a 401 refreshes and begins again, once",
   "X-08": "one domain's denial poisons no other",
   "X-09": "a refresh ahead of time uses up the operation's one",
