@@ -226,6 +226,32 @@ describe("sans-io", () => {
   )
 
   it.live(
+    "whatever signs in does: a name and a password are checked by way of the host, a token that was given asks nobody",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        mkdirSync(keyfob.base, { recursive: true, mode: 0o700 })
+        const basic = `type = "basic"\nlogin_url = "https://api.example/login"\nusername = "alice"`
+        const providers = `[contexts.lab.providers.spaces]\n${basic}\n[contexts.lab.providers.fixed]\ntype = "static"\n`
+        yield* keyfob.write("config.toml", providers)
+        const run = (name: string, ...lines: ReadonlyArray<object>) =>
+          keyfob.run(["sans-io", name], {
+            stdin: lines.map((line) => JSON.stringify(line)).join("\n"),
+            env: { KEYFOB_PASSWORD: "canary", KEYFOB_TOKEN: "given" }
+          })
+        const told = yield* run("spaces", { now: 0 }, { now: 0, id: 1, status: 204 })
+        const [asked, done] = told.stdout
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+        assert.deepInclude(asked.actions[0], { url: "https://api.example/login" })
+        assert.strictEqual(done.done.access_token, btoa("alice:canary"))
+        assert.strictEqual(JSON.parse((yield* run("fixed", { now: 0 })).stdout).done.access_token, "given")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "a token that is bound to a key comes with the key: its proofs are the host's to make",
     () =>
       Effect.gen(function* () {

@@ -87,9 +87,7 @@ export const sansIo = Command.make(
     const programOf = (session: string | undefined) =>
       Effect.gen(function* () {
         if (session !== undefined) yield* SavedSession.restore(session, provider)
-        const exit = yield* Effect.exit(
-          provider.attended && session === undefined ? Effect.andThen(login, token) : token
-        )
+        const exit = yield* Effect.exit(session === undefined ? Effect.andThen(login, token) : token)
         // Also where it failed: a session may have been renewed before that.
         return { exit, session: yield* SavedSession.save(provider) }
       }).pipe(Effect.provide(CredentialStore.layerMemory))
