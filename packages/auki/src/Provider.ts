@@ -11,13 +11,15 @@ export const type = ProviderType.make({
   make: Effect.fnUntraced(function* (settings, { key }) {
     const flow = yield* Network.flow(settings, key.account)
     const made = AuthProvider.fromFlow(() => flow)
+    const provider = yield* made
     const services = yield* Effect.context<ProviderType.Hosted>()
     const chain = yield* Effect.cached(Effect.provideContext(Auki.make(settings, key.account), services))
     return {
-      // An app's secret is configured, and kept nowhere else.
-      ...(yield* methodOf(settings) === "app_key"
-        ? Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))
-        : made),
+      ...provider,
+      // An app's secret is configured, and kept nowhere else; what was had for it is in the store, and goes with a logout.
+      ...(methodOf(settings) === "app_key"
+        ? { ...(yield* Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))), logout: provider.logout }
+        : {}),
       chain: (level, target) =>
         Effect.flatMap(chain, ({ discovery, domains, network }) => {
           if (level === "domain" && target !== undefined) return Effect.succeed(domains.source(target))

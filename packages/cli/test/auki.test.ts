@@ -129,6 +129,17 @@ describe("auki in the command", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
+  it.effect("R15 an app's logout leaves none either: without its secret there is no token after that", () =>
+    Effect.gen(function* () {
+      const { files, json, keyfob } = yield* scene(app)
+      yield* json("token spaces --domain hall", { KEYFOB_APP_SECRET: "canary-secret" })
+      assert.deepInclude((yield* json("logout spaces"))[0], { removed: true })
+      for (const text of files()) assert.notMatch(text, /eyJ/)
+      assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
+      assert.deepInclude((yield* json("logout spaces"))[0], { removed: false })
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
   it.effect("a session that is over takes a person: 3, though the password might do it", () =>
     Effect.gen(function* () {
       const { json, keyfob } = yield* scene(email)
