@@ -238,6 +238,21 @@ describe("NativeClient: state", () => {
     }).pipe(Effect.provide(scene))
   )
 
+  it.effect("R3 X-11 a refresh's answer that comes late is in hand, and not let go of for a timeout", () =>
+    Effect.gen(function* () {
+      const { answer, begin, done, fake, requests, service } = yield* host()
+      yield* done(service.network.token)
+      yield* minutes(61)
+      const renewed = yield* begin(service.network.token)
+      const [request] = requests()
+      yield* minutes(62)
+      yield* answer(request ?? assert.fail())
+      assert.isTrue(Exit.isSuccess(renewed.pollUnsafe() ?? assert.fail()))
+      assert.include((yield* done(service.save)).value ?? "", "refresh-2")
+      assert.lengthOf(fake.to(refresh), 1)
+    }).pipe(Effect.provide(scene))
+  )
+
   it.effect(
     "R3 a process that ended in the middle of a refresh: the next one asks once more, and then for a password",
     () =>
