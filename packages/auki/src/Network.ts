@@ -3,6 +3,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
 import * as Base64 from "effect/encoding/Base64"
 import {
   AccessToken,
@@ -15,18 +16,20 @@ import {
   type FlowParts,
   HttpExchange,
   LoginRequired,
+  ProviderType,
   type UnattendedError,
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
 import { addressOf } from "./Address.ts"
-import { isOidc, keyOf, methodOf, type Settings } from "./Settings.ts"
+import { isOidc, keyOf, methodOf, Settings } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
-  settings: Settings,
+  given: Settings,
   account: string
 ): Effect.fn.Return<UnattendedFlow, ConfigurationInvalid> {
+  const settings = yield* within(given)
   const apiUrl = yield* addressOf("api_url", settings.api_url, "service")
   const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`, "page")
   const key = keyOf(settings, account)
@@ -69,6 +72,13 @@ export const flow = Effect.fnUntraced(function* (
     }
   }
 })
+
+/** What a program writes has the limits of what stands in a file. */
+const within = (settings: Settings) =>
+  Effect.mapError(Schema.decodeEffect(Schema.toType(Settings))(settings), (error) => {
+    const { expected, keys } = ProviderType.complaintOf(error)
+    return new ConfigurationInvalid({ reason: "InvalidValue", detail: `${keys.join(".")}: ${expected}` })
+  })
 
 const noRevocation = new ConfigurationInvalid({ reason: "NotSupported", detail: "these services take no token back" })
 

@@ -726,6 +726,32 @@ describe("settings", () => {
       }).pipe(Effect.provide(scene()))
   )
 
+  const long = (bytes: number) => "canary".padEnd(bytes - 1, "x") + "é"
+  const beyond: ReadonlyArray<readonly [string, Partial<Settings>]> = [
+    ["a client id with a blank", { ...alice, client_id: "a b" }],
+    ["one that is a header of its own", { ...alice, client_id: "a\r\nx: canary" }],
+    ["one of 129 characters", { ...alice, client_id: "x".repeat(129) }],
+    ["an address of 321 bytes", { ...alice, email: long(320) }],
+    ["a password of 1025", { ...alice, password: Redacted.make(long(1024)) }],
+    ["an app key with a colon, which is another app's", { ...app, app_key: "canary:b" }],
+    ["one of 257 bytes", { ...app, app_key: long(256) }],
+    ["an app secret of 257", { ...app, app_secret: Redacted.make(long(256)) }],
+    ["a token of 65537", { method: "opaque", token: Redacted.make(long(65_536)) }],
+    ["one with a blank before it", { method: "opaque", token: Redacted.make(" canary") }],
+    ["none at all", { method: "opaque", token: Redacted.make("") }],
+    [
+      "an OpenID Connect client of 256 bytes",
+      { method: "oidc", oidc_client_id: long(255), issuer: "https://id.example" }
+    ]
+  ]
+  it.effect.each(beyond)("B2: %s is no setting of a program's either, and is not repeated", ([, settings]) =>
+    Effect.gen(function* () {
+      const failure = yield* Effect.flip(Effect.provide(Auki, scene(settings)))
+      assert.deepInclude(failure, { _tag: "ConfigurationInvalid", reason: "InvalidValue" })
+      assert.notInclude(String(failure), "canary")
+    })
+  )
+
   it.effect("B-12 settings go out and come back, in the words of config.toml", () =>
     Effect.gen(function* () {
       const table = { ...base, method: "opaque", token: "given", expiry_ms: 1, oidc_client_id: "spaces" } as const
