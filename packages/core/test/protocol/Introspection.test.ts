@@ -124,6 +124,23 @@ describe("Introspection", () => {
     }
   )
 
+  it.effect(
+    "an answer about a JWT of ours may leave out what the token says itself; about an opaque one it may not",
+    () => {
+      const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
+      const asked = (value: Redacted.Redacted) =>
+        asClient(
+          { [metadata.introspection_endpoint]: json({ active: true }) },
+          (client) => Introspection.introspect(client, AccessToken.make({ value, type: "Bearer", scopes: [] })),
+          { ...options, certificate, certificateBoundAccessTokens: true }
+        ).result
+      return Effect.gen(function* () {
+        assert.deepStrictEqual(yield* asked(yield* sign({ cnf: { "x5t#S256": "ours" } })), { active: true })
+        assert.strictEqual(named(yield* Effect.flip(asked(token))), "AnswerRejected.CertificateMismatch")
+      }).pipe(Effect.provideService(ClientCertificate.IsPresentable, true))
+    }
+  )
+
   describe("attack: an opaque token where bound ones are asked for", () => {
     const certificate = { certificate: "a PEM", key: Redacted.make("canary-key"), thumbprint: "ours" }
     const own = AccessToken.make({ value: token, type: "Bearer", scopes: [] })
