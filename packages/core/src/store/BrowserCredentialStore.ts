@@ -38,7 +38,11 @@ export interface PageStorage {
 
 /** What is used of `navigator.locks` (Web Locks API). */
 export interface PageLocks {
-  request(name: string, options: { readonly signal: AbortSignal }, use: () => Promise<void>): Promise<unknown>
+  request(
+    name: string,
+    options: { readonly signal: AbortSignal } | { readonly ifAvailable: true },
+    use: (lock: unknown) => Promise<void>
+  ): Promise<unknown>
 }
 
 export interface Options {
@@ -52,6 +56,8 @@ export interface Options {
 const prefix = "keyfob:"
 const aside = ":damaged"
 const waitAtMost = Duration.seconds(60)
+/** How long a browser may take to show one tab what another wrote. None promises a time; milliseconds are usual. */
+const showsWithin = Duration.millis(100)
 
 const failed = (reason: StoreFailed["reason"], location: string, detail: string) =>
   new StoreFailed({ reason, store: "browser", location, detail })
@@ -124,29 +130,37 @@ const make = Effect.fnUntraced(function* ({
   const lock = Effect.fnUntraced(function* (name: string) {
     const abort = new AbortController()
     let release = () => {}
+    let given: Promise<unknown> = Promise.resolve()
     // First, so that there is no moment between having it and knowing what to give back.
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
+      Effect.promise(() => {
         abort.abort()
         release()
+        return given
       })
     )
-    yield* Effect.callback<void, StoreFailed>((resume) => {
-      const held = () =>
-        new Promise<void>((resolve) => {
-          release = resolve
-          resume(Effect.void)
-        })
-      locks
-        .request(name, { signal: abort.signal }, held)
-        .catch((cause: unknown) => resume(Effect.fail(failed("Unavailable", name, nameOf(cause)))))
-    }).pipe(
+    const ask = (options: Parameters<PageLocks["request"]>[1]) =>
+      Effect.callback<boolean, StoreFailed>((resume) => {
+        const use = (lock: unknown) =>
+          new Promise<void>((resolve) => {
+            release = resolve
+            if (lock === null) resolve()
+            resume(Effect.succeed(lock !== null))
+          })
+        given = locks
+          .request(name, options, use)
+          .catch((cause: unknown) => resume(Effect.fail(failed("Unavailable", name, nameOf(cause)))))
+      })
+    if (yield* ask({ ifAvailable: true })) return
+    yield* ask({ signal: abort.signal }).pipe(
       Effect.interruptible,
       Effect.timeoutOrElse({
         duration: waitAtMost,
         orElse: () => Effect.fail(failed("Busy", name, `waited ${Duration.toSeconds(waitAtMost)} s`))
       })
     )
+    // Another tab had it, and may have written as it gave it back.
+    yield* Effect.sleep(showsWithin)
   })
 
   return CredentialStore.make({
