@@ -16,7 +16,8 @@ import {
   Jwt,
   OAuthAnswer,
   type ProviderError,
-  ProviderRefused
+  ProviderRefused,
+  type Withheld
 } from "keyfob"
 import { DomainAccess } from "./DomainAccess.ts"
 
@@ -36,6 +37,12 @@ interface Asked<S> {
   readonly answer: S
 }
 
+/** What came back, and when it was asked for. */
+interface Answered {
+  readonly answer: HttpExchange.Answer
+  readonly began: number
+}
+
 /** What a success says, of which host, and when it was asked for. */
 interface Told<A> {
   readonly success: A
@@ -43,11 +50,11 @@ interface Told<A> {
   readonly began: number
 }
 
-export const ask = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(
+const send = Effect.fnUntraced(function* (
   http: HttpClient.HttpClient,
   url: string,
-  { authorization, body, endpoint, headers = {}, method = "POST", refusals, repeat, answer: schema }: Asked<S>
-): Effect.fn.Return<Told<S["Type"]>, ProviderError> {
+  { authorization, body, endpoint, headers = {}, method = "POST", refusals, repeat }: Omit<Asked<unknown>, "answer">
+): Effect.fn.Return<Answered, ProviderError> {
   const began = yield* Clock.currentTimeMillis
   const request = HttpClientRequest.make(method)(url).pipe(
     HttpClientRequest.setHeaders({
@@ -61,7 +68,16 @@ export const ask = Effect.fnUntraced(function* <S extends Schema.ConstraintDecod
   const { host, status } = answer
   const reason = refusals[status]
   if (reason !== undefined) return yield* new ProviderRefused({ reason, endpoint, host, status })
-  return { success: yield* OAuthAnswer.accept(answer, schema), host, began }
+  return { answer, began }
+})
+
+export const ask = Effect.fnUntraced(function* <S extends Schema.ConstraintDecoder<unknown>>(
+  http: HttpClient.HttpClient,
+  url: string,
+  { answer: schema, ...asked }: Asked<S>
+): Effect.fn.Return<Told<S["Type"]>, ProviderError> {
+  const { answer, began } = yield* send(http, url, asked)
+  return { success: yield* OAuthAnswer.accept(answer, schema), host: answer.host, began }
 })
 
 const Text = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]+$/))
@@ -91,16 +107,14 @@ export const bearer = (value: Redacted.Redacted, end: number | undefined, detail
 
 /** The session an answer brings. A token without any end is refused: nobody could tell when to renew it. */
 const session = Effect.fnUntraced(function* (
-  http: HttpClient.HttpClient,
-  url: string,
-  asked: Asked<Schema.ConstraintDecoder<typeof Session.Type>>
+  { answer, began }: Answered,
+  schema: Schema.ConstraintDecoder<typeof Session.Type> = Session
 ): Effect.fn.Return<Granted, ProviderError> {
-  const { began, host, success } = yield* ask(http, url, asked)
-  const { access_token, expires_in, refresh_token } = success
+  const { access_token, expires_in, refresh_token } = yield* OAuthAnswer.accept(answer, schema)
   const end = expires_in === undefined ? yield* expiryOf(access_token) : Math.min(began + expires_in * 1000, latest)
   if (end === undefined) {
-    const detail = "the token names no end"
-    return yield* new AnswerRejected({ reason: "Malformed", endpoint: asked.endpoint, host, detail })
+    const { endpoint, host } = answer
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint, host, detail: "the token names no end" })
   }
   return {
     issuedAt: DateTime.makeUnsafe(began),
@@ -110,35 +124,51 @@ const session = Effect.fnUntraced(function* (
 })
 
 export const login = (http: HttpClient.HttpClient, apiUrl: string, email: string, password: Redacted.Redacted) =>
-  session(http, `${apiUrl}/user/login`, {
+  send(http, `${apiUrl}/user/login`, {
     endpoint: "login",
     body: { email, password: Redacted.value(password) },
     repeat: "spending",
-    refusals: { 400: "AccessDenied", 401: "AccessDenied", 403: "AccessDenied" },
-    answer: Session
-  }).pipe(Effect.withSpan("keyfob.auki.login"))
+    refusals: { 400: "AccessDenied", 401: "AccessDenied", 403: "AccessDenied" }
+  }).pipe(
+    Effect.flatMap((answered) => session(answered)),
+    Effect.withSpan("keyfob.auki.login")
+  )
 
-export const refresh = (http: HttpClient.HttpClient, refreshUrl: string, refreshToken: Redacted.Redacted) =>
-  session(http, refreshUrl, {
+const isText = Schema.is(Text)
+
+/** An answer may replace the refresh token though it is good for nothing else. */
+export const refresh = Effect.fn("keyfob.auki.refresh")(function* (
+  http: HttpClient.HttpClient,
+  refreshUrl: string,
+  refreshToken: Redacted.Redacted
+): Effect.fn.Return<Granted | Withheld, ProviderError> {
+  const answered = yield* send(http, refreshUrl, {
     endpoint: "token",
     authorization: Redacted.make(`Bearer ${Redacted.value(refreshToken)}`),
     repeat: "spending",
-    refusals: { 400: "InvalidGrant", 401: "InvalidGrant", 403: "InvalidGrant" },
-    answer: Session
-  }).pipe(Effect.withSpan("keyfob.auki.refresh"))
+    refusals: { 400: "InvalidGrant", 401: "InvalidGrant", 403: "InvalidGrant" }
+  })
+  return yield* Effect.catchTag(session(answered), "AnswerRejected", (reason) => {
+    const next = answered.answer.json?.["refresh_token"]
+    if (!isText(next)) return Effect.fail(reason)
+    return Effect.succeed({ issuedAt: DateTime.makeUnsafe(answered.began), refreshToken: Redacted.make(next), reason })
+  })
+})
 
 /** What statuses say of a token that was brought. */
 export const denied: Refusals = { 401: "InvalidToken", 402: "AccessDenied", 403: "AccessDenied", 404: "AccessDenied" }
 
 export const discovery = (http: HttpClient.HttpClient, apiUrl: string, network: AccessToken) =>
-  session(http, `${apiUrl}/service/domains-access-token`, {
+  send(http, `${apiUrl}/service/domains-access-token`, {
     endpoint: "token",
     authorization: network.authorization,
     body: {},
     repeat: "idempotent",
-    refusals: denied,
-    answer: Schema.Struct({ access_token: Text })
-  }).pipe(Effect.withSpan("keyfob.auki.discovery"))
+    refusals: denied
+  }).pipe(
+    Effect.flatMap((answered) => session(answered, Schema.Struct({ access_token: Text }))),
+    Effect.withSpan("keyfob.auki.discovery")
+  )
 
 /** Access to a domain, held against what was asked: what it grants to somebody else, or elsewhere, is not taken. */
 export const domain = Effect.fn("keyfob.auki.domain")(function* (

@@ -586,6 +586,50 @@ describe("a refresh that fails", () => {
   )
 })
 
+describe("a refresh whose token is of no use", () => {
+  const unusable: ReadonlyArray<object> = [
+    { access_token: "opaque" },
+    { access_token: 1, expires_in: 60 },
+    { access_token: "a b", expires_in: 60 },
+    { access_token: "x", expires_in: "soon" },
+    {}
+  ]
+  it.effect.each(unusable)("X-19 R1 an answer %j does not lose the refresh token beside it", (body) =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      const first = yield* network.token
+      const { next, to } = yield* FakeAuki
+      next(
+        "/user/refresh",
+        { status: 200, body: { ...body, refresh_token: "rotated" } },
+        { status: 200, body: { access_token: "good", expires_in: 60 } }
+      )
+      yield* minutes(61)
+      assert.deepInclude(yield* Effect.flip(network.token), { _tag: "AnswerRejected", reason: "Malformed" })
+      const [kept] = yield* CredentialStore.use(({ list }) => list)
+      assert.strictEqual(kept && Redacted.value(kept.token.value), Redacted.value(first.value))
+      yield* network.renew
+      assert.deepStrictEqual(
+        to("/user/refresh").map(({ headers }) => headers["authorization"]),
+        ["Bearer refresh-1", "Bearer rotated"]
+      )
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("R12 one that no header can carry is not kept", () =>
+    Effect.gen(function* () {
+      const { network } = yield* Auki
+      yield* network.token
+      const { next } = yield* FakeAuki
+      next("/user/refresh", { status: 200, body: { access_token: "opaque", refresh_token: "a\nb" } })
+      yield* minutes(61)
+      assert.strictEqual((yield* Effect.flip(network.token))._tag, "AnswerRejected")
+      const [kept] = yield* CredentialStore.use(({ list }) => list)
+      assert.strictEqual(kept?.refreshToken && Redacted.value(kept.refreshToken), "refresh-1")
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
 describe("state", () => {
   it.effect(
     "B-07 B-31 B-43 a session that was saved goes on in the next process without another login: it has no password and no address",
