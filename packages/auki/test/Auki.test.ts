@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Redacted, Result, Schema, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Redacted, Result, Schema, Stream } from "effect"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { type AnswerRejected, type ConfigurationInvalid, CredentialStore } from "keyfob"
 import { Auki, Settings } from "@keyfob/auki"
@@ -510,6 +511,19 @@ describe("who signs in", () => {
   )
 })
 
+describe("how long a session lives", () => {
+  it.effect("expires_in counts from when it was asked for, however long the answer takes", () =>
+    Effect.gen(function* () {
+      const slow = HttpClient.transformResponse(yield* HttpClient.HttpClient, Effect.delay("10 seconds"))
+      const layer = Auki.layer({ ...base, ...alice }).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, slow)))
+      const ask = Auki.use(({ network }) => network.token)
+      const asking = yield* Effect.forkChild(Effect.provide(ask, layer))
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual((yield* Fiber.join(asking)).expiresAt?.epochMilliseconds, 3_600_000)
+    }).pipe(Effect.provide(scene()))
+  )
+})
+
 describe("a refresh that fails", () => {
   it.effect(
     "B-23 that was locked in as the end of all tokens at any status. Right is: a 401 ends the session, and says so",
@@ -706,6 +720,15 @@ describe("state", () => {
         assert.strictEqual(Redacted.value((yield* network.token).value), "new")
         assert.strictEqual((yield* FakeAuki).to("/user/refresh")[0]?.headers["authorization"], "Bearer old-refresh")
       }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("R11 B.8#1 the predecessor's state of a person is nothing to an app: it stays itself", () =>
+    Effect.gen(function* () {
+      const { network, restore } = yield* Auki
+      yield* restore(bodyOf({ network_auth: { token: "old-token", refresh_token: "old-refresh", expires_at: 60_000 } }))
+      assert.deepStrictEqual(yield* CredentialStore.use(({ list }) => list), [])
+      assert.strictEqual((yield* network.token).type, "Basic")
+    }).pipe(Effect.provide(scene(app)))
   )
 
   it.effect(
