@@ -95,16 +95,20 @@ export const obtain = Effect.fnUntraced(function* <E, R>(
   return Credential.make({ key: flow.key, generation: 1, ...granted, ...identity })
 })
 
-/** Writes it as the generation after what is there. A damaged credential is no reason not to sign in again. */
-export const keep = Effect.fnUntraced(function* (
-  slot: Slot,
-  obtained: Credential
-): Effect.fn.Return<Credential, StoreFailed> {
-  const before = yield* Effect.catchIf(
+/** What is there, as far as it can be read. A damaged credential is no reason not to sign in again. */
+export const found = (slot: Slot): Effect.Effect<Option.Option<Credential>, StoreFailed> =>
+  Effect.catchIf(
     slot.read,
     (error) => error.reason === "Corrupt",
     () => Effect.succeedNone
   )
+
+/** Writes it as the generation after what is there. */
+export const keep = Effect.fnUntraced(function* (
+  slot: Slot,
+  obtained: Credential
+): Effect.fn.Return<Credential, StoreFailed> {
+  const before = yield* found(slot)
   const generation = Option.match(before, { onNone: () => 1, onSome: (credential) => credential.generation + 1 })
   return yield* commit(slot, Credential.make({ ...obtained, generation }))
 })

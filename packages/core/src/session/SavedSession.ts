@@ -2,8 +2,10 @@
  * A login, and what was had for it, as text for a host that keeps it itself: `{"version":1,"of":"…","session":[…]}`, its
  * secrets in clear. Whose it is is told by a digest, so that it is taken up by nobody else, and names nobody.
  */
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
 import * as Digest from "effect/crypto/Digest"
@@ -13,6 +15,7 @@ import { Credential, CredentialKey } from "../Credential.ts"
 import * as Promised from "../protocol/Promised.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import * as Login from "./Login.ts"
+import { commit } from "./Renewal.ts"
 
 /** Whose session it is: where it is kept, and who is known to have signed in there. */
 export type Owner = Pick<Credential, "key" | "account">
@@ -37,7 +40,10 @@ export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return
   return yield* Effect.orDie(Schema.encodeEffect(Saved)({ version: 1, of: yield* digestOf(owner.key), session }))
 })
 
-/** Takes it up in a store, where it is this owner's. */
+/**
+ * Takes it up in a store, where it is this owner's. What the store has of the same time or a later one stays: it may be
+ * what became of the very session that was saved, whose refresh token is spent by now.
+ */
 export const restore = Effect.fnUntraced(function* (
   text: string,
   owner: Owner
@@ -50,17 +56,31 @@ export const restore = Effect.fnUntraced(function* (
   // Parents come first, so that nothing hangs in the air.
   for (const { links, ...rest } of session.toSorted((a, b) => (a.links?.length ?? 0) - (b.links?.length ?? 0))) {
     const key = links === undefined ? owner.key : CredentialKey.make({ ...owner.key, links })
-    yield* modify(
+    const taken = yield* modify(
       key,
       Effect.fnUntraced(function* (slot) {
-        const credential = yield* Login.keep(slot, Credential.make({ ...owner, ...rest, key }))
+        const before = Option.getOrUndefined(yield* Login.found(slot))
+        if (before !== undefined && !isBefore(before, rest)) return false
+        // It goes on counting, so that the two can be told apart from then on.
+        const generation = Math.max(rest.generation, (before?.generation ?? 0) + 1)
         // A refresh that was not finished is one here too.
-        if (rest.spending !== rest.generation) return
-        yield* slot.write(Credential.make({ ...credential, spending: credential.generation }))
+        const spending = rest.spending === rest.generation ? { spending: generation } : {}
+        yield* commit(slot, Credential.make({ ...owner, ...rest, key, generation, ...spending }))
+        return true
       })
     )
+    // What was had in the saved session is nothing to another one.
+    if (!taken && links === undefined) return
   }
 })
+
+type Dated = Pick<Credential, "issuedAt" | "generation">
+
+/** A refresh whose token was of no use has a generation, and no time, of its own. */
+const isBefore = (one: Dated, other: Dated) =>
+  Equal.equals(one.issuedAt, other.issuedAt)
+    ? one.generation < other.generation
+    : DateTime.isLessThan(one.issuedAt, other.issuedAt)
 
 const digestOf = ({ canonical }: CredentialKey): Effect.Effect<string> =>
   Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(canonical))).pipe(

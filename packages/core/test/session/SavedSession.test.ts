@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Layer, Option, Redacted } from "effect"
 import { Account, Credential, CredentialKey, CredentialStore, SavedSession } from "keyfob"
-import { credential, kept, person, write } from "./given.ts"
+import { credential, kept, person, withoutRefreshToken, write } from "./given.ts"
 
 const account = Account.make({ sub: "alice", email: "alice@example.com" })
 const root = credential(3, { account, signedInAt: DateTime.makeUnsafe(0), spending: 3 })
@@ -72,12 +72,48 @@ describe("SavedSession", () => {
     }).pipe(scene)
   )
 
-  it.effect("comes after what is there: whoever holds that is behind", () =>
+  it.effect("comes after what is there, where it is the later one: whoever holds that is behind", () =>
+    Effect.gen(function* () {
+      yield* write(Credential.make({ ...root, issuedAt: DateTime.makeUnsafe(1) }))
+      const text = yield* SavedSession.save(person)
+      yield* write(credential(7))
+      yield* SavedSession.restore(text, person)
+      assert.deepInclude(yield* kept(), { generation: 8, refresh: "refresh-3", spending: 8 })
+    }).pipe(scene)
+  )
+
+  const since: ReadonlyArray<readonly [string, Credential]> = [
+    ["renewed", credential(4, { issuedAt: DateTime.makeUnsafe(1) })],
+    ["renewed, with a token of no use", credential(4)],
+    ["ended by the provider", withoutRefreshToken(credential(3, { refused: true }))],
+    ["begun anew", credential(1, { issuedAt: DateTime.makeUnsafe(1) })]
+  ]
+  it.effect.each(since)("R1 a session that was %s since is not overwritten with the one that was saved", ([, later]) =>
+    Effect.gen(function* () {
+      yield* Effect.forEach([root, derived], write)
+      const text = yield* SavedSession.save(person)
+      yield* CredentialStore.use(({ modify }) => modify(derived.key, ({ remove }) => remove))
+      yield* write(later)
+      const before = yield* kept()
+      yield* SavedSession.restore(text, person)
+      assert.deepStrictEqual(yield* kept(), before)
+      assert.isUndefined(yield* kept(derived.key))
+    }).pipe(scene)
+  )
+
+  it.effect("counts on where it goes on, and so does not come back over what became of it there", () =>
     Effect.gen(function* () {
       yield* write(root)
       const text = yield* SavedSession.save(person)
-      yield* SavedSession.restore(text, person)
-      assert.strictEqual((yield* kept())?.generation, 4)
+      yield* elsewhere(
+        Effect.gen(function* () {
+          yield* SavedSession.restore(text, person)
+          assert.strictEqual((yield* kept())?.generation, 3)
+          yield* write(credential(4))
+          yield* SavedSession.restore(text, person)
+          assert.strictEqual((yield* kept())?.refresh, "refresh-4")
+        })
+      )
     }).pipe(scene)
   )
 })
