@@ -1,6 +1,7 @@
 /**
  * A session as text, of this library or of the earlier one. That one's says nothing of whose it is, and is taken for this
- * account's own: its network session alone, since what hangs on it costs an exchange, and was never checked.
+ * account's own: its network session alone, since what hangs on it costs an exchange, and was never checked. Nor does it say
+ * when it began: it is taken for the later one where its token ends after the one in the store.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -8,7 +9,16 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { type ConfigurationInvalid, Credential, CredentialStore, Login, SavedSession, type StoreFailed } from "keyfob"
+import {
+  type AccessToken,
+  type ConfigurationInvalid,
+  Credential,
+  CredentialStore,
+  Login,
+  SavedSession,
+  type Slot,
+  type StoreFailed
+} from "keyfob"
 import * as Api from "./Api.ts"
 
 const Predecessor = Schema.fromJsonString(
@@ -41,5 +51,12 @@ export const restore = Effect.fnUntraced(function* (
     token: Api.bearer(Redacted.make(session.token.replace(/^bearer /i, "")), session.expires_at),
     ...(session.refresh_token ? { refreshToken: Redacted.make(session.refresh_token) } : {})
   })
-  yield* CredentialStore.use(({ modify }) => modify(owner.key, (slot) => Login.keep(slot, credential)))
+  const keep = Effect.fnUntraced(function* (slot: Slot) {
+    const before = yield* Login.found(slot)
+    if (Option.exists(before, ({ token }) => endOf(token) >= session.expires_at)) return
+    yield* Login.keep(slot, credential)
+  })
+  yield* CredentialStore.use(({ modify }) => modify(owner.key, keep))
 })
+
+const endOf = ({ expiresAt }: AccessToken) => expiresAt?.epochMilliseconds ?? Infinity

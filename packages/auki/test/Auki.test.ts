@@ -722,6 +722,29 @@ describe("state", () => {
       }).pipe(Effect.provide(scene()))
   )
 
+  it.effect(
+    "R1 a state of before, of either library, does not take a renewed session back to a spent refresh token",
+    () =>
+      Effect.gen(function* () {
+        const { network, restore, save } = yield* Auki
+        yield* network.token
+        const old = { token: "old-token", refresh_token: "old-refresh", expires_at: 60_000 }
+        const states = [bodyOf({ network_auth: old }), yield* save]
+        yield* minutes(61)
+        const renewed = yield* network.token
+        for (const state of states) {
+          yield* restore(state)
+          assert.strictEqual(Redacted.value((yield* network.token).value), Redacted.value(renewed.value))
+        }
+        yield* network.renew
+        const { to } = yield* FakeAuki
+        assert.deepStrictEqual(
+          to("/user/refresh").map(({ headers }) => headers["authorization"]),
+          ["Bearer refresh-1", "Bearer refresh-2"]
+        )
+      }).pipe(Effect.provide(scene()))
+  )
+
   it.effect("R11 B.8#1 the predecessor's state of a person is nothing to an app: it stays itself", () =>
     Effect.gen(function* () {
       const { network, restore } = yield* Auki
