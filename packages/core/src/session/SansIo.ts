@@ -28,7 +28,7 @@ export { type Action, type Host, type HostOptions, Input, type Provided } from "
  */
 export const State = Schema.Struct({
   version: Schema.Literal(2).annotate({ message: "a state of version 2: one of an earlier Keyfob cannot go on" }),
-  startedAt: Schema.Finite,
+  startedAt: SansIoHost.Instant,
   redirectUri: Schema.optionalKey(Schema.String),
   /** In the order it was drawn. */
   chance: Schema.NonEmptyArray(Schema.String),

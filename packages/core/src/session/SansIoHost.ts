@@ -21,15 +21,18 @@ import { type BrowserPrompt, type DeviceCodePrompt, UserPrompt } from "../flow/U
 import * as Chance from "../protocol/Chance.ts"
 import * as Promised from "../protocol/Promised.ts"
 
+/** Milliseconds since 1970, up to the end of the year 9999: lifetimes that are counted from there are dates still. */
+export const Instant = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: Date.UTC(10_000, 0) - 1 }))
+
 /**
- * What a host tells: that time has passed, and with an id how that went. A request without a status got no answer. A
- * browser's answer is its `body`: the address it came to, the form it posted, or the code that a person typed.
+ * What a host tells: that time has passed, and with an id how that went. A request without a status got no answer, nor
+ * did one with a status that HTTP has not (RFC 9110 section 15). A browser's answer is its `body`: the address it came to, the form it posted, or the code that a person typed.
  */
 export const Input = Schema.Struct({
-  /** Milliseconds since 1970, by the host's clock. */
-  now: Schema.Finite,
+  /** By the host's clock. */
+  now: Instant,
   id: Schema.optionalKey(Schema.Int),
-  status: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 200, maximum: 599 }))),
+  status: Schema.optionalKey(Schema.Int),
   headers: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   body: Schema.optionalKey(Schema.String)
 })
@@ -212,6 +215,7 @@ export const make = (chance: Array<string>, { redirectUri }: HostOptions = {}): 
           reason: new HttpClientError.TransportError({ request, description })
         })
       if (status === undefined) return yield* lost("the host had no answer")
+      if (status < 200 || status > 599) return yield* lost("the host's answer has a status that is none")
       const isEmpty = answer.body === undefined || [204, 205, 304].includes(status)
       const response = yield* Effect.try({
         try: () => new Response(isEmpty ? null : answer.body, { status, headers: answer.headers ?? {} }),

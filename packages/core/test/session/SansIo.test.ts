@@ -295,12 +295,29 @@ describe("a state", () => {
     }).pipe(Effect.provide(scene()))
   )
 
-  it.effect("an answer whose headers are none is no answer, and no bug", () =>
+  const unusable: ReadonlyArray<readonly [string, object]> = [
+    ["headers are none", { status: 200, headers: { "x-name": "a\nb" } }],
+    ["status is above all", { status: 999 }],
+    ["status is none", { status: 65_736 }],
+    ["status is not the last", { status: 102 }]
+  ]
+  it.effect.each(unusable)("an answer whose %s is no answer, and no bug", ([, given]) =>
     Effect.gen(function* () {
       const begun = yield* SansIo.start(login(), { now: 0 })
-      const answer = { now: 0, id: 1, status: 200, headers: { "x-name": "a\nb" }, body: "{}" }
+      const answer = Schema.decodeUnknownSync(SansIo.Input)({ now: 0, id: 1, body: "{}", ...given })
       const { actions, exit } = yield* SansIo.feed(login(), begun.state, answer)
       assert.deepStrictEqual([exit, actions.map(({ _tag }) => _tag)], [undefined, ["Wait"]])
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("a time that no date can hold is none: a state with one is refused, and so is an input", () =>
+    Effect.gen(function* () {
+      const { state } = yield* SansIo.start(login(), { now: 0 })
+      for (const now of [1e20, -1, NaN, 253_402_300_800_000]) {
+        assert.isFalse(Schema.is(SansIo.Input)({ now }))
+        assert.isFalse(Schema.is(SansIo.State)({ ...state, startedAt: now }))
+      }
+      assert.isTrue(Schema.is(SansIo.Input)({ now: 253_402_300_799_999 }))
     }).pipe(Effect.provide(scene()))
   )
 
