@@ -88,7 +88,8 @@ const required = <A>(detail: string, value: A | undefined) =>
     : Effect.succeed(value)
 
 /**
- * Credentials that a session has replaced are forgotten, so that the end of it is never a sign-in that nobody asked for.
+ * Credentials that a session has replaced are forgotten, so that the end of it is no sign-in here that nobody asked for. Who
+ * starts anew with them asks for one.
  */
 const once = (given: Effect.Effect<Redacted.Redacted, ConfigurationInvalid>, { account, issuer }: CredentialKey) => {
   let credentials: Effect.Effect<Redacted.Redacted, ConfigurationInvalid | LoginRequired> = given

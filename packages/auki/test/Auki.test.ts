@@ -368,17 +368,19 @@ describe("who signs in", () => {
     }).pipe(Effect.provide(scene(given)))
   })
 
-  it.effect("B-39 B-41 R4 the password is gone with the first session: the end of that is an error, not a login", () =>
-    Effect.gen(function* () {
-      yield* domain("a")
-      const { endSessions } = yield* FakeAuki
-      endSessions()
-      yield* minutes(61)
-      for (const _ of [1, 2]) {
-        assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "LoginRequired", reason: "RefreshRefused" })
-      }
-      assert.deepStrictEqual(yield* counts, [1, 1, 1, 1])
-    }).pipe(Effect.provide(scene()))
+  it.effect(
+    "B-39 B-41 R4 a program lets go of the password with its first session: the end of that is an error, not a login",
+    () =>
+      Effect.gen(function* () {
+        yield* domain("a")
+        const { endSessions } = yield* FakeAuki
+        endSessions()
+        yield* minutes(61)
+        for (const _ of [1, 2]) {
+          assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "LoginRequired", reason: "RefreshRefused" })
+        }
+        assert.deepStrictEqual(yield* counts, [1, 1, 1, 1])
+      }).pipe(Effect.provide(scene()))
   )
 
   it.effect("B-37 signed in again it goes on", () =>

@@ -140,7 +140,7 @@ describe("auki in the command", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
-  it.effect("a session that is over takes a person: 3, though the password might do it", () =>
+  it.effect("B-41 a session that is over takes a login: 3, until a call is given the password", () =>
     Effect.gen(function* () {
       const { json, keyfob } = yield* scene(email)
       const env = { KEYFOB_PASSWORD: "canary-password" }
