@@ -1,14 +1,7 @@
-import { Tracer } from "effect"
+import { tracing } from "../../testing/src/printed.ts"
 
 /** A tracer, and what its spans say of what a server does otherwise than the RFCs. */
 export const observing = () => {
-  const spans: Array<Tracer.NativeSpan> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = tracing()
   return { tracer, deviations: () => spans.flatMap(({ attributes }) => attributes.get("keyfob.deviation") ?? []) }
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Logger, Redacted, References, Tracer } from "effect"
+import { Cause, Effect, Exit, Logger, Redacted, References } from "effect"
 import { HttpClientError } from "effect/http"
 import {
   AccessToken,
@@ -15,6 +15,7 @@ import {
 } from "keyfob"
 import { exportJWK, generateKeyPair } from "jose"
 import { inspect } from "node:util"
+import { tracing } from "../../testing/src/printed.ts"
 import * as DeviceAuthorization from "../src/protocol/DeviceAuthorization.ts"
 import { revoke } from "../src/protocol/Revocation.ts"
 import { grant } from "../src/protocol/TokenEndpoint.ts"
@@ -55,15 +56,8 @@ const basic = btoa(`app:${urlEncoded(canaries.secret)}`)
 
 /** Everything that is printed, logged and traced while something runs: where a secret might come to light. */
 const observed = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E>) {
-  const spans: Array<Tracer.NativeSpan> = []
   const logs: Array<unknown> = []
-  const tracer = Tracer.make({
-    span: (options) => {
-      const span = new Tracer.NativeSpan(options)
-      spans.push(span)
-      return span
-    }
-  })
+  const { spans, tracer } = tracing()
   const keep = (entry: unknown) => void logs.push(entry)
   const loggers = [
     Logger.map(Logger.formatLogFmt, keep),

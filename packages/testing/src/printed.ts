@@ -5,11 +5,8 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import * as Tracer from "effect/Tracer"
 
-/** Everything a program prints, logs and traces, and how it ends, as one text: where a secret might come to light. */
-export const printed = Effect.fnUntraced(function* <A, E, R>(
-  program: Effect.Effect<A, E, R>
-): Effect.fn.Return<string, never, R> {
-  const found: Array<string> = []
+/** A tracer, and the spans it has made. */
+export const tracing = () => {
   const spans: Array<Tracer.NativeSpan> = []
   const tracer = Tracer.make({
     span: (options) => {
@@ -18,6 +15,15 @@ export const printed = Effect.fnUntraced(function* <A, E, R>(
       return span
     }
   })
+  return { spans, tracer }
+}
+
+/** Everything a program prints, logs and traces, and how it ends, as one text: where a secret might come to light. */
+export const printed = Effect.fnUntraced(function* <A, E, R>(
+  program: Effect.Effect<A, E, R>
+): Effect.fn.Return<string, never, R> {
+  const found: Array<string> = []
+  const { spans, tracer } = tracing()
   const loggers = [Logger.formatLogFmt, Logger.formatJson, Logger.formatSimple].map((format) =>
     Logger.map(format, (line) => void found.push(line))
   )

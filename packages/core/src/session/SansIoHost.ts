@@ -26,7 +26,8 @@ export const Instant = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximu
 
 /**
  * What a host tells: that time has passed, and with an id how that went. A request without a status got no answer, nor
- * did one with a status that HTTP has not (RFC 9110 section 15). A browser's answer is its `body`: the address it came to, the form it posted, or the code that a person typed.
+ * did one with a status that HTTP has not (RFC 9110 section 15). A browser's answer is its `body`: the address it came to,
+ * the form it posted, or the code that a person typed.
  */
 export const Input = Schema.Struct({
   /** By the host's clock. */
