@@ -89,7 +89,8 @@ export const writeTokens = Effect.fnUntraced(function* (directory: string, { ref
   yield* fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
   const write = Effect.fnUntraced(function* (name: string, value: Redacted.Redacted) {
     const file = path.join(directory, name)
-    const temporary = path.join(yield* fs.makeTempDirectoryScoped({ directory, prefix: "." }), name)
+    // A prefix is joined as a path: "." alone would make it beside the directory, where there may be another disk.
+    const temporary = path.join(yield* fs.makeTempDirectoryScoped({ directory, prefix: ".keyfob-" }), name)
     yield* fs.writeFileString(temporary, Redacted.value(value), { mode: 0o600, flag: "wx" })
     yield* fs.rename(temporary, file)
   }, Effect.scoped)

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, DateTime, Effect, FileSystem, type Path, Redacted } from "effect"
+import { ConfigProvider, DateTime, Effect, FileSystem, Option, type Path, Redacted } from "effect"
 import { Base64Url } from "effect/encoding"
 import { AccessToken, Credential } from "keyfob"
 import { Aqt, ConnectorFiles, environment } from "../src/index.ts"
@@ -83,6 +83,49 @@ describe("the Python connector's files", () => {
       assert.strictEqual(yield* modeOf(`${directory}/access_token`), "600")
       assert.strictEqual(yield* modeOf(`${directory}/refresh_token`), "600")
     }))
+
+  test("are the old or the new one at every instant, and nobody else's to read (A.8#5)", (directory) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      let halves = 0
+      // What a reader sees now, and what a crash now would leave.
+      const look = Effect.gen(function* () {
+        for (const path of yield* fs.readDirectory(directory, { recursive: true })) {
+          const { mode, type } = yield* fs.stat(`${directory}/${path}`)
+          assert.strictEqual((mode & 0o777).toString(8), type === "Directory" ? "700" : "600", path)
+          if (type === "Directory") continue
+          const text = yield* fs.readFileString(`${directory}/${path}`)
+          if (["access_token", "refresh_token"].includes(path)) assert.include(["first", "second"], text, path)
+          else if (!["first", "second"].includes(text)) halves++
+        }
+      })
+      const watched = FileSystem.make({
+        ...fs,
+        // A file is written bit by bit, however short it is.
+        writeFile: (path, data, options) =>
+          Effect.gen(function* () {
+            yield* fs.writeFile(path, data.subarray(0, data.length / 2), options)
+            yield* look
+            yield* fs.writeFile(path, data)
+            yield* look
+          }),
+        rename: (from, to) => Effect.andThen(fs.rename(from, to), look)
+      })
+      const write = (text: string) =>
+        ConnectorFiles.writeTokens(directory, credential(text, text)).pipe(
+          Effect.provideService(FileSystem.FileSystem, watched)
+        )
+      yield* write("first")
+      const readers = yield* Effect.forEach(["access_token", "refresh_token"], (name) =>
+        fs.open(`${directory}/${name}`)
+      )
+      yield* write("second")
+      assert.strictEqual(halves, 4)
+      for (const reader of readers) {
+        const rest = Option.getOrThrow(yield* reader.readAlloc(64))
+        assert.strictEqual(new TextDecoder().decode(rest), "first", "who has it open reads on in what it opened")
+      }
+    }).pipe(Effect.scoped))
 })
 
 describe("where they are", () => {
