@@ -11,12 +11,11 @@ import {
   Jwt,
   type OAuthClient,
   ProviderType,
+  TokenRejected,
   type UnattendedFlow,
   type UserPrompt
 } from "keyfob"
-import { definition, flowOptions, type Settings } from "./Settings.ts"
-
-const algorithms = ["RS256"] as const
+import { algorithms, definition, flowOptions, type Settings } from "./Settings.ts"
 
 /** How these settings sign in. */
 export const flow = (settings: Settings, account: string): AttendedFlow<UserPrompt> | UnattendedFlow => {
@@ -38,7 +37,12 @@ const verify = Effect.fnUntraced(function* (
   audience: string
 ) {
   const { issuer } = yield* client.metadata
-  yield* Jwt.verify(token, { jwks: yield* client.jwks, issuer, audience, algorithms })
+  const { aud, azp, iat, sub } = yield* Jwt.verify(token, { jwks: yield* client.jwks, issuer, audience, algorithms })
+  const missing = sub === undefined ? "sub" : iat === undefined ? "iat" : undefined
+  if (missing !== undefined)
+    return yield* new TokenRejected({ reason: "MissingClaim", token: "token", detail: missing })
+  if (typeof aud !== "string" && aud.length > 1 && azp !== client.clientId)
+    return yield* new TokenRejected({ reason: "AuthorizedParty", token: "token" })
 })
 
 /** `type = "aqt"` */

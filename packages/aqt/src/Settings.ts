@@ -41,6 +41,9 @@ export const environment = Config.all({
   store_access_token: Config.Boolean("STORE_ACCESS_TOKEN").pipe(Config.withDefault(undefined))
 }).pipe(Config.nested("AQT"))
 
+/** What Arnica takes signatures of; no setting names another. */
+export const algorithms = ["RS256"] as const
+
 /** The settings in OAuth's words, without the client's secret. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
   const { arnica_url, audience = arnica_url, client_id, device_client_id, issuer, jwks_url } = settings
@@ -59,7 +62,7 @@ export const flowOptions = (settings: Settings, account: string): FlowOptions =>
         clientId: device_client_id,
         scopes: ["openid", "profile", "offline_access"],
         // Arnica takes the ID token: the access token of a request without an audience is for nobody.
-        profile: { bearer: "id_token" }
+        profile: { bearer: "id_token", idTokenAlgorithms: algorithms }
       }
     : { issuer, account, endpoints, clientId: client_id, audience, profile: { tokenRequest: "json" } }
 }

@@ -53,20 +53,28 @@ export class FakeArnica extends Context.Service<
     readonly brought: ReadonlyArray<string>
   }
 >()("test/FakeArnica") {
-  /** @param at where the tenant is, with a slash at its end */
-  static readonly layer = (at = issuer, deviceInterval: Duration.Input = "5 seconds") =>
+  /**
+   * @param at where the tenant is, with a slash at its end
+   * @param signed how ID tokens are
+   */
+  static readonly layer = (
+    at = issuer,
+    deviceInterval: Duration.Input = "5 seconds",
+    signed: "RS256" | "PS256" = "RS256"
+  ) =>
     Layer.effectContext(make(at)).pipe(
       Layer.provideMerge(
         SimulatedProvider.layer({
           issuer: at,
           deviceInterval,
           accessTokens: "jwt",
-          algorithms: ["RS256"],
+          algorithms: ["RS256", "PS256"],
           scopes: ["openid", "profile", "offline_access"],
           clients: [
             {
               client_id: deviceClientId,
               token_endpoint_auth_method: "none",
+              id_token_signed_response_alg: signed,
               grant_types: ["refresh_token", "urn:ietf:params:oauth:grant-type:device_code"]
             },
             { ...machine, token_endpoint_auth_method: "client_secret_post", grant_types: ["client_credentials"] }

@@ -14,11 +14,11 @@ const noBrowser = Layer.mock(RedirectReceiver, {})
 
 class Tokens extends TokenSource.Service<Tokens>()("test/aqt") {}
 
-const given = (overrides: Parameters<typeof settingsOf>[0] = {}) =>
+const given = (overrides: Parameters<typeof settingsOf>[0] = {}, fake = FakeArnica.layer()) =>
   Arnica.layer(Tokens, { arnicaUrl }).pipe(
     Layer.provideMerge(Tokens.layerStored(Aqt.flow(settingsOf(overrides), "test"))),
     Layer.provideMerge([CredentialStore.layerMemory, SimulatedPerson.layer()]),
-    Layer.provideMerge(FakeArnica.layer())
+    Layer.provideMerge(fake)
   )
 const login = patiently(Login.login(Aqt.flow(settingsOf(), "test")))
 const encode = (part: object) => Base64Url.encode(JSON.stringify(part))
@@ -96,6 +96,34 @@ describe("a person's login", () => {
       )
       const error = yield* Effect.flip(login)
       assert.deepInclude(error, { _tag: "TokenRejected", reason: "Audience" })
+    }).pipe(Effect.provide(given()))
+  )
+
+  it.effect("ends where the ID token is signed as Arnica takes none (A-12)", () =>
+    Effect.gen(function* () {
+      const { idp } = yield* FakeArnica
+      yield* idp.approve("alice")
+      assert.deepInclude(yield* Effect.flip(login), { _tag: "TokenRejected", reason: "Algorithm" })
+      assert.deepInclude(yield* Effect.flip((yield* Tokens).token), { _tag: "LoginRequired" })
+    }).pipe(Effect.provide(given({}, FakeArnica.layer(issuer, "5 seconds", "PS256"))))
+  )
+
+  it.effect("ends with a renewal whose ID token is signed so, which goes on no request (A-19)", () =>
+    Effect.gen(function* () {
+      const { brought, idp } = yield* FakeArnica
+      yield* idp.approve("alice")
+      yield* login
+      yield* TestClock.adjust("3 hours")
+      const { privateKey } = yield* Effect.promise(() => generateKeyPair("PS256"))
+      const id_token = yield* Effect.promise(() =>
+        new SignJWT({ iss: issuer, aud: deviceClientId, sub: "alice", iat: 10_800, exp: 14_400 })
+          .setProtectedHeader({ alg: "PS256" })
+          .sign(privateKey)
+      )
+      yield* idp.faults(Fault.onRequest({ grant: "refresh_token" }, Fault.altered({ id_token })))
+      const error = yield* Effect.flip((yield* Arnica).fetchJobState(jobId))
+      assert.deepInclude(error, { _tag: "TokenRejected", reason: "Algorithm" })
+      assert.isEmpty(brought)
     }).pipe(Effect.provide(given()))
   )
 })
@@ -196,6 +224,10 @@ describe("a machine's login", () => {
   const seconds = (at: number) => ({ iss: issuer, sub: "machine", aud: arnicaUrl, iat: at, exp: at + 3600 })
   const tokens: ReadonlyArray<readonly [string, object, string, string?]> = [
     ["for several audiences, its client the authorized party", { aud: [arnicaUrl, "more"], azp: "machine" }, "taken"],
+    ["for several audiences, and no party", { aud: [arnicaUrl, "more"] }, "AuthorizedParty"],
+    ["for several audiences, another's", { aud: [arnicaUrl, "more"], azp: "another" }, "AuthorizedParty"],
+    ["about nobody", { sub: undefined }, "MissingClaim"],
+    ["of no time", { iat: undefined }, "MissingClaim"],
     ["that is not valid yet", { nbf: 3600 }, "NotYetValid"],
     ["by somebody else", { iss: "https://tenant.arnica.test" }, "Issuer"],
     ["for another API", { aud: "https://another.test" }, "Audience"],

@@ -6,29 +6,16 @@ import * as Schema from "effect/Schema"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JSONWebKeySet } from "jose"
 import { type AnswerRejected, printable, type ProviderUnavailable, TokenRejected } from "../AuthError.ts"
+import { type Algorithm, asymmetric } from "./Algorithm.ts"
 import type { Jwks } from "./Jwks.ts"
 import * as Promised from "./Promised.ts"
+
+export { type Algorithm, asymmetric }
 
 /** How far the provider's clock and ours may differ, beyond what is known of them. Default 30 seconds. */
 export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/ClockTolerance", {
   defaultValue: () => Duration.seconds(30)
 })
-
-/** The algorithms accepted where none are named: all asymmetric (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
-export const asymmetric = [
-  "RS256",
-  "RS384",
-  "RS512",
-  "PS256",
-  "PS384",
-  "PS512",
-  "ES256",
-  "ES384",
-  "ES512",
-  "EdDSA",
-  "Ed25519"
-] as const
-export type Algorithm = (typeof asymmetric)[number]
 
 const Audience = Schema.Union([Schema.String, Schema.Array(Schema.String)])
 

@@ -3,6 +3,7 @@
  * All else that servers do otherwise is taken from everybody, or found out.
  */
 import * as Schema from "effect/Schema"
+import { asymmetric } from "./Algorithm.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
 
 export const ProviderProfile = Schema.Struct({
@@ -20,7 +21,9 @@ export const ProviderProfile = Schema.Struct({
   /** Where device codes are asked for, at the issuer, should the metadata not say. */
   deviceAuthorizationPath: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^\/[^/\\\s\p{C}][^\\\s\p{C}]*$/u))),
   /** What the APIs behind it take as a bearer token. Its ID tokens are verified all the same. */
-  bearer: Schema.Literals(["access_token", "id_token"])
+  bearer: Schema.Literals(["access_token", "id_token"]),
+  /** What it signs ID tokens with, where that is known: nothing else is taken then (RFC 8725 section 3.1). Default: all asymmetric. */
+  idTokenAlgorithms: Schema.optionalKey(Schema.Array(Schema.Literals(asymmetric)))
 })
 export type ProviderProfile = typeof ProviderProfile.Type
 

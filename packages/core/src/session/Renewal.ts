@@ -171,10 +171,12 @@ export const identify = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Account, MetadataError | TokenRejected> {
   const { issuer } = yield* client.metadata
   const jwks = yield* client.jwks
+  const { idTokenAlgorithms: algorithms } = client.profile
   const { email, name, sub } = yield* Jwt.verifyIdToken(idToken, {
     jwks,
     issuer,
     audience: client.clientId,
+    ...(algorithms === undefined ? {} : { algorithms }),
     // Where the ID token itself goes on requests, the access token is not used, and nothing need bind the two.
     ...(Equal.equals(token.value, idToken) ? {} : { accessToken: token.value }),
     ...asked,

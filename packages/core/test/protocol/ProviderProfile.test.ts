@@ -171,6 +171,32 @@ describe("ProviderProfile: what differs is data", () => {
     })
   )
 
+  for (const [idTokenAlgorithms, expected] of [
+    [undefined, "signed in"],
+    [["RS256"], "signed in"],
+    [["ES256", "PS256"], "TokenRejected.Algorithm"],
+    [[], "TokenRejected.Algorithm"]
+  ] as const) {
+    it.effect(
+      `an ID token by RS256, where ${idTokenAlgorithms?.join() ?? "nothing"} is said to sign them: ${expected}`,
+      () =>
+        Effect.gen(function* () {
+          const idToken = Redacted.value(yield* sign({ iss: issuer, sub: "alice", aud: "app", iat: 0, exp: 600 }))
+          const http = scripted({
+            ...provider,
+            [metadata.jwks_uri]: json(yield* jwksOf([keys.provider.jwk]).keys),
+            [metadata.token_endpoint]: json({ ...good, id_token: idToken })
+          })
+          const profile = idTokenAlgorithms === undefined ? {} : { idTokenAlgorithms }
+          const login = Login.login(ClientCredentials.make({ issuer, clientId: "app", profile }))
+          const result = yield* inTime(Effect.result(login)).pipe(
+            Effect.provide([http.layer, CredentialStore.layerMemory])
+          )
+          assert.strictEqual(result._tag === "Failure" ? named(result.failure) : "signed in", expected)
+        })
+    )
+  }
+
   it("a profile is data that passes its schema", () => {
     const decode = Schema.decodeUnknownSync(ProviderProfile.ProviderProfile)
     for (const profile of Object.values(ProviderProfile.profiles)) assert.deepStrictEqual(decode(profile), profile)
