@@ -117,10 +117,10 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
     Effect.gen(function* () {
       const seen = activity
       for (let turn = 0; turn < turns; turn++) {
-        if (activity !== seen || holds > 0 || isBusy()) return false
         yield* Effect.yieldNow
+        if (activity !== seen || holds > 0) return false
       }
-      return activity === seen && holds === 0
+      return !isBusy()
     })
 
   /** Until everybody who was woken sleeps or has ended; who does neither is let be once nothing has happened for long. */
@@ -132,7 +132,8 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
       for (;;) {
         if (!unknown && (yield* isQuiet(quietTurns))) break
         quietTurns = turns.afterPromise
-        yield* holds > 0 ? released.await : trip
+        if (holds > 0) yield* released.await
+        else if (activity === seen) yield* trip
         if (activity !== seen || holds > 0) {
           seen = activity
           trips = 0

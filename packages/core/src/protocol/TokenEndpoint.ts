@@ -224,6 +224,7 @@ const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, granted:
 
 /** What a token says of itself, where it is a JWT. Nothing is verified. */
 const claimsOf = (token: string) => {
+  if (token.split(".").length !== 3) return undefined // no JWS (RFC 7515 section 7.1), which is no failure
   try {
     return decodeJwt(token)
   } catch {
