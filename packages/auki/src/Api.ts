@@ -19,7 +19,7 @@ import {
   ProviderRefused,
   type Withheld
 } from "keyfob"
-import { DomainAccess } from "./DomainAccess.ts"
+import { DomainAccess, isServer } from "./DomainAccess.ts"
 
 type Refusals = Readonly<Record<number, ProviderRefused["reason"]>>
 
@@ -196,6 +196,7 @@ export const domain = Effect.fn("keyfob.auki.domain")(function* (
   if (claims["iss"] !== "dds") return yield* reject("IssuerMismatch", "the grant's iss")
   if (claims["domain_id"] !== id) return yield* reject("SubjectMismatch", "the grant's domain_id")
   const audience: ReadonlyArray<unknown> = [claims["aud"]].flat()
+  if (!isServer(success.domain_server.url)) return yield* reject("InsecureEndpoint", "domain_server.url")
   if (!audience.includes(success.domain_server.url)) return yield* reject("SubjectMismatch", "the grant's aud")
   const exp = yield* expiryOf(access_token)
   if (exp === undefined) return yield* reject("Malformed", "the grant's exp")

@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { AccessToken } from "keyfob"
+import { type AccessToken, isSecure } from "keyfob"
 
 const Nullable = Schema.NullOr(Schema.String)
 
@@ -44,6 +44,17 @@ export interface Domain extends Facts {
   readonly token: AccessToken
 }
 
+/**
+ * Whether a domain's data may be sent there with its token: https, or http on this machine; one host to everybody who reads
+ * it, and nothing behind which a path would be none.
+ */
+export const isServer = (text: string): boolean => {
+  const url = URL.parse(text)
+  return url !== null && isSecure(url) && !/[?#\\\s\p{C}]/u.test(text)
+}
+
 /** What a domain's token says of its domain. */
 export const domainOf = (token: AccessToken): Option.Option<Domain> =>
-  Option.map(decode(token.details), (facts) => ({ ...facts, token }))
+  Option.filter(decode(token.details), (facts) => isServer(facts.domain_server.url)).pipe(
+    Option.map((facts) => ({ ...facts, token }))
+  )

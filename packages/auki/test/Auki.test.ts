@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Layer, Redacted, Result, Schema, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Option, Redacted, Result, Schema, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { type AnswerRejected, type ConfigurationInvalid, CredentialStore } from "keyfob"
-import { Auki, Settings } from "@keyfob/auki"
+import { AccessToken, type AnswerRejected, type ConfigurationInvalid, CredentialStore } from "keyfob"
+import { Auki, domainOf, Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, jwt } from "@keyfob/auki/testing"
 import { alice, app, base, bob, counts, domain, nextProcess, scene, tokenOf } from "./given.ts"
 
@@ -228,6 +228,46 @@ describe("a domain's grant", () => {
       const { lie } = yield* FakeAuki
       lie(change)
       assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "AnswerRejected", reason })
+    }).pipe(Effect.provide(scene()))
+  )
+
+  const servedAt =
+    (url: string): Change =>
+    (grant) => ({
+      claims: { ...grant.claims, aud: ["dds", url] },
+      answer: { ...grant.answer, domain_server: Object.assign({}, grant.answer["domain_server"], { url }) }
+    })
+  it.effect.each([
+    ["", false],
+    ["/domains", false],
+    ["domain-server.auki.test", false],
+    ["http://domain-server.auki.test", false],
+    ["http://127.0.0.1.evil.example", false],
+    ["ws://domain-server.auki.test", false],
+    ["https://alice@domain-server.auki.test", false],
+    ["https://evil.example\\@domain-server.auki.test", false],
+    ["https://domain-server.auki.test?to=", false],
+    ["https://domain-server.auki.test#", false],
+    ["https://domain-server.auki.test\n", false],
+    ["https://domain-server.auki.test:8443/eu/", true],
+    ["http://127.0.0.1:4000", true],
+    ["http://[::1]:4000", true]
+  ] as const)("attack: a domain's data and token sent to %j: %s", ([url, isTaken]) =>
+    Effect.gen(function* () {
+      const { lie } = yield* FakeAuki
+      lie(servedAt(url))
+      const result = yield* Effect.result(domain("a"))
+      if (isTaken) return assert.strictEqual(Result.getOrThrow(result).domain_server.url, url)
+      assert.deepInclude(Result.merge(result), { _tag: "AnswerRejected", reason: "InsecureEndpoint" })
+    }).pipe(Effect.provide(scene()))
+  )
+
+  it.effect("of a store that somebody else has written to names no such server either", () =>
+    Effect.gen(function* () {
+      const { domain_server, token } = yield* domain("a")
+      assert.isTrue(Option.isSome(domainOf(token)))
+      const details = { ...token.details, domain_server: { ...domain_server, url: "http://evil.example" } }
+      assert.isTrue(Option.isNone(domainOf(AccessToken.make({ ...token, details }))))
     }).pipe(Effect.provide(scene()))
   )
 
