@@ -81,7 +81,11 @@ export const make = Effect.fnUntraced(function* (
       : services
   // With what they signed in last.
   let latest = flow
-  const made = TokenSource.make({ ...flow, obtain: (client) => latest.obtain(client) })
+  const made = TokenSource.make({
+    ...flow,
+    obtain: (client) => latest.obtain(client),
+    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true))
+  })
   const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
   const discovery = yield* TokenChain.make(network, {
     name: "discovery",

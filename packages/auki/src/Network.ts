@@ -39,10 +39,11 @@ export const flow = Effect.fnUntraced(function* (
   switch (methodOf(settings)) {
     case "email": {
       const email = yield* required("email", settings.email)
-      const spend = once(required("password", settings.password), key)
+      const { canObtain, spend } = once(required("password", settings.password), key)
       return {
         ...parts,
         refresh,
+        canObtain,
         obtain: ({ http }) =>
           spend((password) =>
             Effect.zipWith(Api.login(http, apiUrl, email, password), DateTime.now, (granted, signedInAt) => ({
@@ -56,7 +57,11 @@ export const flow = Effect.fnUntraced(function* (
     case "app_key": {
       const name = yield* required("app_key", settings.app_key)
       const secret = required("app_secret", settings.app_secret)
-      return { ...parts, obtain: () => Effect.flatMap(secret, (secret) => basic(name, secret)) }
+      return {
+        ...parts,
+        canObtain: Effect.isSuccess(secret),
+        obtain: () => Effect.flatMap(secret, (secret) => basic(name, secret))
+      }
     }
     case "oidc":
     case "opaque": {
@@ -64,8 +69,9 @@ export const flow = Effect.fnUntraced(function* (
         yield* required("issuer", settings.issuer)
         yield* required("oidc_client_id", settings.oidc_client_id)
       }
-      const spend = once(required("token", settings.token), key)
-      const session: UnattendedFlow = { ...parts, obtain: () => spend((token) => brought(settings, token, key)) }
+      const given = Effect.flatMap(required("token", settings.token), (token) => brought(settings, token, key))
+      const { canObtain, spend } = once(given, key)
+      const session: UnattendedFlow = { ...parts, canObtain, obtain: () => spend(Effect.succeed) }
       if (!isOidc(settings)) return { ...session, refresh }
       if (settings.issuer !== undefined) return { ...session, refresh: atOwnIssuer }
       return { ...session, client: { ...parts.client, endpoints: { token_endpoint: refreshUrl } } }
@@ -91,10 +97,10 @@ const required = <A>(detail: string, value: A | undefined) =>
  * Credentials that a session has replaced are forgotten, so that the end of it is no sign-in here that nobody asked for. Who
  * starts anew with them asks for one.
  */
-const once = (given: Effect.Effect<Redacted.Redacted, ConfigurationInvalid>, { account, issuer }: CredentialKey) => {
-  let credentials: Effect.Effect<Redacted.Redacted, ConfigurationInvalid | LoginRequired> = given
-  return Effect.fnUntraced(function* (
-    obtain: (credentials: Redacted.Redacted) => Effect.Effect<Assigned, UnattendedError>
+const once = <A>(given: Effect.Effect<A, ConfigurationInvalid | LoginRequired>, { account, issuer }: CredentialKey) => {
+  let credentials = given
+  const spend = Effect.fnUntraced(function* (
+    obtain: (credentials: A) => Effect.Effect<Assigned, UnattendedError>
   ): Effect.fn.Return<Assigned, UnattendedError> {
     const obtained = yield* obtain(yield* credentials)
     if (obtained.refreshToken !== undefined) {
@@ -102,6 +108,7 @@ const once = (given: Effect.Effect<Redacted.Redacted, ConfigurationInvalid>, { a
     }
     return obtained
   })
+  return { spend, canObtain: Effect.suspend(() => Effect.isSuccess(credentials)) }
 }
 
 /** OpenID Connect, where its provider offers that to such a client at an address that is its own (RFC 6749 section 6). */

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Option, Redacted, Result, Schema, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { AccessToken, type AnswerRejected, type ConfigurationInvalid, CredentialStore } from "keyfob"
+import { AccessToken, type AnswerRejected, type ConfigurationInvalid, CredentialStore, Explain } from "keyfob"
 import { Auki, domainOf, Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, jwt } from "@keyfob/auki/testing"
 import { alice, app, base, bob, counts, domain, nextProcess, scene, tokenOf } from "./given.ts"
@@ -538,6 +538,47 @@ describe("who signs in", () => {
       assert.deepInclude(yield* Effect.flip(domain("a")), { _tag: "LoginRequired" })
       assert.notInclude(yield* auki.save, "ey")
     }).pipe(Effect.provide(scene()))
+  )
+
+  const opaque = { method: "opaque", token: Redacted.make("given"), expiry_ms: 600_000 } as const
+  const ends: ReadonlyArray<readonly [string, Partial<Settings>, Effect.Effect<unknown, unknown, Auki | FakeAuki>]> = [
+    [
+      "a session that the service ended",
+      alice,
+      Effect.flatMap(FakeAuki, ({ endSessions }) => Effect.sync(endSessions))
+    ],
+    ["a logout", alice, Auki.use(({ logout }) => logout)],
+    ["the end of a token that was brought along", opaque, Effect.void]
+  ]
+  it.effect.each(ends)("after %s, a plan says what asking does: nobody is signed in again by it", ([, settings, end]) =>
+    Effect.gen(function* () {
+      const { network, plan } = yield* Auki
+      const step = Effect.map(plan(), (plan) => Explain.json(plan).nodes[0]?.step)
+      assert.strictEqual(yield* step, "obtain")
+      yield* network.token
+      assert.strictEqual(yield* step, "nothing")
+      yield* end
+      yield* minutes(61)
+      const before = yield* counts
+      if ((yield* step) === "refresh") {
+        yield* Effect.flip(network.token)
+        assert.notDeepEqual(yield* counts, before)
+      }
+      const after = yield* counts
+      assert.strictEqual(yield* step, "sign in")
+      assert.deepInclude(yield* Effect.flip(network.token), { _tag: "LoginRequired" })
+      assert.deepStrictEqual(yield* counts, after)
+    }).pipe(Effect.provide(scene(settings)))
+  )
+
+  it.effect.each([{ email: alice.email }, { method: "app_key", app_key: "app" }, { method: "opaque" }] as const)(
+    "a plan without the secret of %j says that somebody has to bring it",
+    (settings) =>
+      Effect.gen(function* () {
+        const { network, plan } = yield* Auki
+        assert.strictEqual(Explain.json(yield* plan()).nodes[0]?.step, "sign in")
+        assert.deepInclude(yield* Effect.flip(network.token), { _tag: "ConfigurationInvalid", reason: "MissingValue" })
+      }).pipe(Effect.provide(scene(settings)))
   )
 
   it.effect("B-13 X-23 B.8#11 no error, event or printed setting holds a secret or a body", () =>

@@ -66,6 +66,8 @@ export interface UnattendedFlow extends FlowParts {
   /** Its runs are counted against this. */
   readonly budget?: TokenBudget
   readonly obtain: (client: OAuthClient) => Effect.Effect<Assigned, UnattendedError>
+  /** Whether what it signs in with is still there, as far as can be told without asking anybody. Default: it is. */
+  readonly canObtain?: Effect.Effect<boolean>
 }
 
 /** What a login brought, and what its ID token must show since it was asked for. */

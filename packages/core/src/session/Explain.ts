@@ -12,7 +12,7 @@ import { adviceOf, printable, type StoreFailed } from "../AuthError.ts"
 import type { Credential, CredentialKey } from "../Credential.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
 import type { TokenEvent } from "./TokenEvent.ts"
-import type { TokenSource } from "./TokenSource.ts"
+import type { Origin, TokenSource } from "./TokenSource.ts"
 
 /** How a level's token stands: `due` still serves, and is renewed in the background; `ended` serves nobody. */
 export type Standing = "fresh" | "due" | "ended" | "absent" | "refused"
@@ -83,7 +83,7 @@ const planned = Effect.fnUntraced(function* (
   for (const source of levels.toReversed()) {
     const current = yield* source.current
     const id = source.key.canonical
-    const level = levelOf(source, current, now, asked.has(id))
+    const level = levelOf(source, current, yield* nextOf(source.origin, current), now, asked.has(id))
     const happened = events.filter(({ key }) => key.canonical === id)
     found.set(id, { ...level, happened })
     if (level.step === "exchange" && source.origin._tag === "Link") asked.add(source.origin.parent.key.canonical)
@@ -104,12 +104,12 @@ const planned = Effect.fnUntraced(function* (
 const levelOf = (
   { key, origin }: TokenSource,
   current: Option.Option<Credential>,
+  next: Step,
   now: number,
   isAsked: boolean
 ): Omit<Level, "happened"> => {
   const standing = Option.match(current, { onNone: () => "absent" as const, onSome: (it) => standingOf(it, now) })
   const credential = Option.getOrUndefined(current)
-  const next = origin._tag === "Link" ? "exchange" : nextOf(origin._tag, credential)
   const renewAt = credential === undefined ? undefined : RefreshPolicy.softPoint(credential)
   const expiresAt = credential?.token.expiresAt
   const step = isAsked && standing !== "fresh" ? next : "nothing"
@@ -133,11 +133,17 @@ const standingOf = (credential: Credential, now: number): Standing => {
   return RefreshPolicy.isDue(credential, now) ? "due" : "fresh"
 }
 
-const nextOf = (root: "Person" | "Machine", credential: Credential | undefined): Step => {
-  const canRefresh = credential?.refreshToken !== undefined && credential.refused !== true
-  if (canRefresh) return "refresh"
-  return root === "Machine" ? "obtain" : "sign in"
-}
+const nextOf = Effect.fnUntraced(function* (
+  origin: Origin,
+  current: Option.Option<Credential>
+): Effect.fn.Return<Step> {
+  if (origin._tag === "Link") return "exchange"
+  if (Option.exists(current, ({ refreshToken, refused }) => refreshToken !== undefined && refused !== true)) {
+    return "refresh"
+  }
+  const canObtain = origin._tag === "Machine" && (yield* origin.canObtain ?? Effect.succeed(true))
+  return canObtain ? "obtain" : "sign in"
+})
 
 const reasons: Readonly<Record<Standing, string>> = {
   fresh: "its token serves, and is not due yet",

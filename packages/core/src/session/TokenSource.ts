@@ -44,7 +44,8 @@ export interface Fresh {
 
 /** Where a source's tokens come from: a person who signed in, a machine's own flow, or an exchange of another's token. */
 export type Origin =
-  | { readonly _tag: "Person" | "Machine" }
+  | { readonly _tag: "Person" }
+  | { readonly _tag: "Machine"; readonly canObtain?: UnattendedFlow["canObtain"] }
   | { readonly _tag: "Link"; readonly parent: TokenSource; readonly name: string; readonly target?: string }
 
 /** A place to get a valid token from, as often as one likes. */
@@ -359,7 +360,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     key: flow.key,
-    origin: { _tag: flow.attended ? "Person" : "Machine" },
+    origin: flow.attended ? { _tag: "Person" } : { _tag: "Machine", canObtain: flow.canObtain },
     current,
     token: tokenValidFor(Duration.zero),
     tokenValidFor,

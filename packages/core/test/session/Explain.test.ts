@@ -91,8 +91,15 @@ describe("Explain", () => {
       return Effect.gen(function* () {
         yield* write(credential(1, { refused: true }))
         assert.deepStrictEqual(steps(yield* plan("a"))[0], ["login", "refused", "sign in"])
-        const robot = yield* TokenSource.make(machine)
-        assert.deepStrictEqual(steps(yield* Explain.plan([robot])), [["login", "absent", "obtain"]])
+        for (const [canObtain, step] of [
+          [undefined, "obtain"],
+          [true, "obtain"],
+          [false, "sign in"]
+        ] as const) {
+          const said = canObtain === undefined ? {} : { canObtain: Effect.succeed(canObtain) }
+          const robot = yield* TokenSource.make({ ...machine, ...said })
+          assert.deepStrictEqual(steps(yield* Explain.plan([robot])), [["login", "absent", step]])
+        }
       }).pipe(Effect.scoped, Effect.provide(layer))
     }
   )
