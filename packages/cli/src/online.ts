@@ -32,9 +32,11 @@ import {
   type Logout,
   OAuthClient,
   printable,
+  type TokenSource,
   Userinfo
 } from "keyfob"
 import { Arnica, type JobError, type JobState, type JobUnavailable } from "@keyfob/aqt"
+import { Failure } from "./failure.ts"
 import type { Globals } from "./globals.ts"
 import type { Level } from "./level.ts"
 import { event } from "./output.ts"
@@ -202,7 +204,7 @@ export const derived = (
   globals: Globals,
   at: Level,
   minValidity: Duration.Duration
-): Effect.Effect<AccessToken, AuthError, CredentialStore> =>
+): Effect.Effect<AccessToken, AuthError | Failure, CredentialStore> =>
   working(provider, globals, (auth) =>
     orLogin(
       provider,
@@ -210,8 +212,16 @@ export const derived = (
     )
   )
 
-const sourceAt = (provider: Provider, auth: AuthProvider.AuthProvider, { level, target }: Level) =>
-  Effect.flatMap(able(provider, auth, "chain"), (chain) => chain(level, target))
+const sourceAt = (
+  { name }: Provider,
+  { chain }: AuthProvider.AuthProvider,
+  { level, target }: Level
+): Effect.Effect<TokenSource.TokenSource, ConfigurationInvalid | Failure> => {
+  if (chain !== undefined) return chain(level, target)
+  const [what, flag] = target === undefined ? ["levels", "--level"] : ["domains", "--domain"]
+  const sentence = `provider ${printable(name)} has no ${what}`
+  return Effect.fail(new Failure({ error: notSupported(sentence), sentence, remedy: `Leave out ${flag}` }))
+}
 
 /** How a job at Arnica stands, or has ended. */
 export const job = (
@@ -239,7 +249,7 @@ export const plan = (
   provider: Provider,
   globals: Globals,
   levels: ReadonlyArray<Level>
-): Effect.Effect<Explain.Plan, AuthError, CredentialStore> =>
+): Effect.Effect<Explain.Plan, AuthError | Failure, CredentialStore> =>
   workingAnyhow(provider, globals, (auth) =>
     (levels.length === 0
       ? Effect.map(Effect.flatten(able(provider, auth, "source")), (source) => [source])
@@ -267,7 +277,7 @@ export const replace = (
   globals: Globals,
   at: Level,
   isRefused: (token: AccessToken) => boolean
-): Effect.Effect<void, AuthError, CredentialStore> =>
+): Effect.Effect<void, AuthError | Failure, CredentialStore> =>
   working(provider, globals, (auth) =>
     Effect.flatMap(sourceAt(provider, auth, at), ({ renewedSince, token }) =>
       Effect.flatMap(token, (found) => (isRefused(found) ? Effect.asVoid(renewedSince(found)) : Effect.void))

@@ -201,6 +201,31 @@ describe("sans-io", () => {
   )
 
   it.live(
+    "a domain or a level of a provider that has none is wrong usage, said before a person is asked for anything",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        mkdirSync(keyfob.base, { recursive: true, mode: 0o700 })
+        const settings = 'type = "aqt"\nissuer = "https://tenant.example/"'
+        yield* keyfob.write("config.toml", `[contexts.lab.providers.arnica]\n${settings}\n`)
+        const stdin = JSON.stringify({ now: 1 })
+        for (const command of ["sans-io", "token", "explain"]) {
+          for (const [flags, message] of [
+            [["--domain", "hall"], /provider arnica has no domains\n {8}Leave out --domain$/],
+            [["--level", "discovery"], /provider arnica has no levels\n {8}Leave out --level$/]
+          ] as const) {
+            const ran = yield* keyfob.run([command, "arnica", ...flags], { stdin })
+            Keyfob.failsWith(ran, 2, /^keyfob: provider arnica has no /)
+            assert.match(ran.stderr.trimEnd(), message)
+          }
+        }
+        const begun = yield* keyfob.run(["sans-io", "arnica"], { stdin })
+        assert.deepInclude(JSON.parse(begun.stdout).actions[0], { url: "https://tenant.example/oauth/device/code" })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "X-21 R3 a session goes on in the next process: renewed, not begun anew, and not lost where what follows fails",
     () =>
       Effect.gen(function* () {

@@ -79,6 +79,12 @@ export const sansIo = Command.make(
     const provider = yield* target.one(opened, name, flags)
     const at = yield* level.of(flags)
     const online = yield* Effect.promise(() => import("../online.ts"))
+    // What there is not is said before a person is asked for anything.
+    if (Option.isSome(at)) {
+      yield* online
+        .plan(provider, opened.globals, [at.value])
+        .pipe(Effect.provide(CredentialStore.layerMemory), withRemedy(opened, provider))
+    }
     const redirectUri = Option.getOrUndefined(received)
     const token = Option.isSome(at)
       ? online.derived(provider, opened.globals, at.value, Duration.zero)
