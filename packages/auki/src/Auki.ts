@@ -74,7 +74,6 @@ export const make = Effect.fnUntraced(function* (
   const http = yield* HttpClient.HttpClient
   const flow = yield* Network.flow(settings, account)
   const scope = yield* Effect.scope
-  const owner = { key: flow.key, ...Network.accountOf(settings) }
   const own =
     methodOf(settings) === "app_key"
       ? Context.merge(services, yield* Layer.build(Layer.fresh(CredentialStore.layerMemory)))
@@ -83,9 +82,13 @@ export const make = Effect.fnUntraced(function* (
   let latest = flow
   const made = TokenSource.make({
     ...flow,
+    get brought() {
+      return latest.brought
+    },
     obtain: (client) => latest.obtain(client),
     canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true))
   })
+  const owner = Effect.sync(() => ({ key: flow.key, brought: latest.brought, ...Network.accountOf(settings) }))
   const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
   const discovery = yield* TokenChain.make(network, {
     name: "discovery",
@@ -130,8 +133,12 @@ export const make = Effect.fnUntraced(function* (
     logout: Effect.andThen(forgetDerived, Effect.provideContext(Logout.logout(flow, { revoke: false }), own)),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
-    save: Effect.provideContext(SavedSession.save(owner), services),
-    restore: (state) => Effect.provideContext(AukiState.restore(state, owner), services)
+    save: Effect.provideContext(Effect.flatMap(owner, SavedSession.save), services),
+    restore: (state) =>
+      Effect.provideContext(
+        Effect.flatMap(owner, (owner) => AukiState.restore(state, owner)),
+        services
+      )
   }
 })
 

@@ -1,7 +1,8 @@
 /**
  * A session as text, of this library or of the earlier one. That one's says nothing of whose it is, and is taken for this
  * account's own: its network session alone, since what hangs on it costs an exchange, and was never checked. Nor does it say
- * when it began: it is taken for the later one where its token ends after the one in the store.
+ * when it began: it is taken for the later one where its token ends after the one in the store. Who brings a token takes up
+ * none that has another.
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
@@ -17,7 +18,8 @@ import {
   Login,
   SavedSession,
   type Slot,
-  type StoreFailed
+  type StoreFailed,
+  Terms
 } from "keyfob"
 import * as Api from "./Api.ts"
 
@@ -43,20 +45,25 @@ export const restore = Effect.fnUntraced(function* (
   // An app's token there is its secret: that is configured, and comes from nowhere else.
   if (session === null || /^basic /i.test(session.token) || owner.key.subject === "client") return
   const now = DateTime.makeUnsafe(yield* Clock.currentTimeMillis)
-  const credential = Credential.make({
-    ...owner,
+  const { account, key } = owner
+  const saved = Credential.make({
+    key,
+    ...(account === undefined ? {} : { account }),
     generation: 1,
     issuedAt: now,
     signedInAt: now,
     token: Api.bearer(Redacted.make(session.token.replace(/^bearer /i, "")), session.expires_at),
     ...(session.refresh_token ? { refreshToken: Redacted.make(session.refresh_token) } : {})
   })
+  const theirs = Terms.under(owner)
+  const credential = yield* theirs(Effect.succeedSome(saved))
+  if (Option.isNone(credential)) return
   const keep = Effect.fnUntraced(function* (slot: Slot) {
-    const before = yield* Login.found(slot)
+    const before = yield* theirs(Login.found(slot))
     if (Option.exists(before, ({ token }) => endOf(token) >= session.expires_at)) return
-    yield* Login.keep(slot, credential)
+    yield* Login.keep(slot, credential.value)
   })
-  yield* CredentialStore.use(({ modify }) => modify(owner.key, keep))
+  yield* CredentialStore.use(({ modify }) => modify(key, keep))
 })
 
 const endOf = ({ expiresAt }: AccessToken) => expiresAt?.epochMilliseconds ?? Infinity

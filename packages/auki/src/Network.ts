@@ -22,7 +22,7 @@ import {
 } from "keyfob"
 import * as Api from "./Api.ts"
 import { addressOf } from "./Address.ts"
-import { isOidc, keyOf, methodOf, Settings } from "./Settings.ts"
+import { broughtIn, isOidc, keyOf, methodOf, Settings } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
@@ -34,7 +34,13 @@ export const flow = Effect.fnUntraced(function* (
   const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`, "page")
   const key = keyOf(settings, account)
   const { clientId, issuer } = key
-  const parts = { attended: false, key, client: { issuer, clientId }, revoke: () => Effect.fail(noRevocation) } as const
+  const parts = {
+    attended: false,
+    key,
+    ...broughtIn(settings),
+    client: { issuer, clientId },
+    revoke: () => Effect.fail(noRevocation)
+  } as const
   const refresh: FlowParts["refresh"] = ({ http }, refreshToken) => Api.refresh(http, refreshUrl, refreshToken)
   switch (methodOf(settings)) {
     case "email": {

@@ -1,6 +1,6 @@
 /** What a provider of type `auki` is configured with, in the system's own words and with its own limits, and what that says. */
 import * as Schema from "effect/Schema"
-import { CredentialKey, type ProviderType } from "keyfob"
+import { CredentialKey, type ProviderType, type Terms } from "keyfob"
 
 const bytes = (text: string) => new TextEncoder().encode(text).length
 
@@ -72,6 +72,10 @@ export const keyOf = (settings: Settings, account: string): CredentialKey => {
   })
 }
 
+/** The token that a session which began elsewhere is brought along by. */
+export const broughtIn = ({ token, ...settings }: Settings): Terms.Terms =>
+  methodOf(settings) === "opaque" || methodOf(settings) === "oidc" ? { brought: token } : {}
+
 const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
 
 /** `type = "auki"`, as far as its settings go. */
@@ -81,6 +85,7 @@ export const definition: ProviderType.Definition<Settings> = {
   settings: Settings,
   identify: (settings, account) => ({
     key: keyOf(settings, account),
+    ...broughtIn(settings),
     attended: false,
     needs: secrets[methodOf(settings)],
     extra: { api_url: settings.api_url, method: methodOf(settings) }

@@ -63,7 +63,7 @@ const printed = ({ context, output, provider: name }: Plain) => {
   return Effect.gen(function* () {
     const opened = yield* workspace.open(yield* resolve({ context, output }))
     const configured = yield* workspace.provider(opened, name)
-    const provider = yield* providers.resolve(configured, { named: true })
+    const provider = yield* providers.resolve(configured, providers.broughtTo(opened, [configured]))
     // The others ask somebody, and take code that this one does without.
     if ((provider.settings.store ?? "file") !== "file") return false
     const found = yield* stored(provider, Duration.zero).pipe(

@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
-import { type AccessToken, Credential, CredentialStore, LoginRequired, noHeaderLine } from "keyfob"
+import { type AccessToken, Credential, LoginRequired, noHeaderLine } from "keyfob"
 import { UsageError } from "./failure.ts"
 import * as level from "./level.ts"
 import { note } from "./output.ts"
 import { oauthOf, type Provider, withRemedy } from "./provider.ts"
-import { stored } from "./stored.ts"
+import { kept, stored } from "./stored.ts"
 import * as store from "./store.ts"
 import type { Workspace } from "./workspace.ts"
 
@@ -22,7 +22,7 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
     const online = yield* Effect.promise(() => import("./online.ts"))
     const token = yield* online.token(provider, opened.globals, minValidity)
     const { key } = provider
-    const renewed = yield* CredentialStore.use(({ get }) => get(key))
+    const renewed = yield* kept(provider)
     // An app's own secret is kept nowhere; else somebody signed out in this very moment.
     if (Option.isNone(renewed) && key.subject === "client") {
       return Credential.make({ key, generation: 1, token, issuedAt: yield* DateTime.now })

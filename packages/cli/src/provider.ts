@@ -63,6 +63,12 @@ export const resolve = Effect.fnUntraced(function* (
   return { ...withSecrets, settings, table: Redacted.make(table) }
 })
 
+/** What tells whose session is asked for, where nothing is to be asked of anybody: the token that is brought. */
+export const broughtTo = ({ globals: { token } }: Workspace, asked: ReadonlyArray<Configured>): Outside => ({
+  secrets: { token },
+  named: asked.length === 1
+})
+
 /** The settings of a provider of type `oauth`, as its table has them. */
 export const oauthOf = ({ table, type }: Pick<Provider, "table" | "type">): OAuthSettings | undefined =>
   type === "oauth" ? Option.getOrUndefined(Schema.decodeUnknownOption(OAuthSettings)(Redacted.value(table))) : undefined

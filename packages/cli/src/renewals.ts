@@ -4,12 +4,13 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
-import { type AuthError, type Credential, CredentialStore, printable } from "keyfob"
+import { type AuthError, type Credential, printable } from "keyfob"
 import { type Failure, reportOf } from "./failure.ts"
 import type { Globals } from "./globals.ts"
 import { answer } from "./output.ts"
 import { type Outside, resolve, withRemedy } from "./provider.ts"
 import * as store from "./store.ts"
+import { kept } from "./stored.ts"
 import type { Configured, Workspace } from "./workspace.ts"
 
 export interface Row {
@@ -46,8 +47,7 @@ const renewed = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Exclude<Row["outcome"], "failed">, AuthError, FileSystem.FileSystem | Path.Path> {
   const provider = yield* resolve(configured, outside)
   return yield* Effect.gen(function* () {
-    const { get } = yield* CredentialStore
-    if (!isDue(yield* get(provider.key), yield* Clock.currentTimeMillis)) return "fresh"
+    if (!isDue(yield* kept(provider), yield* Clock.currentTimeMillis)) return "fresh"
     const { renewing } = yield* Effect.promise(() => import("./online.ts"))
     return yield* renewing(
       provider,

@@ -84,6 +84,8 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   account: Schema.optionalKey(Account),
   /** When the person signed in: renewals do not change it. */
   signedInAt: Schema.optionalKey(Schema.DateTimeUtc),
+  /** SHA-256 of the token it began with, base64url, where settings brought one: renewals do not change it either. */
+  begunWith: Schema.optionalKey(Schema.String),
   /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */
   spending: Schema.optionalKey(Schema.Int),
   /** The provider ended the session: only a login helps. */

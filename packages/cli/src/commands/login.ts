@@ -3,14 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import {
-  type ConfigurationInvalid,
-  type Credential,
-  CredentialStore,
-  LoginRequired,
-  printable,
-  RefreshPolicy
-} from "keyfob"
+import { type ConfigurationInvalid, type Credential, LoginRequired, printable, RefreshPolicy } from "keyfob"
 import { Failure } from "../failure.ts"
 import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
@@ -20,6 +13,7 @@ import * as providerFlags from "../providerFlags.ts"
 import { remember } from "../remember.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
+import { kept } from "../stored.ts"
 import * as target from "../target.ts"
 import { accountJson, accountText } from "../text/account.ts"
 import { iso, relative } from "../text/time.ts"
@@ -101,10 +95,9 @@ const signedIn = Effect.fnUntraced(function* (
     return answerOf(provider, credential, outcome, now, yield* store.holderOf(opened, provider))
   })
   return yield* Effect.gen(function* () {
-    const { get } = yield* CredentialStore
     // A damaged credential is no reason not to sign in: the store keeps it aside.
     const stored = yield* Effect.catchIf(
-      get(provider.key),
+      kept(provider),
       ({ reason }) => reason === "Corrupt",
       () => Effect.succeedNone
     )

@@ -4,11 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { CredentialStore, printable } from "keyfob"
+import { printable } from "keyfob"
 import { here } from "../here.ts"
 import { answer } from "../output.ts"
-import { resolve, withRemedy } from "../provider.ts"
+import { broughtTo, resolve, withRemedy } from "../provider.ts"
 import * as store from "../store.ts"
+import { kept } from "../stored.ts"
 import * as target from "../target.ts"
 import { table } from "../text/table.ts"
 import { iso, relative } from "../text/time.ts"
@@ -36,10 +37,8 @@ export const schedule = Command.make(
     const until = now + Duration.toMillis(Duration.hours(hours))
     const rows = yield* Effect.forEach(asked, (configured) =>
       Effect.gen(function* () {
-        const provider = yield* resolve(configured, { named: false })
-        const stored = yield* CredentialStore.use(({ get }) => get(provider.key)).pipe(
-          Effect.provide(store.layer(opened, provider))
-        )
+        const provider = yield* resolve(configured, broughtTo(opened, asked))
+        const stored = yield* Effect.provide(kept(provider), store.layer(opened, provider))
         const instants = timeline(Option.getOrUndefined(stored), now, until)
         return instants.map(({ at, event }) => ({ context: configured.context, provider: configured.name, at, event }))
       }).pipe(

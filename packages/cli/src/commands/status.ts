@@ -5,12 +5,13 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { type AuthError, CredentialStore, printable, RefreshPolicy } from "keyfob"
+import { type AuthError, printable, RefreshPolicy } from "keyfob"
 import { spentOf } from "../budget.ts"
 import { type Failure, reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
-import { resolve, withRemedy } from "../provider.ts"
+import { broughtTo, type Outside, resolve, withRemedy } from "../provider.ts"
 import * as store from "../store.ts"
+import { kept } from "../stored.ts"
 import * as target from "../target.ts"
 import { accountJson, accountText } from "../text/account.ts"
 import { table } from "../text/table.ts"
@@ -38,7 +39,7 @@ export const status = Command.make(
         : yield* workspace.providers(opened)
     const now = yield* Clock.currentTimeMillis
     const rows = yield* Effect.forEach(asked, (configured) =>
-      standing(opened, configured, now).pipe(
+      standing(opened, configured, broughtTo(opened, asked), now).pipe(
         // One that cannot be read hides nothing of the others.
         Effect.catch((error): Effect.Effect<Row, Failure> =>
           named ? Effect.fail(error) : Effect.succeed(unreadable(opened, configured, error))
@@ -59,12 +60,12 @@ const standing = Effect.fnUntraced(
   function* (
     opened: workspace.Workspace,
     configured: workspace.Configured,
+    outside: Outside,
     now: number
   ): Effect.fn.Return<Row, AuthError | Failure, FileSystem.FileSystem | Path.Path> {
-    const provider = yield* resolve(configured, { named: false })
+    const provider = yield* resolve(configured, outside)
     const { found, spent } = yield* Effect.gen(function* () {
-      const { get } = yield* CredentialStore
-      return { found: yield* get(provider.key), spent: yield* spentOf(provider) }
+      return { found: yield* kept(provider), spent: yield* spentOf(provider) }
     }).pipe(Effect.provide(store.layer(opened, provider)))
     const stored = Option.getOrUndefined(found)
     const holder = yield* store.holderOf(opened, provider)

@@ -45,6 +45,11 @@ export interface FlowParts {
   readonly key: CredentialKey
   readonly client: ClientOptions
   /**
+   * The token that settings bring, where they do. Of a session that began with another, though it be kept under the same
+   * key, and of what hangs on that, nothing is used; without a token, whatever is kept is.
+   */
+  readonly brought?: Redacted.Redacted | undefined
+  /**
    * How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. Where the answer
    * brings a refresh token and else nothing that may be used, it is `Withheld`, so that the session is not lost with it.
    */
@@ -57,8 +62,8 @@ export interface FlowParts {
   readonly revoke?: (client: OAuthClient, credential: Credential) => Effect.Effect<void, GrantError>
 }
 
-/** What a machine obtains, and where that is known whom it stands for. */
-export interface Assigned extends Granted, Partial<Pick<Credential, "account" | "signedInAt">> {}
+/** What a machine obtains, and where that is known whose session it is of. */
+export interface Assigned extends Granted, Partial<Pick<Credential, "account" | "signedInAt" | "begunWith">> {}
 
 /** A flow that a machine runs on its own, as often as it needs to. */
 export interface UnattendedFlow extends FlowParts {

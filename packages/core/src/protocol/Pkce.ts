@@ -1,10 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as Digest from "effect/crypto/Digest"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as Base64Url from "effect/encoding/Base64Url"
 import * as Chance from "./Chance.ts"
-import * as Promised from "./Promised.ts"
+import { sha256 } from "./Sha256.ts"
 
 /** A proof key (RFC 7636): who has the verifier is who sent the challenge. The method is S256, and no other. */
 export interface Pkce {
@@ -18,13 +17,7 @@ export const random: Effect.Effect<Redacted.Redacted> = SecureRandom.SecureRando
 ).pipe(Effect.provide(SecureRandom.layerWebCrypto), Chance.draw, Effect.map(Redacted.make))
 
 /** What a verifier is shown as before it is told (RFC 7636 section 4.2). */
-export const challengeOf = (verifier: Redacted.Redacted): Effect.Effect<string> =>
-  Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(Redacted.value(verifier)))).pipe(
-    Effect.map(Base64Url.encode),
-    Effect.orDie, // every Web Crypto has SHA-256
-    Effect.provide(Digest.layerWebCrypto),
-    Promised.run
-  )
+export const challengeOf = (verifier: Redacted.Redacted): Effect.Effect<string> => sha256(Redacted.value(verifier))
 
 export const make: Effect.Effect<Pkce> = Effect.flatMap(random, (verifier) =>
   Effect.map(challengeOf(verifier), (challenge) => ({ verifier, challenge }))

@@ -20,6 +20,7 @@ import type { ClientOptions } from "../protocol/OAuthClient.ts"
 import * as Login from "../session/Login.ts"
 import * as Logout from "../session/Logout.ts"
 import * as RefreshPolicy from "../session/RefreshPolicy.ts"
+import * as Terms from "../session/Terms.ts"
 import * as TokenSource from "../session/TokenSource.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import { type AccessToken, noHeaderLine } from "../Token.ts"
@@ -119,7 +120,7 @@ export const fromFlow = Effect.fnUntraced(function* (
   const token = (minValidity = Duration.zero) =>
     Effect.flatMap(source, ({ tokenValidFor }) => tokenValidFor(minValidity))
   return {
-    ...(yield* kept(flow.key, model)),
+    ...(yield* kept(flow, model)),
     login: (request) => Effect.provideContext(Login.login(flowFor(request), request), services),
     logout: ({ key = flow.key, revoke = true } = {}) => {
       const { clientId, issuer } = key
@@ -146,7 +147,7 @@ export interface Issued {
 }
 
 /** How {@link simple} signs in, and what it puts on requests. */
-export interface SimpleOptions<E extends Login.LoginError> {
+export interface SimpleOptions<E extends Login.LoginError> extends Terms.Terms {
   readonly key: CredentialKey
   /** Brings what is kept from now on. */
   readonly login: (request?: LoginRequest) => Effect.Effect<Issued, E, Person>
@@ -162,7 +163,7 @@ export const simple = Effect.fnUntraced(function* <E extends Login.LoginError>(
   const { headers, key, login, model } = options
   const { get, modify } = yield* CredentialStore
   const token = Effect.fnUntraced(function* (minValidity?: Duration.Duration) {
-    const stored = yield* get(key)
+    const stored = yield* Terms.under(options)(get(key))
     const fail = (reason: LoginRequired["reason"]) =>
       new LoginRequired({ reason, issuer: key.issuer, account: key.account })
     if (Option.isNone(stored)) return yield* fail("NoCredential")
@@ -170,11 +171,12 @@ export const simple = Effect.fnUntraced(function* <E extends Login.LoginError>(
     return RefreshPolicy.isServing(stored.value, now, minValidity) ? stored.value.token : yield* fail("NotRenewable")
   })
   return {
-    ...(yield* kept(key, model)),
+    ...(yield* kept(options, model)),
     login: Effect.fnUntraced(function* (request) {
       const issuedAt = yield* DateTime.now
       const issued = yield* login(request)
-      const signedIn = Credential.make({ key, generation: 1, ...issued, issuedAt, signedInAt: yield* DateTime.now })
+      const marks = { signedInAt: yield* DateTime.now, ...(yield* Terms.marksOf(options)) }
+      const signedIn = Credential.make({ key, generation: 1, ...issued, issuedAt, ...marks })
       return yield* Effect.uninterruptible(modify(key, (slot) => Login.keep(slot, signedIn)))
     }),
     logout: (options) =>
@@ -189,9 +191,14 @@ export const simple = Effect.fnUntraced(function* <E extends Login.LoginError>(
   }
 })
 
-const kept = Effect.fnUntraced(function* (key: CredentialKey, model: ProviderCredential.Model) {
+const kept = Effect.fnUntraced(function* (
+  terms: Terms.Terms & { readonly key: CredentialKey },
+  model: ProviderCredential.Model
+) {
+  const { key } = terms
   const { get } = yield* CredentialStore
-  const credential: Kept["credential"] = Effect.zipWith(get(key), Clock.currentTimeMillis, (stored, now) =>
+  const stored = Terms.under(terms)(get(key))
+  const credential: Kept["credential"] = Effect.zipWith(stored, Clock.currentTimeMillis, (stored, now) =>
     Option.map(stored, (found) => model(found, now))
   )
   return { key, credential }

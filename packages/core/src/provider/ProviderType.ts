@@ -7,6 +7,7 @@ import type * as HttpClient from "effect/http/HttpClient"
 import type { ConfigurationInvalid } from "../AuthError.ts"
 import type { CredentialKey } from "../Credential.ts"
 import type { TokenBudget } from "../flow/Flow.ts"
+import type { Terms } from "../session/Terms.ts"
 import type { CredentialStore } from "../store/CredentialStore.ts"
 import type { AuthProvider } from "./AuthProvider.ts"
 
@@ -21,7 +22,7 @@ export const accountOf = ({ context, name }: Place) =>
   [context, name].map((part) => part.replaceAll(/[%/]/g, encodeURIComponent)).join("/")
 
 /** What is known of a provider from its settings alone, without any of the code that talks to it. */
-export interface Identity {
+export interface Identity extends Terms {
   /** What its credential is kept under. */
   readonly key: CredentialKey
   /** Whether a person has to do something at a login. Default: true. */

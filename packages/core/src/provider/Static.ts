@@ -26,8 +26,14 @@ export const type = ProviderType.make({
     })
     return AuthProvider.simple(
       header === undefined
-        ? { key, login, model: ProviderCredential.staticToken }
-        : { key, login, model: ProviderCredential.apiKey(header), headers: ({ value }) => ({ [header]: value }) }
+        ? { key, brought: given, login, model: ProviderCredential.staticToken }
+        : {
+            key,
+            brought: given,
+            login,
+            model: ProviderCredential.apiKey(header),
+            headers: ({ value }) => ({ [header]: value })
+          }
     )
   }
 })

@@ -18,7 +18,7 @@ export const definition: Definition<Settings> = {
   name: "static",
   description: "A token or API key that somebody was given",
   settings: Settings,
-  identify: ({ header }, account) => ({
+  identify: ({ header, token }, account) => ({
     key: CredentialKey.make({
       issuer: "static",
       clientId: header ?? "",
@@ -28,6 +28,7 @@ export const definition: Definition<Settings> = {
       resource: [],
       params: {}
     }),
+    brought: token,
     attended: false,
     renewable: false,
     needs: ["token"],

@@ -14,6 +14,7 @@ import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { type LoginOptions, supervise } from "./LoginSupervisor.ts"
 import * as TokenBudget from "./TokenBudget.ts"
 import { commit, identify } from "./Renewal.ts"
+import * as Terms from "./Terms.ts"
 
 export type { LoginOptions } from "./LoginSupervisor.ts"
 
@@ -82,7 +83,7 @@ export const complete = Effect.fn("keyfob.login.complete")(function* (
 
 /** A credential straight from its flow, its ID token and its binding verified; not kept yet. */
 export const obtain = Effect.fnUntraced(function* <E, R>(
-  flow: {
+  flow: Terms.Terms & {
     readonly key: CredentialKey
     readonly obtain: (client: OAuthClient.OAuthClient) => Effect.Effect<Obtained, E, R>
   },
@@ -92,7 +93,7 @@ export const obtain = Effect.fnUntraced(function* <E, R>(
   yield* Introspection.confirmBinding(client, granted.token)
   const identity =
     idToken === undefined ? {} : { idToken, account: yield* identify(client, idToken, granted.token, asked) }
-  return Credential.make({ key: flow.key, generation: 1, ...granted, ...identity })
+  return Credential.make({ key: flow.key, generation: 1, ...granted, ...identity, ...(yield* Terms.marksOf(flow)) })
 })
 
 /** What is there, as far as it can be read. A damaged credential is no reason not to sign in again. */

@@ -60,9 +60,10 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
       // Where a lease was taken from us (a suspended machine), somebody else may have spent the token well.
       const now = yield* slot.read
-      if (Option.isSome(now) && now.value.generation > credential.generation) return now.value
+      const isTaken = Option.isSome(now) && now.value.generation > credential.generation
+      if (isTaken && now.value.begunWith === credential.begunWith) return now.value
       const { refreshToken: _, ...rest } = credential // an open mark stays, so that the reason is known later on
-      yield* slot.write(Credential.make({ ...rest, refused: true }))
+      if (!isTaken) yield* slot.write(Credential.make({ ...rest, refused: true }))
       return yield* new LoginRequired({
         reason: unfinished ? "RefreshUnfinished" : "RefreshRefused",
         issuer: key.issuer,

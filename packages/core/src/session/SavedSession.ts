@@ -8,17 +8,16 @@ import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
-import * as Digest from "effect/crypto/Digest"
-import * as Base64Url from "effect/encoding/Base64Url"
 import { ConfigurationInvalid, type StoreFailed } from "../AuthError.ts"
 import { Credential, CredentialKey } from "../Credential.ts"
-import * as Promised from "../protocol/Promised.ts"
+import { sha256 } from "../protocol/Sha256.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
 import * as Login from "./Login.ts"
 import { commit } from "./Renewal.ts"
+import * as Terms from "./Terms.ts"
 
-/** Whose session it is: where it is kept, and who is known to have signed in there. */
-export type Owner = Pick<Credential, "key" | "account">
+/** Whose session it is: where it is kept, who is known to have signed in there, and what they brought. */
+export type Owner = Pick<Credential, "key" | "account"> & Terms.Terms
 
 const Kept = Schema.Struct({
   ...Struct.omit(Credential.fields, ["key"]),
@@ -32,17 +31,23 @@ const Saved = Schema.fromJsonString(
 export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return<string, StoreFailed, CredentialStore> {
   const { list } = yield* CredentialStore
   const isTheirs = ({ key }: Credential) => key.canonical === owner.key.canonical || key.isBelow(owner.key)
-  const session = (yield* list).filter(isTheirs).map(({ account, key: { links }, ...rest }) => ({
+  const kept = yield* Effect.forEach((yield* list).filter(isTheirs), (one) =>
+    Terms.under(owner)(Effect.succeedSome(one))
+  )
+  const session = kept.flatMap(Option.toArray).map(({ account, key: { links }, ...rest }) => ({
     ...rest,
     ...(links === undefined ? {} : { links }),
     ...(account === undefined || Equal.equals(account, owner.account) ? {} : { account })
   }))
-  return yield* Effect.orDie(Schema.encodeEffect(Saved)({ version: 1, of: yield* digestOf(owner.key), session }))
+  return yield* Effect.orDie(
+    Schema.encodeEffect(Saved)({ version: 1, of: yield* sha256(owner.key.canonical), session })
+  )
 })
 
 /**
  * Takes it up in a store, where it is this owner's. What the store has of the same time or a later one stays: it may be
- * what became of the very session that was saved, whose refresh token is spent by now.
+ * what became of the very session that was saved, whose refresh token is spent by now. Nor is a session taken that began with
+ * another token than the owner brings.
  */
 export const restore = Effect.fnUntraced(function* (
   text: string,
@@ -52,20 +57,26 @@ export const restore = Effect.fnUntraced(function* (
   const invalid = (detail: string) =>
     new ConfigurationInvalid({ reason: "InvalidValue", detail: `saved session: ${detail}` })
   const { of, session } = yield* Effect.mapError(Schema.decodeEffect(Saved)(text), () => invalid("none of version 1"))
-  if (of !== (yield* digestOf(owner.key))) return yield* invalid("of another service, client or account")
+  if (of !== (yield* sha256(owner.key.canonical))) return yield* invalid("of another service, client or account")
   // Parents come first, so that nothing hangs in the air.
   for (const { links, ...rest } of session.toSorted((a, b) => (a.links?.length ?? 0) - (b.links?.length ?? 0))) {
     const key = links === undefined ? owner.key : CredentialKey.make({ ...owner.key, links })
+    const { account } = owner
+    const saved = Credential.make({ ...(account === undefined ? {} : { account }), ...rest, key })
+    const own = yield* Terms.under(owner)(Effect.succeedSome(saved))
+    if (Option.isNone(own)) return
     const taken = yield* modify(
       key,
       Effect.fnUntraced(function* (slot) {
-        const before = Option.getOrUndefined(yield* Login.found(slot))
-        if (before !== undefined && !isBefore(before, rest)) return false
+        const before = yield* Login.found(slot)
+        const later = yield* Terms.under(owner)(Effect.succeed(Option.filter(before, (one) => !isBefore(one, rest))))
+        if (Option.isSome(later)) return false
         // It goes on counting, so that the two can be told apart from then on.
-        const generation = Math.max(rest.generation, (before?.generation ?? 0) + 1)
+        const counted = Option.match(before, { onNone: () => 0, onSome: (one) => one.generation })
+        const generation = Math.max(rest.generation, counted + 1)
         // A refresh that was not finished is one here too.
         const spending = rest.spending === rest.generation ? { spending: generation } : {}
-        yield* commit(slot, Credential.make({ ...owner, ...rest, key, generation, ...spending }))
+        yield* commit(slot, Credential.make({ ...own.value, generation, ...spending }))
         return true
       })
     )
@@ -81,11 +92,3 @@ const isBefore = (one: Dated, other: Dated) =>
   Equal.equals(one.issuedAt, other.issuedAt)
     ? one.generation < other.generation
     : DateTime.isLessThan(one.issuedAt, other.issuedAt)
-
-const digestOf = ({ canonical }: CredentialKey): Effect.Effect<string> =>
-  Digest.Digest.use(({ digest }) => digest(Digest.sha256, new TextEncoder().encode(canonical))).pipe(
-    Effect.map(Base64Url.encode),
-    Effect.orDie, // every Web Crypto has SHA-256
-    Effect.provide(Digest.layerWebCrypto),
-    Promised.run
-  )

@@ -141,13 +141,13 @@ const isAboutParent = (failure: TokenError) =>
 const isSameSession = (mine: Credential, theirs: Option.Option<Credential>) => {
   if (mine.key.subject === "client") return true
   if (Option.isNone(theirs) || theirs.value.refused === true) return false
-  const { account, signedInAt } = theirs.value
-  return mine.account?.sub === account?.sub && Equal.equals(mine.signedInAt, signedInAt)
+  const { account, begunWith, signedInAt } = theirs.value
+  return mine.account?.sub === account?.sub && mine.begunWith === begunWith && Equal.equals(mine.signedInAt, signedInAt)
 }
 
 /** What an exchange brought, as the parent's session has it. */
 const assigned = (granted: Granted, parent: Credential, link: Link): Assigned => {
-  const { account, signedInAt } = parent
+  const { account, begunWith, signedInAt } = parent
   const end = link.endsWithParent === true ? sessionEnd(parent) : undefined
   const { expiresAt } = granted.token
   const isShorter = end !== undefined && (expiresAt === undefined || DateTime.isGreaterThan(expiresAt, end))
@@ -156,6 +156,7 @@ const assigned = (granted: Granted, parent: Credential, link: Link): Assigned =>
     issuedAt: granted.issuedAt,
     ...(granted.refreshAt === undefined ? {} : { refreshAt: granted.refreshAt }),
     ...(account === undefined ? {} : { account }),
+    ...(begunWith === undefined ? {} : { begunWith }),
     ...(signedInAt === undefined ? {} : { signedInAt })
   }
 }

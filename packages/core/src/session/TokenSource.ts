@@ -23,6 +23,7 @@ import * as Login from "./Login.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
 import { renew, type TokenError } from "./Renewal.ts"
 import { observed, type TokenEvent } from "./TokenEvent.ts"
+import * as Terms from "./Terms.ts"
 import * as TokenBudget from "./TokenBudget.ts"
 import * as Trouble from "./Trouble.ts"
 import * as Unsaved from "./Unsaved.ts"
@@ -86,6 +87,8 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* closingInTime
   const client = yield* TokenBudget.clientOf(flow)
   const revision = store.revisionOf(flow.key)
+  const theirs = Terms.under(flow)
+  const get = theirs(store.get(flow.key))
   const memory = Ref.makeUnsafe(Option.none<{ readonly credential: Credential; readonly revision: number }>())
   /** What is remembered, unless the store was written since: by a login as somebody else, say, or a logout (R15). */
   const held = Effect.zipWith(revision, Ref.get(memory), (current, remembered) =>
@@ -194,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
         flow.key,
         Effect.fnUntraced(function* (place) {
           const slot = unsaved.watch(remembering(place))
-          const current = yield* unsaved.settle(slot)
+          const current = yield* theirs(unsaved.settle(slot))
           if (Option.isSome(current) && isGoodEnough(current.value, yield* nowFor(current.value))) {
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
@@ -220,7 +223,7 @@ export const make = Effect.fnUntraced(function* (
   const stored = Effect.fnUntraced(function* (isGoodEnough: (found: Credential, now: number) => boolean) {
     const known = yield* Ref.get(memory)
     const seen = yield* revision
-    const found = yield* store.get(flow.key)
+    const found = yield* get
     if (Option.isNone(found) || !isGoodEnough(found.value, yield* nowFor(found.value))) {
       return Option.none<Renewed | Fresh>()
     }
@@ -252,7 +255,7 @@ export const make = Effect.fnUntraced(function* (
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
     // A store that is down says nothing of the token that is remembered.
-    const found = yield* Effect.catch(store.get(flow.key), () => held)
+    const found = yield* Effect.catch(get, () => held)
     if (Option.isNone(found)) return yield* failure
     const millis = yield* nowFor(found.value)
     if (!RefreshPolicy.isServing(found.value, millis, minValidity)) return yield* failure
@@ -324,8 +327,7 @@ export const make = Effect.fnUntraced(function* (
           })
     )
 
-  const orStored = (known: Option.Option<Credential>) =>
-    Option.isSome(known) ? Effect.succeed(known) : store.get(flow.key)
+  const orStored = (known: Option.Option<Credential>) => (Option.isSome(known) ? Effect.succeed(known) : get)
   const current = Effect.flatMap(held, orStored)
 
   /** The generation after the one that was seen, whoever gets there first. */

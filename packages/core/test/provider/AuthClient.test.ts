@@ -228,6 +228,46 @@ describe("AuthClient", () => {
     )
   })
 
+  it.effect(
+    "R15 a static token that was changed: what was kept of the one before is nobody's, until somebody signs in",
+    () => {
+      const header = "X-Api-Key"
+      const { layer } = scene(one({}))
+      const using = <A, E>(key: object, use: Effect.Effect<A, E, AuthClient | AuthProvider.Person>) =>
+        Effect.provide(
+          use,
+          Layer.fresh(
+            AuthClient.layer(one({ key: { type: "static", ...key } })).pipe(
+              Layer.provide(ProviderRegistry.layer(Static.type))
+            )
+          )
+        )
+      const login = AuthClient.use(({ login }) => login("key"))
+      const token = AuthClient.use(({ token }) => Effect.map(token("key"), valueOf))
+      const headers = AuthClient.use(({ headers }) => headers("key"))
+      const isAuthenticated = AuthClient.use(({ isAuthenticated }) => isAuthenticated("key"))
+      return Effect.gen(function* () {
+        for (const kind of [{}, { header }]) {
+          const [a, b] = [
+            { ...kind, token: "of-alice" },
+            { ...kind, token: "of-bob" }
+          ]
+          yield* using(a, login)
+          assert.strictEqual(yield* using(a, token), "of-alice")
+          for (const ask of [Effect.asVoid(token), Effect.asVoid(headers)]) {
+            assert.deepInclude(yield* Effect.flip(using(b, ask)), { _tag: "LoginRequired", reason: "NoCredential" })
+          }
+          assert.deepStrictEqual([yield* using(b, isAuthenticated), yield* using(a, isAuthenticated)], [false, true])
+          assert.strictEqual(yield* using(kind, token), "of-alice")
+          yield* using(b, login)
+          assert.strictEqual(yield* using(b, token), "of-bob")
+          assert.strictEqual(yield* using(kind, token), "of-bob")
+          assert.isFalse(yield* using(a, isAuthenticated))
+        }
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
   it.effect("C-20 works in the context that is named, else in the only one; else it must be said", () => {
     const contexts = { work: { providers: {} }, home: { providers: {} } }
     const contextOf = (options: AuthClientOptions) =>

@@ -298,33 +298,46 @@ describe("Renewal", () => {
     }
   )
 
+  /** A provider that refuses, and a store whose lease is lost meanwhile: then this stands there. */
+  const overtakenBy = (next: Credential) => {
+    let stored = credential()
+    const implementation: Implementation = {
+      name: "no lease",
+      get: () => Effect.sync(() => Option.some(stored)),
+      list: Effect.sync(() => [stored]),
+      modify: (_, use) =>
+        use({
+          read: Effect.sync(() => Option.some(stored)),
+          write: (next) => Effect.sync(() => void (stored = next)),
+          remove: Effect.die("nobody signs out here")
+        })
+    }
+    const overtaken: Reply = (request) => {
+      stored = next
+      return refused("invalid_grant")(request)
+    }
+    const { layer } = scripted({ ...provider, [metadata.token_endpoint]: [overtaken] })
+    return Layer.merge(Layer.succeed(CredentialStore, CredentialStore.make(implementation)), layer)
+  }
+
   it.effect(
     "invalid_grant after somebody else went on with the session (a lease that was lost): theirs is adopted",
-    () => {
-      let stored = credential()
-      const implementation: Implementation = {
-        name: "no lease",
-        get: () => Effect.sync(() => Option.some(stored)),
-        list: Effect.sync(() => [stored]),
-        modify: (_, use) =>
-          use({
-            read: Effect.sync(() => Option.some(stored)),
-            write: (next) => Effect.sync(() => void (stored = next)),
-            remove: Effect.die("nobody signs out here")
-          })
-      }
-      const store = Layer.succeed(CredentialStore, CredentialStore.make(implementation))
-      const overtaken: Reply = (request) => {
-        stored = credential(2)
-        return refused("invalid_grant")(request)
-      }
-      const { layer } = scripted({ ...provider, [metadata.token_endpoint]: [overtaken] })
-      return Effect.gen(function* () {
+    () =>
+      Effect.gen(function* () {
         const { renew } = yield* source()
         assert.strictEqual((yield* renew).credential.generation, 2)
         assert.deepInclude(yield* kept(), { generation: 2, refused: false })
-      }).pipe(Effect.provide([store, layer]))
-    }
+      }).pipe(Effect.provide(overtakenBy(credential(2))))
+  )
+
+  it.effect(
+    "R15 and after somebody else began a session with a token of their own: it is left as it is, and to them",
+    () =>
+      Effect.gen(function* () {
+        const { renew } = yield* source()
+        assert.deepInclude(yield* Effect.flip(renew), { _tag: "LoginRequired", reason: "RefreshRefused" })
+        assert.deepInclude(yield* kept(), { generation: 2, access: "access-2", refused: false })
+      }).pipe(Effect.provide(overtakenBy(credential(2, { begunWith: "of another token" }))))
   )
 
   it.effect("A-05 no refresh token: NotRenewable, and nobody is asked", () => {
