@@ -92,7 +92,11 @@ export const renew = Effect.fn("keyfob.renew")(function* (
   if (answer.idToken !== undefined && (yield* isOfAnother(credential, answer.idToken))) {
     return yield* refuse(new AnswerRejected({ reason: "SubjectMismatch", endpoint: "token", host: hostOf(key.issuer) }))
   }
-  if ("reason" in answer) return yield* Effect.andThen(commit(slot, held), answer.reason)
+  if ("reason" in answer) {
+    yield* commit(slot, held)
+    const foreign = answer.idToken === undefined ? undefined : yield* misdirection(client, answer.idToken)
+    return yield* foreign === undefined ? answer.reason : refuse(foreign)
+  }
   const { refreshAt: _a, ...rest } = held
   const { idToken, ...brought } = answer
   const next = Credential.make({ ...rest, ...brought })
@@ -150,11 +154,24 @@ const withIdToken = Effect.fnUntraced(function* (
   const verified = yield* Effect.result(identify(client, idToken, next.token))
   if (Result.isSuccess(verified)) return Credential.make({ ...next, idToken })
   const { failure } = verified
+  const foreign = yield* misdirection(client, idToken)
+  if (foreign !== undefined) return yield* refuse(foreign)
   const { retry } = adviceOf(failure)
   // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
   if (failure._tag !== "TokenRejected" || retry === "retry" || retry === "wait" || retry === "refresh") return next
-  return yield* isOfOthers(failure) ? refuse(failure) : failure
+  return yield* failure
 })
+
+/** Why an ID token is somebody else's by its own word, which is read without a key and is no matter of clocks. */
+const misdirection = (client: OAuthClient, idToken: Redacted.Redacted): Effect.Effect<TokenRejected | undefined> =>
+  Effect.flatMap(client.metadata, ({ issuer }) =>
+    Jwt.checkDirection(idToken, { issuer, audience: client.clientId })
+  ).pipe(
+    Effect.match({
+      onSuccess: () => undefined,
+      onFailure: (error) => (error._tag === "TokenRejected" && isOfOthers(error) ? error : undefined)
+    })
+  )
 
 const isOfOthers = ({ reason }: TokenRejected) =>
   reason === "Issuer" || reason === "Audience" || reason === "AuthorizedParty"

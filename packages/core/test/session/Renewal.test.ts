@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { Account, Credential, CredentialStore, DeviceCode, type Implementation } from "keyfob"
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import {
   answer,
   broken,
@@ -443,7 +443,7 @@ describe("Renewal", () => {
 
   describe("the ID token of a refresh", () => {
     const key = Effect.promise(() => generateKeyPair("ES256"))
-    const sign = (privateKey: CryptoKey, claims: JWTPayload) =>
+    const sign = (privateKey: CryptoKey, claims: Readonly<Record<string, unknown>>) =>
       Effect.promise(() =>
         new SignJWT({ iss: issuer, aud: "app", sub: "alice", iat: 3600, exp: 7200, ...claims })
           .setProtectedHeader({ alg: "ES256" })
@@ -452,8 +452,8 @@ describe("Renewal", () => {
     const alice = credential(1, { account: Account.make({ sub: "alice", name: "Alice" }) })
 
     const refresh = Effect.fnUntraced(function* (
-      claims: JWTPayload,
-      options: { readonly jwks?: Reply; readonly forged?: boolean } = {}
+      claims: Readonly<Record<string, unknown>>,
+      options: { readonly jwks?: Reply; readonly forged?: boolean; readonly different?: object } = {}
     ) {
       const { publicKey, privateKey } = yield* key
       const signer = options.forged === true ? (yield* key).privateKey : privateKey
@@ -461,7 +461,7 @@ describe("Renewal", () => {
       const jwks = options.jwks ?? json({ keys: [yield* Effect.promise(() => exportJWK(publicKey))] })
       const store = observed()
       const { layer, sent } = staged(store, {
-        [metadata.token_endpoint]: [tokens(2, { id_token: idToken })],
+        [metadata.token_endpoint]: [tokens(2, { id_token: idToken, ...options.different })],
         [metadata.jwks_uri]: jwks
       })
       const context = yield* Layer.build(layer)
@@ -516,6 +516,52 @@ describe("Renewal", () => {
         assert.deepInclude(yield* Effect.flip(token), { _tag: "TokenRejected", reason })
         assert.strictEqual((yield* Effect.flip(again))._tag, "LoginRequired")
         assert.lengthOf(sent(), 1)
+      })
+    )
+
+    const unknown = { jwks: json({ keys: [] }) }
+    it.effect.each([
+      ["from another issuer, its key unknown", { iss: "https://other.example" }, unknown, "Issuer"],
+      ["for another client, its key unknown", { aud: "other" }, unknown, "Audience"],
+      ["for several clients, its key unknown", { aud: ["app", "other"] }, unknown, "AuthorizedParty"],
+      ["given to another client, its key unknown", { azp: "other" }, unknown, "AuthorizedParty"],
+      ["from another issuer, keys out of reach", { iss: "https://other.example" }, { jwks: status(503) }, "Issuer"],
+      ["for another client, signed by another key", { aud: "other" }, { forged: true }, "Audience"],
+      ["for another client, that has ended by our clock", { aud: "other", exp: 3000 }, {}, "Audience"],
+      [
+        "for another client, beside a token of no use",
+        { aud: "other" },
+        { different: { token_type: "mac" } },
+        "Audience"
+      ]
+    ] as const)(
+      "one %s: seen without a key, nothing of it is kept, and a login is asked for",
+      ([, claims, options, reason]) =>
+        Effect.gen(function* () {
+          const { again, kept, sent, token } = yield* refresh(claims, options)
+          assert.deepInclude(yield* Effect.flip(token), { _tag: "TokenRejected", reason })
+          assert.deepInclude(yield* kept, { access: "access-1", refresh: "refresh-1", idToken: null, refused: true })
+          assert.strictEqual((yield* Effect.flip(again))._tag, "LoginRequired")
+          assert.lengthOf(sent(), 1)
+        })
+    )
+
+    it.effect.each([
+      ["whose client is one of several", { aud: ["app", "other"], azp: "app" }],
+      ["that names neither", { iss: undefined, aud: undefined }]
+    ] as const)("one %s, its key unknown: no session is lost over it", ([, claims]) =>
+      Effect.gen(function* () {
+        const { kept, token } = yield* refresh(claims, unknown)
+        assert.strictEqual(yield* textOf(token), "access-2")
+        assert.deepInclude(yield* kept, { generation: 2, refresh: "refresh-2", idToken: null, refused: false })
+      })
+    )
+
+    it.effect("of ours, beside a token of no use: the refresh token is kept", () =>
+      Effect.gen(function* () {
+        const { kept, token } = yield* refresh({}, { different: { token_type: "mac" } })
+        assert.deepInclude(yield* Effect.flip(token), { _tag: "AnswerRejected", reason: "Malformed" })
+        assert.deepInclude(yield* kept, { generation: 2, access: "access-1", refresh: "refresh-2", refused: false })
       })
     )
 
