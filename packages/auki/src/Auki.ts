@@ -92,10 +92,12 @@ export const make = Effect.fnUntraced(function* (
   const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
   const discovery = yield* TokenChain.make(network, {
     name: "discovery",
+    margin: flow.margin,
     exchange: (token) => Api.discovery(http, apiUrl, token)
   })
   const domains = yield* TokenTargets.make(discovery, {
     name: "domain",
+    margin: flow.margin,
     exchange: (token, id) => Api.domain(http, { clientId: settings.client_id, ddsUrl, id }, token)
   })
 

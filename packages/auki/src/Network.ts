@@ -22,7 +22,7 @@ import {
 } from "keyfob"
 import * as Api from "./Api.ts"
 import { addressOf } from "./Address.ts"
-import { broughtIn, isOidc, keyOf, methodOf, Settings } from "./Settings.ts"
+import { isOidc, keyOf, methodOf, Settings, termsOf } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
@@ -37,7 +37,7 @@ export const flow = Effect.fnUntraced(function* (
   const parts = {
     attended: false,
     key,
-    ...broughtIn(settings),
+    ...termsOf(settings),
     client: { issuer, clientId },
     revoke: () => Effect.fail(noRevocation)
   } as const

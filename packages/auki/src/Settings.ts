@@ -1,4 +1,5 @@
 /** What a provider of type `auki` is configured with, in the system's own words and with its own limits, and what that says. */
+import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { CredentialKey, type ProviderType, type Terms } from "keyfob"
 
@@ -35,10 +36,12 @@ export const Settings = Schema.Struct({
   oidc_client_id: Schema.optionalKey(upTo(255, "1 to 255 bytes")),
   issuer: Schema.optionalKey(Schema.NonEmptyString),
   /**
-   * Files of the earlier library have it: how long before its end a session was renewed. It is taken and does nothing, for
-   * here every level is renewed by the rule for all tokens, which goes by how long each lives.
+   * How long before its end a session or a token is renewed at the latest, at every level; of one that lives less than twice
+   * as long, half of its life. Default: a share of its life, a minute at most.
    */
-  refresh_threshold_ms: Schema.optionalKey(Schema.Finite)
+  refresh_threshold_ms: Schema.optionalKey(
+    Schema.Number.check(Schema.makeFilter((ms) => (Number.isFinite(ms) && ms >= 0) || "milliseconds, from 0 on"))
+  )
 })
 export type Settings = typeof Settings.Type
 
@@ -72,9 +75,11 @@ export const keyOf = (settings: Settings, account: string): CredentialKey => {
   })
 }
 
-/** The token that a session which began elsewhere is brought along by. */
-export const broughtIn = ({ token, ...settings }: Settings): Terms.Terms =>
-  methodOf(settings) === "opaque" || methodOf(settings) === "oidc" ? { brought: token } : {}
+/** What holds for what is kept of them: the token that a session which began elsewhere is brought along by, and the margin. */
+export const termsOf = ({ refresh_threshold_ms: ms, token, ...settings }: Settings): Terms.Terms => ({
+  ...(methodOf(settings) === "opaque" || methodOf(settings) === "oidc" ? { brought: token } : {}),
+  ...(ms === undefined ? {} : { margin: Duration.millis(ms) })
+})
 
 const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
 
@@ -85,7 +90,7 @@ export const definition: ProviderType.Definition<Settings> = {
   settings: Settings,
   identify: (settings, account) => ({
     key: keyOf(settings, account),
-    ...broughtIn(settings),
+    ...termsOf(settings),
     attended: false,
     needs: secrets[methodOf(settings)],
     extra: { api_url: settings.api_url, method: methodOf(settings) }

@@ -880,25 +880,6 @@ describe("settings", () => {
       })
   )
 
-  it.effect.each([0, 300_000, 1e15])(
-    "B-11 a refresh_threshold_ms of %d, which the earlier library's files have, is taken and changes nothing",
-    (refresh_threshold_ms) =>
-      Effect.gen(function* () {
-        const settings = yield* Schema.decodeUnknownEffect(Settings)({
-          ...base,
-          email: alice.email,
-          refresh_threshold_ms
-        })
-        const ask = nextProcess({ ...settings, ...alice }, domain("a"))
-        const first = yield* nextProcess(alice, domain("a"))
-        yield* minutes(30)
-        assert.strictEqual(tokenOf(yield* ask), tokenOf(first))
-        yield* minutes(60)
-        yield* ask
-        assert.deepStrictEqual(yield* counts, [1, 1, 2, 2])
-      }).pipe(Effect.provide(scene()))
-  )
-
   const long = (bytes: number) => "canary".padEnd(bytes - 1, "x") + "é"
   const beyond: ReadonlyArray<readonly [string, Partial<Settings>]> = [
     ["a client id with a blank", { ...alice, client_id: "a b" }],

@@ -212,6 +212,29 @@ describe("auki in the command", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
+  it.effect("B-11 refresh_threshold_ms: a token that ends sooner is renewed before it is printed", () =>
+    Effect.gen(function* () {
+      const { json } = yield* scene(`${email}refresh_threshold_ms = 300000\n`)
+      const plain = yield* scene(email)
+      const env = { KEYFOB_PASSWORD: "canary-password" }
+      for (const one of [json, plain.json]) yield* one("login spaces", env)
+      const before = [(yield* json("token spaces")).access_token, (yield* plain.json("token spaces")).access_token]
+      yield* TestClock.adjust("57 minutes")
+      const after = [(yield* json("token spaces")).access_token, (yield* plain.json("token spaces")).access_token]
+      assert.deepStrictEqual([after[0] === before[0], after[1] === before[1]], [false, true])
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect.each(["-1", "inf", "nan", '"5m"'])("B-11 refresh_threshold_ms = %s is a wrong setting", (value) =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene(`${email}refresh_threshold_ms = ${value}\n`)
+      const { exitCode, stderr } = yield* keyfob("status spaces")
+      assert.strictEqual(exitCode, 2)
+      const said = value === '"5m"' ? "expected number" : "milliseconds, from 0 on"
+      assert.include(stderr, `contexts.lab.providers.spaces.refresh_threshold_ms: ${said}`)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
   it.effect("B2: what is longer than the system takes is a wrong setting, told without it", () =>
     Effect.gen(function* () {
       const long = "x".repeat(1025)

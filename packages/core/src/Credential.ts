@@ -86,6 +86,8 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   signedInAt: Schema.optionalKey(Schema.DateTimeUtc),
   /** SHA-256 of the token it began with, base64url, where settings brought one: renewals do not change it either. */
   begunWith: Schema.optionalKey(Schema.String),
+  /** How long before its end the token is renewed at the latest, where settings say so: those of whoever reads it. */
+  margin: Schema.optionalKey(Schema.Duration),
   /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */
   spending: Schema.optionalKey(Schema.Int),
   /** The provider ended the session: only a login helps. */

@@ -50,6 +50,11 @@ export interface FlowParts {
    */
   readonly brought?: Redacted.Redacted | undefined
   /**
+   * How long before its end a token is renewed at the latest: from then on callers wait for the next. Of a token that lives
+   * less than twice as long it is half the life. Default: a share of the life, a minute at most.
+   */
+  readonly margin?: Duration.Duration | undefined
+  /**
    * How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. Where the answer
    * brings a refresh token and else nothing that may be used, it is `Withheld`, so that the session is not lost with it.
    */

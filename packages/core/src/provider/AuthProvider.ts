@@ -147,7 +147,7 @@ export interface Issued {
 }
 
 /** How {@link simple} signs in, and what it puts on requests. */
-export interface SimpleOptions<E extends Login.LoginError> extends Terms.Terms {
+export interface SimpleOptions<E extends Login.LoginError> extends Pick<Terms.Terms, "brought"> {
   readonly key: CredentialKey
   /** Brings what is kept from now on. */
   readonly login: (request?: LoginRequest) => Effect.Effect<Issued, E, Person>

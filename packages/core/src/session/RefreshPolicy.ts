@@ -4,9 +4,10 @@ import * as Hash from "effect/Hash"
 import type { Credential } from "../Credential.ts"
 
 /**
- * From when on callers wait for the next token: a tenth of the lifetime before its end, at most a minute, and up to a fifth
- * of that earlier, decided by the key: the same credential always has the same point, a thousand credentials do not share
- * one. A token without a known end has none.
+ * From when on callers wait for the next token: a tenth of the lifetime before its end, at most a minute, or the margin that
+ * settings ask for where that is more, at most half of the lifetime; and up to a fifth of that earlier, decided by the key:
+ * the same credential always has the same point, a thousand credentials do not share one. For a token that cannot be renewed
+ * nobody waits earlier than they must. A token without a known end has none.
  */
 export const hardPoint = (credential: Credential): DateTime.Utc | undefined => pointsOf(credential).hard
 
@@ -122,7 +123,9 @@ const pointsOf = (credential: Credential): Points => {
 const hardOf = (credential: Credential, spread: number) => {
   const { expiresAt } = credential.token
   if (expiresAt === undefined) return undefined
-  const margin = Math.min(Math.max(lifetimeOf(credential), 0) * 0.1, minute)
+  const lifetime = Math.max(lifetimeOf(credential), 0)
+  const asked = credential.margin === undefined || !isRenewable(credential) ? 0 : Duration.toMillis(credential.margin)
+  const margin = Math.max(Math.min(lifetime * 0.1, minute), Math.min(asked, lifetime * 0.5))
   return at(DateTime.toEpochMillis(expiresAt) - margin * (1 + 0.2 * spread))
 }
 

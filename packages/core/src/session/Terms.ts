@@ -10,17 +10,22 @@ import { Credential } from "../Credential.ts"
 import type { FlowParts } from "../flow/Flow.ts"
 import { sha256 } from "../protocol/Sha256.ts"
 
-export type Terms = Pick<FlowParts, "brought">
+export type Terms = Pick<FlowParts, "brought" | "margin">
 
-/** What a credential that begins under them has of them. */
-export const marksOf = ({ brought }: Terms): Effect.Effect<Pick<Credential, "begunWith">> =>
-  brought === undefined
-    ? Effect.succeed({})
-    : Effect.map(sha256(Redacted.value(brought)), (begunWith) => ({ begunWith }))
+/** What a credential has of those that it begins under. */
+export const marksOf = Effect.fnUntraced(function* ({
+  brought,
+  margin
+}: Terms): Effect.fn.Return<Pick<Credential, "begunWith" | "margin">> {
+  return {
+    ...(brought === undefined ? {} : { begunWith: yield* sha256(Redacted.value(brought)) }),
+    ...(margin === undefined ? {} : { margin })
+  }
+})
 
 /**
- * What was read, as far as it is theirs. A session that says nothing of what it began with, as those of earlier versions, is
- * that of its own token: one that was renewed since is nobody's who brings a token.
+ * What was read, as far as it is theirs, and with the margin that they say. A session that says nothing of what it began with,
+ * as those of earlier versions, is that of its own token: one that was renewed since is nobody's who brings a token.
  */
 export const under =
   (terms: Terms) =>
@@ -28,11 +33,14 @@ export const under =
     Effect.flatMap(
       read,
       Effect.fnUntraced(function* (found) {
-        if (Option.isNone(found) || terms.brought === undefined) return found
+        const { brought, margin } = terms
+        if (Option.isNone(found) || (brought === undefined && Equal.equals(found.value.margin, margin))) return found
+        const { margin: _, ...rest } = found.value
         const marks = yield* marksOf(terms)
-        const { begunWith, token } = found.value
-        if (begunWith === marks.begunWith) return found
-        const isItsOwn = begunWith === undefined && Equal.equals(token.value, terms.brought)
-        return isItsOwn ? Option.some(Credential.make({ ...found.value, ...marks })) : Option.none()
+        const isTheirs =
+          brought === undefined ||
+          rest.begunWith === marks.begunWith ||
+          (rest.begunWith === undefined && Equal.equals(rest.token.value, brought))
+        return isTheirs ? Option.some(Credential.make({ ...rest, ...marks })) : Option.none()
       })
     )

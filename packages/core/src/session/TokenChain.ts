@@ -33,6 +33,8 @@ export interface Link<R = never> {
   readonly name: string
   /** A token for a token of the parent's, by whatever request the system has for that (RFC 8693 is one). */
   readonly exchange: (parent: AccessToken) => Effect.Effect<Granted, TokenError, R>
+  /** How long before its end a token is renewed at the latest, as {@link UnattendedFlow} has it. */
+  readonly margin?: UnattendedFlow["margin"]
   /** Whether the system ends these tokens with the parent's session, whatever they say of themselves. Default: false. */
   readonly endsWithParent?: boolean
 }
@@ -80,7 +82,13 @@ export const make = Effect.fnUntraced(function* (
     return exchanged
   })
 
-  const flow: UnattendedFlow = { attended: false, key, client: { issuer, clientId }, obtain: () => obtain }
+  const flow: UnattendedFlow = {
+    attended: false,
+    key,
+    client: { issuer, clientId },
+    margin: link.margin,
+    obtain: () => obtain
+  }
   const source = yield* makeSource(flow)
   const store = yield* CredentialStore
 

@@ -49,6 +49,52 @@ describe("RefreshPolicy", () => {
     }
   )
 
+  const asking = (margin: number, lifetime: number, name = "default") =>
+    Credential.make({ ...lasting(lifetime, name), margin: Duration.millis(margin) })
+  const beforeEnd = (one: Credential) =>
+    (one.token.expiresAt?.epochMilliseconds ?? 0) - (RefreshPolicy.hardPoint(one)?.epochMilliseconds ?? 0)
+
+  it.prop(
+    "a margin that is asked for is kept, up to half of the lifetime, and never makes a token serve longer",
+    { Lifetime, Name, Margin: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9_000_000_000 })) },
+    ({ Lifetime, Margin, Name }) => {
+      const one = asking(Margin, Lifetime, Name)
+      const asked = Math.min(Margin, Lifetime / 2)
+      const computed = beforeEnd(lasting(Lifetime, Name))
+      assert.isAtLeast(beforeEnd(one), Math.max(asked, computed) - 1)
+      assert.isAtMost(beforeEnd(one), Math.ceil(Math.max(asked * 1.2, computed)) + 1)
+      const [soft, computedSoft] = [one, lasting(Lifetime, Name)].map(
+        (it) => RefreshPolicy.softPoint(it)?.epochMilliseconds ?? 0
+      )
+      const hard = RefreshPolicy.hardPoint(one)?.epochMilliseconds ?? 0
+      assert.strictEqual(soft, Math.min(hard, computedSoft ?? 0))
+    }
+  )
+
+  const margins: ReadonlyArray<readonly [number, number, number, number]> = [
+    [300_000, 3_600_000, 300_000, 360_000],
+    [300_000, 60_000, 30_000, 36_000],
+    [300_000, 600_000, 300_000, 360_000],
+    [0, 3_600_000, 60_000, 72_000],
+    [Infinity, 3_600_000, 1_800_000, 2_160_000]
+  ]
+  it.each(margins)(
+    "B-11 %d ms asked of a token of %d ms: %d to %d ms before its end",
+    (margin, lifetime, least, most) => {
+      const found = Array.from({ length: 100 }, (_, n) => beforeEnd(asking(margin, lifetime, `account ${n}`)))
+      assert.isAtLeast(Math.min(...found), least)
+      assert.isAtMost(Math.max(...found), most + 1)
+      assert.isAbove(new Set(found).size, 90)
+    }
+  )
+
+  it("nor does it end a token early that cannot be renewed, or one that has no end", () => {
+    const margin = Duration.minutes(5)
+    const last = withoutRefreshToken(asking(300_000, 3_600_000))
+    assert.isTrue(RefreshPolicy.isFresh(last, 3_500_000))
+    assert.isUndefined(RefreshPolicy.hardPoint(Credential.make({ ...endless, margin })))
+  })
+
   it.prop(
     "the same credential always has the same point, whenever it was issued",
     { Lifetime, Instant, Name },
