@@ -343,7 +343,7 @@ describe("Discovery: endpoints", () => {
 
   // What only looks so, and what is next to it.
   const elsewhere =
-    "10.example 9.255.255.255 11.0.0.1 172.15.0.1 172.32.0.1 192.167.0.1 192.169.0.1 100.63.0.1 100.128.0.1 169.253.0.1 169.255.0.1 [fbff::1] [fe00::1] [2001:db8::a00:1]"
+    "10.example 9.255.255.255 11.0.0.1 172.15.0.1 172.32.0.1 192.167.0.1 192.169.0.1 100.63.0.1 100.128.0.1 169.253.0.1 169.255.0.1 [fbff::1] [fe00::1] [2600::a00:1]"
   it.effect.each(elsewhere.split(" "))("an endpoint may be anywhere else: %s", (host) =>
     Effect.gen(function* () {
       assert.strictEqual(yield* naming(byName, host), "taken")
