@@ -42,9 +42,13 @@ export const check = Effect.fnUntraced(function* (args: Arguments) {
   }
 })
 
-/** curl keeps `Authorization` alone from other hosts that a redirect names (CVE-2018-1000007). */
-export const checkRedirects = Effect.fnUntraced(function* (args: Arguments, headers: ReadonlyArray<string>) {
-  const others = headers.filter((name) => name.toLowerCase() !== "authorization")
+/**
+ * curl keeps `Authorization` alone from other hosts that a redirect names (CVE-2018-1000007).
+ *
+ * @param carried headers by their names, and what else a request has of the provider's
+ */
+export const checkRedirects = Effect.fnUntraced(function* (args: Arguments, carried: ReadonlyArray<string>) {
+  const others = carried.filter((name) => name.toLowerCase() !== "authorization")
   if (others.length === 0 || !args.some(isFollowing)) return
   return yield* new UsageError({
     message: `curl would send ${others.join(" and ")} to every host that a redirect names`,

@@ -18,6 +18,8 @@ describe("curl's arguments", () => {
         const args = ["https://api.example", option, "x"]
         const error = yield* Effect.flip(checkRedirects(args, ["Authorization", "X-Api-Key"]))
         assert.match(error.message, /would send X-Api-Key to every host/)
+        const certified = yield* Effect.flip(checkRedirects(args, ["Authorization", "the client's certificate"]))
+        assert.match(certified.message, /would send the client's certificate to every host/)
         yield* checkRedirects(args, ["Authorization"])
         yield* check(args)
       }

@@ -318,6 +318,8 @@ describe.concurrent("curl", () => {
         assert.strictEqual(`Authorization: ${authorization}\n`, header.stdout)
         assert.strictEqual(ran.stderr, "")
         for (const line of lines) assert.notInclude(line, "canary")
+        const followed = yield* keyfob.run([...asked, "-L"], { env })
+        Keyfob.failsWith(followed, 2, /would send the client's certificate to every host that a redirect names/)
         const said = "keyfob: the token is bound to the client's certificate: whoever sends it has to present that"
         assert.include(header.stderr, said)
         assert.include((yield* keyfob.done(["exec", "--", "true"], { env })).stderr, said)

@@ -27,8 +27,10 @@ export const curl = Command.make(
     yield* curlArguments.check(split.behind)
     const provider = yield* target.one(opened, split.name, flags)
     const headers = yield* fresh.headers(opened, provider, flags, { presents: true })
-    yield* curlArguments.checkRedirects(split.behind, Object.keys(headers))
-    const stdin = [...configuration(split.behind, headers), ...(yield* identity(provider)), ""].join("\n")
+    const certificate = yield* identity(provider)
+    const presented = certificate.length === 0 ? [] : ["the client's certificate"]
+    yield* curlArguments.checkRedirects(split.behind, [...Object.keys(headers), ...presented])
+    const stdin = [...configuration(split.behind, headers), ...certificate, ""].join("\n")
     // -q counts only as the first: no .curlrc says otherwise.
     return yield* child.run("curl", ["-q", "--config", "-", ...split.behind], { stdin })
   })
