@@ -99,6 +99,22 @@ describe("a token that was brought, and then another", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect(
+    "a token that nothing renews is brought again as its end comes near: the session is the same, at every level",
+    () =>
+      Effect.gen(function* () {
+        const given = opaque(yield* sessionOf(alice))
+        yield* nextProcess(given, network)
+        yield* minutes(58)
+        const before = yield* nextProcess(given, domain("a"))
+        yield* minutes(59.5)
+        assert.strictEqual(tokenOf(yield* nextProcess(given, domain("a"))), tokenOf(before))
+        yield* nextProcess(given, network)
+        assert.strictEqual(tokenOf(yield* nextProcess(given, domain("a"))), tokenOf(before))
+        assert.deepStrictEqual(yield* counts, [1, 0, 1, 1])
+      }).pipe(Effect.provide(world))
+  )
+
   it.effect("R2 several who bring one token at once share what becomes of it", () =>
     Effect.gen(function* () {
       const given = renewable(yield* sessionOf(alice))

@@ -118,6 +118,26 @@ describe("a token that was brought to the command, and then another", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
+  it.live(
+    "R15 R2 processes at once, each with its own token: each prints its own, and one of them is what is there",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        yield* keyfob.done(["context", "add", "lab", "key", "--issuer", "https://id.example", "--client-id", "x"])
+        yield* keyfob.write("config.toml", spaces)
+        const tokens = ["of-alice", "of-bob", "of-alice", "of-bob", "of-alice", "of-bob"]
+        const all = yield* Effect.all(
+          tokens.map((token) => keyfob.done(["token", "spaces"], { env: { KEYFOB_TOKEN: token } })),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(
+          all.map(({ stdout }) => stdout.trim()),
+          tokens
+        )
+        assert.include(tokens, (yield* keyfob.done(["token", "spaces"])).stdout.trim())
+      }).pipe(Effect.scoped)
+  )
+
   it.live("R15 the built command, its quick way too: what is printed is what was brought, else what is there", () =>
     Effect.gen(function* () {
       const keyfob = yield* Keyfob.make

@@ -145,12 +145,13 @@ const rounds = 5
 const isAboutParent = (failure: TokenError) =>
   failure._tag === "ProviderRefused" && (failure.reason === "InvalidToken" || failure.reason === "InvalidGrant")
 
-/** Whose a derived token is: what it was had for says so. A machine is always itself. */
+/** Whose a derived token is: what it was had for says so. A machine is always itself, and so is who brings one token again. */
 const isSameSession = (mine: Credential, theirs: Option.Option<Credential>) => {
   if (mine.key.subject === "client") return true
   if (Option.isNone(theirs) || theirs.value.refused === true) return false
   const { account, begunWith, signedInAt } = theirs.value
-  return mine.account?.sub === account?.sub && mine.begunWith === begunWith && Equal.equals(mine.signedInAt, signedInAt)
+  if (mine.account?.sub !== account?.sub || mine.begunWith !== begunWith) return false
+  return begunWith !== undefined || Equal.equals(mine.signedInAt, signedInAt)
 }
 
 /** What an exchange brought, as the parent's session has it. */
