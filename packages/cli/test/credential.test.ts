@@ -71,13 +71,26 @@ it.live("docker: a name and a token for the registry that it was set up for, and
     const { jwt, keyfob } = yield* scene
     const docker = (action: string, stdin = "") =>
       keyfob(`credential docker --host registry.example:5000 --provider git ${action}`, {}, stdin)
-    for (const ServerURL of ["registry.example:5000", "https://registry.example:5000/v2/"]) {
+    for (const ServerURL of [
+      "registry.example:5000",
+      "https://registry.example:5000",
+      "https://registry.example:5000/v2/"
+    ]) {
       const told = JSON.parse((yield* docker("get", `${ServerURL}\n`)).stdout)
       assert.deepStrictEqual(told, { ServerURL, Username: "oauth2", Secret: jwt })
     }
     for (const other of [
       "registry.example",
       "https://registry.example:5000@evil.example/",
+      "https://registry.example:5000\\@evil.example/",
+      "https://registry.example:5000\\.evil.example/",
+      "https://registry.example:5000?@evil.example/",
+      "https://registry.example:5000#@evil.example/",
+      "https://registry.example:5000.evil.example/",
+      "https://registry.example:50001/",
+      "https:/registry.example:5000",
+      "https:\\\\registry.example:5000",
+      "https://registry\n.example:5000",
       "http://registry.example:5000"
     ]) {
       const none = yield* docker("get", other)

@@ -47,6 +47,9 @@ export const docker = Command.make(
   })
 ).pipe(Command.withDescription("A credential helper of docker's: get and list, behind docker-credential-keyfob"))
 
-/** docker names a registry by its host alone, or by an address. */
+/**
+ * docker names a registry by its host alone, or by an address. Compared as they stand: parsers differ in what a backslash
+ * before an @ is, and so in the host.
+ */
 const isAt = (url: string, host: string) =>
-  url === host || (url.startsWith("https://") && URL.parse(url)?.host === host)
+  url === host || url === `https://${host}` || url.startsWith(`https://${host}/`)
