@@ -16,10 +16,10 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import {
   adviceOf,
   AuthorizedHttpClient,
-  ConfigurationInvalid,
+  type ConfigurationInvalid,
+  configuredUrl,
   HttpExchange,
   isAuthError,
-  isSecure,
   type TokenSource
 } from "keyfob"
 import { type FinalJobState, isFinal, JobState } from "./Job.ts"
@@ -66,7 +66,7 @@ export class Arnica extends Context.Service<
     Layer.effect(
       Arnica,
       Effect.gen(function* () {
-        const url = yield* parse(options.arnicaUrl ?? arnicaUrl)
+        const url = yield* configuredUrl("arnica_url", options.arnicaUrl ?? arnicaUrl)
         const client = yield* AuthorizedHttpClient.make(source, { origins: [url.origin] })
         return make((location) => client.get(location), url)
       })
@@ -80,7 +80,7 @@ export class Arnica extends Context.Service<
     Layer.effect(
       Arnica,
       Effect.gen(function* () {
-        const url = yield* parse(options.arnicaUrl ?? arnicaUrl)
+        const url = yield* configuredUrl("arnica_url", options.arnicaUrl ?? arnicaUrl)
         const client = yield* HttpClient.HttpClient
         return make(
           (location) => client.execute(HttpClientRequest.bearerToken(HttpClientRequest.get(location), token)),
@@ -89,13 +89,6 @@ export class Arnica extends Context.Service<
       })
     )
 }
-
-const parse = Effect.fnUntraced(function* (url: string) {
-  const parsed = URL.parse(url)
-  if (parsed === null) return yield* new ConfigurationInvalid({ reason: "InvalidValue", detail: "arnica_url" })
-  if (isSecure(parsed)) return parsed
-  return yield* new ConfigurationInvalid({ reason: "InsecureUrl", detail: `arnica_url ${parsed.origin}` })
-})
 
 type Get = (
   location: string

@@ -21,13 +21,12 @@ import {
   TokenSource,
   TokenTargets
 } from "keyfob"
-import { addressOf } from "./Address.ts"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, type Settings } from "./Settings.ts"
+import { methodOf, serviceAt, type Settings } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -68,8 +67,8 @@ export const make = Effect.fnUntraced(function* (
   settings: Settings,
   account = "default"
 ): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
-  const apiUrl = yield* addressOf("api_url", settings.api_url, "service")
-  const ddsUrl = yield* addressOf("dds_url", settings.dds_url, "service")
+  const apiUrl = yield* serviceAt("api_url", settings.api_url)
+  const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
   const flow = yield* Network.flow(settings, account)

@@ -12,6 +12,7 @@ import {
   type Assigned,
   byRefreshToken,
   ConfigurationInvalid,
+  configuredUrl,
   type CredentialKey,
   type FlowParts,
   HttpExchange,
@@ -21,8 +22,7 @@ import {
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
-import { addressOf } from "./Address.ts"
-import { isOidc, keyOf, methodOf, Settings, termsOf } from "./Settings.ts"
+import { isOidc, keyOf, methodOf, serviceAt, Settings, termsOf } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
@@ -30,8 +30,8 @@ export const flow = Effect.fnUntraced(function* (
   account: string
 ): Effect.fn.Return<UnattendedFlow, ConfigurationInvalid> {
   const settings = yield* within(given)
-  const apiUrl = yield* addressOf("api_url", settings.api_url, "service")
-  const refreshUrl = yield* addressOf("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`, "page")
+  const apiUrl = yield* serviceAt("api_url", settings.api_url)
+  const { href: refreshUrl } = yield* configuredUrl("refresh_url", settings.refresh_url ?? `${apiUrl}/user/refresh`)
   const key = keyOf(settings, account)
   const { clientId, issuer } = key
   const parts = {

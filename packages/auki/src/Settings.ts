@@ -1,7 +1,8 @@
 /** What a provider of type `auki` is configured with, in the system's own words and with its own limits, and what that says. */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { CredentialKey, type ProviderType, type Terms } from "keyfob"
+import { ConfigurationInvalid, configuredUrl, CredentialKey, type ProviderType, type Terms } from "keyfob"
 
 const bytes = (text: string) => new TextEncoder().encode(text).length
 
@@ -53,6 +54,16 @@ export const methodOf = ({ method }: Settings): Method => method ?? "email"
 /** Whether it is a session of OpenID Connect that was brought along. */
 export const isOidc = (settings: Settings): settings is Settings & { readonly oidc_client_id: string } =>
   settings.oidc_client_id !== undefined && (methodOf(settings) === "opaque" || methodOf(settings) === "oidc")
+
+/** A service is an origin, with nothing behind the host. */
+export const serviceAt = (setting: string, text: string): Effect.Effect<string, ConfigurationInvalid> =>
+  Effect.flatMap(configuredUrl(setting, text), ({ origin, pathname }) =>
+    pathname === "/"
+      ? Effect.succeed(origin)
+      : Effect.fail(
+          new ConfigurationInvalid({ reason: "InvalidValue", detail: `${setting}: an origin, without a path` })
+        )
+  )
 
 /** However it is spelled. */
 const originOf = (url: string) => URL.parse(url)?.origin ?? url

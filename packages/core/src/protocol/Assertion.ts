@@ -5,7 +5,7 @@ import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { type AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
-import { isSecure } from "./Discovery.ts"
+import { isSecure } from "./SecureUrl.ts"
 import { malformed, objectOf, send } from "./HttpExchange.ts"
 
 /**

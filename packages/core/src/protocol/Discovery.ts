@@ -6,7 +6,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { AnswerRejected, ConfigurationInvalid, printable, type ProviderUnavailable } from "../AuthError.ts"
 import * as Deviation from "./Deviation.ts"
 import { hostOf, malformed, objectOf, send } from "./HttpExchange.ts"
-import { isLoopback, mayName } from "./Reach.ts"
+import { mayName } from "./Reach.ts"
+import { configuredUrl, isSecure } from "./SecureUrl.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
 const Text = Schema.optionalKey(Schema.String)
@@ -55,28 +56,13 @@ export const ProviderMetadata = Schema.Struct({
 })
 export type ProviderMetadata = typeof ProviderMetadata.Type
 
-/** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
-export const isSecure = (url: URL) =>
-  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) &&
-  url.username === "" &&
-  url.password === "" &&
-  url.hash === ""
-
-/**
- * Checks an issuer as somebody configured it (RFC 8414 section 2: no query, no fragment). What a URL parser would mend
- * (blanks, backslashes, missing slashes) is no issuer: it is compared character for character later.
- */
-export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInvalid> => {
-  const url = /^[a-z]+:\/\/[^\s\p{C}\\?#]+$/iu.test(issuer) ? URL.parse(issuer) : null
-  if (url === null || url.hostname === "" || url.username !== "" || url.password !== "") {
-    return Effect.fail(
-      new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) })
-    )
-  }
-  return isSecure(url)
-    ? Effect.succeed(url)
-    : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `issuer ${url.href}` }))
-}
+/** Checks an issuer as somebody configured it (RFC 8414 section 2): it is compared character for character later. */
+export const parseIssuer = (issuer: string): Effect.Effect<URL, ConfigurationInvalid> =>
+  Effect.mapError(configuredUrl("issuer", issuer), (error) =>
+    error.reason === "InvalidValue"
+      ? new ConfigurationInvalid({ reason: "InvalidIssuer", detail: printable(withoutUserInfo(issuer)) })
+      : error
+  )
 
 /**
  * The metadata of a server that publishes none: the issuer and the endpoints that somebody wrote down, by their names in

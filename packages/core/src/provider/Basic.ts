@@ -7,9 +7,9 @@ import * as Schema from "effect/Schema"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { ConfigurationInvalid, LoginFailed } from "../AuthError.ts"
-import { parseIssuer } from "../protocol/Discovery.ts"
 import { send } from "../protocol/HttpExchange.ts"
 import { accept } from "../protocol/OAuthAnswer.ts"
+import { configuredUrl } from "../protocol/SecureUrl.ts"
 import { Seconds } from "../protocol/TokenEndpoint.ts"
 import { AccessToken } from "../Token.ts"
 import * as AuthProvider from "./AuthProvider.ts"
@@ -30,7 +30,7 @@ const Session = Schema.Struct({
 export const type = ProviderType.make({
   ...definition,
   make: Effect.fnUntraced(function* ({ login_url, password, username }, { key }) {
-    const url = yield* parseIssuer(login_url)
+    const url = yield* configuredUrl("login_url", login_url)
     const http = yield* HttpClient.HttpClient
     const login = Effect.fn("keyfob.Basic")(function* () {
       if (password === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "password" })

@@ -1,0 +1,28 @@
+/** Where credentials may go. */
+import * as Effect from "effect/Effect"
+import { ConfigurationInvalid, printable } from "../AuthError.ts"
+import { isLoopback } from "./Reach.ts"
+
+/** Whether a URL may carry credentials: https, or http on a loopback address; no user info, no fragment. */
+export const isSecure = (url: URL) =>
+  (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) &&
+  url.username === "" &&
+  url.password === "" &&
+  url.hash === ""
+
+/**
+ * A secure URL of a host and a path, as somebody configured it. What a parser would mend (blanks, backslashes, missing
+ * slashes) is none, and is not repeated: it may hold a password.
+ *
+ * @param setting what it is called where it is configured
+ */
+export const configuredUrl = (setting: string, text: string): Effect.Effect<URL, ConfigurationInvalid> => {
+  const url = /^[a-z]+:\/\/[^\s\p{C}\\?#]+$/iu.test(text) ? URL.parse(text) : null
+  if (url === null || url.hostname === "" || url.username !== "" || url.password !== "") {
+    const detail = `${setting}: a URL of a host and a path, such as https://api.example.com`
+    return Effect.fail(new ConfigurationInvalid({ reason: "InvalidValue", detail }))
+  }
+  return isSecure(url)
+    ? Effect.succeed(url)
+    : Effect.fail(new ConfigurationInvalid({ reason: "InsecureUrl", detail: `${setting} ${printable(url.href)}` }))
+}
