@@ -39,23 +39,27 @@ const shownBy = (id: string) => {
       : [first, ...rest].join("<br>")
 }
 
-/** Of code: no blank line, no comment, and not the fake that a package brings for tests. */
-const lines = (name: string) =>
-  globSync(`packages/${name}/src/**/*.ts`, { cwd: root, exclude: ["**/testing/**"] }).reduce(
-    (sum, file) =>
-      sum +
-      readFileSync(join(root, file), "utf8")
-        .replaceAll(/\/\*.*?\*\//gs, "")
-        .split("\n")
-        .filter((line) => !/^\s*(\/\/|$)/.test(line)).length,
-    0
+/** A package's statements at top level, without blank lines and comments, and without the fake that it brings for tests. */
+const statements = (name: string) =>
+  globSync(`packages/${name}/src/**/*.ts`, { cwd: root, exclude: ["**/testing/**"] }).flatMap((file) =>
+    readFileSync(join(root, file), "utf8")
+      .replaceAll(/\/\*.*?\*\//gs, "")
+      .replaceAll(/^\s*(\/\/.*)?\n/gm, "")
+      .split(/\n(?=\w)/)
   )
+const isSchema = (statement: string) =>
+  /^(export )?const \w+ = (Schema\.|\{\n.*: Schema\.)/.test(statement) ||
+  /^export type \w+ = typeof \w+\.Type/.test(statement)
+const lines = (of: ReadonlyArray<string>) => of.join("\n").split("\n").length
 
 const ids = Object.keys(cases)
 const missing = ids.filter((id) => verdict(id) === "**not shown**")
-const sizes = ["aqt", "qlam", "auki"].flatMap((name) =>
-  lines(name) === 0 ? [] : [`| \`@keyfob/${name}\` | ${lines(name)} |`]
-)
+const sizes = ["aqt", "qlam", "auki"].map((name) => {
+  const all = statements(name)
+  const code = all.filter((statement) => !isSchema(statement))
+  const bare = code.filter((statement) => !statement.startsWith("import"))
+  return `| \`@keyfob/${name}\` | ${lines(all)} | ${lines(code)} | ${lines(bare)} |`
+})
 const text = `# The three systems
 
 Keyfob takes the place of AQT's connector, Auki's authentication and QuEra's QLAM. This page lists what each is known to do, case by case, and the tests
@@ -63,8 +67,8 @@ that show Keyfob doing it; the tests' titles carry the ids. It is made by \`npm 
 
 ${ids.length} cases: ${ids.filter((id) => verdict(id) === "shown").length} shown, ${Object.keys(exceptions).length} that do not apply, ${missing.length} not shown${missing.length === 0 ? "" : ` (${missing.join(", ")})`}.
 
-| package | lines of code, with schemas and imports |
-|---|---|
+| package | lines of code | without schemas | without imports too |
+|---|---|---|---|
 ${sizes.join("\n")}
 ${Object.entries(systems)
   .map(
