@@ -87,38 +87,20 @@ const Session = Schema.Struct({
   expires_in: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 })
 
-const latest = 8.64e15 // that a date can be
-
-/** Until when a token is good, by itself: nobody has verified it. */
-export const expiryOf = (jwt: string): Effect.Effect<number | undefined> =>
-  Jwt.decode(jwt).pipe(
-    Effect.map(({ claims: { exp } }) => (Number.isInteger(exp) ? Math.min(Number(exp) * 1000, latest) : undefined)),
-    Effect.orElseSucceed(() => undefined)
-  )
-
-export const bearer = (value: Redacted.Redacted, end: number | undefined, details?: AccessToken["details"]) =>
-  AccessToken.make({
-    value,
-    type: "Bearer",
-    scopes: [],
-    ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(end) }),
-    ...(details === undefined ? {} : { details })
-  })
-
 /** The session an answer brings. A token without any end is refused: nobody could tell when to renew it. */
 const session = Effect.fnUntraced(function* (
   { answer, began }: Answered,
   schema: Schema.ConstraintDecoder<typeof Session.Type> = Session
 ): Effect.fn.Return<Granted, ProviderError> {
   const { access_token, expires_in, refresh_token } = yield* OAuthAnswer.accept(answer, schema)
-  const end = expires_in === undefined ? yield* expiryOf(access_token) : Math.min(began + expires_in * 1000, latest)
+  const end = expires_in === undefined ? Jwt.expiryOf(access_token) : began + expires_in * 1000
   if (end === undefined) {
     const { endpoint, host } = answer
     return yield* new AnswerRejected({ reason: "Malformed", endpoint, host, detail: "the token names no end" })
   }
   return {
     issuedAt: DateTime.makeUnsafe(began),
-    token: bearer(Redacted.make(access_token), end),
+    token: AccessToken.bearer(Redacted.make(access_token), end),
     ...(refresh_token === undefined ? {} : { refreshToken: Redacted.make(refresh_token) })
   }
 })
@@ -198,12 +180,12 @@ export const domain = Effect.fn("keyfob.auki.domain")(function* (
   const audience: ReadonlyArray<unknown> = [claims["aud"]].flat()
   if (!isServer(success.domain_server.url)) return yield* reject("InsecureEndpoint", "domain_server.url")
   if (!audience.includes(success.domain_server.url)) return yield* reject("SubjectMismatch", "the grant's aud")
-  const exp = yield* expiryOf(access_token)
+  const exp = Jwt.expiryOf(access_token)
   if (exp === undefined) return yield* reject("Malformed", "the grant's exp")
   const end = Math.min(success.expires_at, exp)
   return {
     target: success.id,
     issuedAt: DateTime.makeUnsafe(began),
-    token: bearer(Redacted.make(access_token), end, details)
+    token: AccessToken.bearer(Redacted.make(access_token), end, details)
   }
 })

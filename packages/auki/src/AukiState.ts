@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import {
-  type AccessToken,
+  AccessToken,
   type ConfigurationInvalid,
   Credential,
   CredentialStore,
@@ -21,7 +21,6 @@ import {
   type StoreFailed,
   Terms
 } from "keyfob"
-import * as Api from "./Api.ts"
 
 const Predecessor = Schema.fromJsonString(
   Schema.Struct({
@@ -52,7 +51,7 @@ export const restore = Effect.fnUntraced(function* (
     generation: 1,
     issuedAt: now,
     signedInAt: now,
-    token: Api.bearer(Redacted.make(session.token.replace(/^bearer /i, "")), session.expires_at),
+    token: AccessToken.bearer(Redacted.make(session.token.replace(/^bearer /i, "")), session.expires_at),
     ...(session.refresh_token ? { refreshToken: Redacted.make(session.refresh_token) } : {})
   })
   const theirs = Terms.under(owner)

@@ -4,10 +4,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
-import { CredentialStore } from "keyfob"
+import { CredentialStore, Jwt } from "keyfob"
 import { Auki } from "@keyfob/auki"
 import type { Answer } from "@keyfob/auki/testing"
-import { expiryOf } from "../src/Api.ts"
 import { alice, base, domain, known } from "./given.ts"
 import { served } from "./served.ts"
 
@@ -51,9 +50,9 @@ describe("on the wire", () => {
       assert.strictEqual((yield* Effect.promise(() => exportJWK(publicKey))).crv, "P-256")
       const sign = (exp: number) =>
         Effect.promise(() => new SignJWT({ iss: "dds", exp }).setProtectedHeader({ alg: "ES256" }).sign(privateKey))
-      assert.strictEqual(yield* expiryOf(yield* sign(1_700_000_000)), 1_700_000_000_000)
-      assert.strictEqual(yield* expiryOf(yield* sign(9_000_000_000_000)), 8.64e15)
-      for (const wrong of ["a.b", "!.!.!", "e30.bm8.c2ln", "e30.e30.c2ln"]) assert.isUndefined(yield* expiryOf(wrong))
+      assert.strictEqual(Jwt.expiryOf(yield* sign(1_700_000_000)), 1_700_000_000_000)
+      assert.strictEqual(Jwt.expiryOf(yield* sign(9_000_000_000_000)), 8.64e15)
+      for (const wrong of ["a.b", "!.!.!", "e30.bm8.c2ln", "e30.e30.c2ln"]) assert.isUndefined(Jwt.expiryOf(wrong))
     })
   )
 })

@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Base64 from "effect/encoding/Base64"
 
 /** A secret string: shown as `<redacted>` wherever it is printed, in clear only on the wire and in a store. */
 export const Secret = Schema.Redacted(Schema.NonEmptyString)
@@ -44,6 +45,28 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
   /** What the provider says of it besides, such as the server that takes it: facts, no secrets. */
   details: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 }) {
+  /**
+   * A token that whoever has it may use (RFC 6750), as one that grants no scopes.
+   *
+   * @param end in milliseconds since 1970, where that is known; one beyond all calendars is their last
+   */
+  static readonly bearer = (value: Redacted.Redacted, end?: number, details?: AccessToken["details"]): AccessToken =>
+    AccessToken.make({
+      value,
+      type: "Bearer",
+      scopes: [],
+      ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(Math.min(end, 8.64e15)) }),
+      ...(details === undefined ? {} : { details })
+    })
+
+  /** A name and its secret in a token's place (RFC 7617), without end. The name has no colon. */
+  static readonly basic = (name: string, secret: Redacted.Redacted): AccessToken =>
+    AccessToken.make({
+      value: Redacted.make(Base64.encode(`${name}:${Redacted.value(secret)}`)),
+      type: "Basic",
+      scopes: []
+    })
+
   /** The value of an `Authorization` header (RFC 6750 section 2.1, RFC 9449 section 7.1). */
   get authorization(): Redacted.Redacted {
     return Redacted.make(`${this.type} ${Redacted.value(this.value)}`)

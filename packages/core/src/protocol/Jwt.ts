@@ -76,6 +76,29 @@ export const decode = (jwt: string) =>
     catch: () => new TokenRejected({ reason: "Malformed", token: "token" })
   })
 
+/** What a token says of itself, where it is a JWT (RFC 7515 section 7.1): an opaque one is no failure. Nothing is verified. */
+export const claimsOf = (token: string) => {
+  if (token.split(".").length !== 3) return undefined
+  try {
+    return decodeJwt(token)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * When a token that is a JWT ends, by its own word: a hint, since nothing is verified. In milliseconds since 1970, by this
+ * machine's clock; some servers write 0 where there is no end.
+ *
+ * @param clockOffset milliseconds that the clock of who issued it is ahead
+ */
+export const expiryOf = (token: string, clockOffset = 0): number | undefined => {
+  const exp = claimsOf(token)?.exp
+  return typeof exp === "number" && exp > 0 ? Math.min(exp * 1000 - clockOffset, latest) : undefined
+}
+
+const latest = 8.64e15 // that a date can be
+
 /** Verifies any JWT: signature, `iss`, `aud`, `exp`, `nbf`, `iat` (RFC 7519 section 7.2, RFC 8725 section 3). */
 export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("token", jwt, expected)
 

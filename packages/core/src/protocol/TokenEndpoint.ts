@@ -5,12 +5,12 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as SchemaTransformation from "effect/SchemaTransformation"
-import { decodeJwt } from "jose"
 import { AnswerRejected, printable, type ProviderError, type ProviderRefused } from "../AuthError.ts"
 import { AccessToken, type DpopKey } from "../Token.ts"
 import { type Answer, malformed, type Repeat } from "./HttpExchange.ts"
 import * as ClientCertificate from "./ClientCertificate.ts"
 import * as Deviation from "./Deviation.ts"
+import { claimsOf, expiryOf } from "./Jwt.ts"
 import { accept } from "./OAuthAnswer.ts"
 import type { Form, MetadataError, OAuthClient } from "./OAuthClient.ts"
 import type { ProviderProfile } from "./ProviderProfile.ts"
@@ -183,7 +183,7 @@ const judge = Effect.fnUntraced(function* (
   const expiresAt =
     typeof success.expires_in === "number" && value === success.access_token
       ? now + success.expires_in * 1000
-      : jwtExpiry(value, clockOffset)
+      : expiryOf(value, clockOffset)
   const refreshIn = hinted(success.refresh_in)
   const refreshTokenLife = hinted(success.refresh_token_expires_in) ?? hinted(success.refresh_expires_in)
   return {
@@ -222,16 +222,6 @@ const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, granted:
   return granted.id_token || granted.access_token
 })
 
-/** What a token says of itself, where it is a JWT. Nothing is verified. */
-const claimsOf = (token: string) => {
-  if (token.split(".").length !== 3) return undefined // no JWS (RFC 7515 section 7.1), which is no failure
-  try {
-    return decodeJwt(token)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * Holds the type of what was issued against what was asked for. It has to be there (RFC 8693 section 2.2.1); some servers
  * leave it out, and what they give is taken for an access token where one was asked for, and for nothing else.
@@ -246,12 +236,3 @@ const checkIssued = Effect.fnUntraced(function* (answer: Answer, issued: string 
     issued ? "issued_token_type is not what was asked for" : "issued_token_type is missing"
   )
 })
-
-/**
- * Where the answer names no lifetime, an access token that is a JWT names its own end, by the provider's clock. A hint, so
- * nothing is verified.
- */
-export const jwtExpiry = (token: string, clockOffset = 0) => {
-  const exp = claimsOf(token)?.exp
-  return typeof exp === "number" && exp > 0 && exp < 8.64e12 ? exp * 1000 - clockOffset : undefined
-}

@@ -1,6 +1,4 @@
-import * as Base64 from "effect/encoding/Base64"
 import * as Clock from "effect/Clock"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -34,8 +32,7 @@ export const type = ProviderType.make({
     const http = yield* HttpClient.HttpClient
     const login = Effect.fn("keyfob.Basic")(function* () {
       if (password === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "password" })
-      const value = Redacted.make(Base64.encode(`${username}:${Redacted.value(password)}`))
-      const proof = AccessToken.make({ value, type: "Basic", scopes: [] })
+      const proof = AccessToken.basic(username, password)
       const began = yield* Clock.currentTimeMillis
       const request = HttpClientRequest.setHeader("authorization", Redacted.value(proof.authorization))
       const answer = yield* send(http, "login", request(HttpClientRequest.post(url)), "spending")
@@ -44,13 +41,8 @@ export const type = ProviderType.make({
       }
       if (answer.status < 400 && answer.json?.["access_token"] === undefined) return { token: proof }
       const { access_token, expires_in } = yield* accept(answer, Session)
-      const token = AccessToken.make({
-        value: Redacted.make(access_token),
-        type: "Bearer",
-        scopes: [],
-        ...(expires_in === undefined ? {} : { expiresAt: DateTime.makeUnsafe(began + expires_in * 1000) })
-      })
-      return { token }
+      const end = expires_in === undefined ? undefined : began + expires_in * 1000
+      return { token: AccessToken.bearer(Redacted.make(access_token), end) }
     })
     return yield* AuthProvider.simple({ key, login, model: ProviderCredential.basic(username) })
   })

@@ -1,8 +1,7 @@
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid } from "../AuthError.ts"
-import { jwtExpiry } from "../protocol/TokenEndpoint.ts"
+import { expiryOf } from "../protocol/Jwt.ts"
 import { AccessToken } from "../Token.ts"
 import * as AuthProvider from "./AuthProvider.ts"
 import * as ProviderCredential from "./ProviderCredential.ts"
@@ -15,14 +14,7 @@ export const type = ProviderType.make({
   make: ({ header, token: given }, { key }) => {
     const login = Effect.fnUntraced(function* () {
       if (given === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "token" })
-      const expiresAt = jwtExpiry(Redacted.value(given))
-      const token = AccessToken.make({
-        value: given,
-        type: "Bearer",
-        scopes: [],
-        ...(expiresAt === undefined ? {} : { expiresAt: DateTime.makeUnsafe(expiresAt) })
-      })
-      return { token }
+      return { token: AccessToken.bearer(given, expiryOf(Redacted.value(given))) }
     })
     return AuthProvider.simple(
       header === undefined
