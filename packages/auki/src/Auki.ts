@@ -19,7 +19,8 @@ import {
   type StoreFailed,
   TokenChain,
   TokenSource,
-  TokenTargets
+  TokenTargets,
+  type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
@@ -126,8 +127,14 @@ export const make = Effect.fnUntraced(function* (
         const detail = "a login of another account, service, client or kind than is configured"
         return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
       }
-      yield* Effect.provideContext(Login.login(asked), own)
-      latest = asked
+      const before = latest
+      // Before what they bring is kept: else who asks meanwhile takes it for somebody else's, and puts the session before there.
+      const obtain: UnattendedFlow["obtain"] = (client) =>
+        Effect.tap(asked.obtain(client), () => Effect.sync(() => void (latest = asked)))
+      const signedIn = Effect.onError(Login.login({ ...asked, obtain }), () =>
+        Effect.sync(() => void (latest = before))
+      )
+      yield* Effect.provideContext(signedIn, own)
       yield* forgetDerived
     }),
     // These services take no token back.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { Credential, CredentialStore } from "keyfob"
 import { Auki, keyOf, type Settings } from "@keyfob/auki"
@@ -166,6 +166,31 @@ describe("a token that was brought, and then another", () => {
       })
       yield* nextProcess(a, program)
       assert.strictEqual(subOf(tokenOf(yield* nextProcess(a, domain("a")))), alice.email)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R15 nor does who asks while another signs in put the session before in its place", () =>
+    Effect.gen(function* () {
+      const a = opaque(yield* sessionOf(alice))
+      const b = renewable(yield* sessionOf(bob))
+      const store = yield* CredentialStore
+      // Where what was written can be read before its writer hears of it, as with any store that is shared.
+      const shared = CredentialStore.of({
+        ...store,
+        modify: (key, change) =>
+          Effect.tap(store.modify(key, change), () => Effect.repeat(Effect.yieldNow, { times: 20 }))
+      })
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* network.token
+        const ask = Effect.andThen(Effect.exit(network.token), Effect.yieldNow)
+        const asking = yield* Effect.forkChild(Effect.forever(ask), { startImmediately: true })
+        yield* login(b)
+        assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+        yield* Fiber.interrupt(asking)
+        assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+      })
+      yield* Effect.provideService(nextProcess(a, program), CredentialStore, shared)
     }).pipe(Effect.provide(world))
   )
 
