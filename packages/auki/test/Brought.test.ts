@@ -115,6 +115,26 @@ describe("a token that was brought, and then another", () => {
       }).pipe(Effect.provide(world))
   )
 
+  it.effect.each([
+    [404, {}],
+    [402, { error: "payment" }]
+  ] as const)("R1 R4 a renewal that is answered %s %o is no end: what the session has become stays", ([status, body]) =>
+    Effect.gen(function* () {
+      const given = renewable(yield* sessionOf(alice))
+      yield* nextProcess(given, network)
+      yield* minutes(61)
+      yield* nextProcess(given, network)
+      const { refreshToken } = yield* kept
+      yield* minutes(122)
+      const { next } = yield* FakeAuki
+      next("/user/refresh", { status, body })
+      assert.deepInclude(yield* Effect.flip(nextProcess(given, network)), { _tag: "ProviderRefused", status })
+      assert.deepStrictEqual((yield* kept).refreshToken, refreshToken)
+      yield* nextProcess(given, network)
+      assert.deepStrictEqual(yield* counts, [1, 3, 0, 0])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("R2 several who bring one token at once share what becomes of it", () =>
     Effect.gen(function* () {
       const given = renewable(yield* sessionOf(alice))

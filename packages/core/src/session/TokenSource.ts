@@ -132,10 +132,11 @@ export const make = Effect.fnUntraced(function* (
     if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
       return yield* again
     }
-    // Whatever is said against its refresh token, a machine can sign in again (R4).
-    return yield* Effect.catchTag(
+    // Whatever is said against its refresh token, a machine can sign in again (R4). What began with a token that was brought
+    // has come further than that since: it gives way to it when it is dead, and to nothing less.
+    return yield* Effect.catchIf(
       renew(slot, current.value, client, flow),
-      ["LoginRequired", "ProviderRefused"],
+      ({ _tag }) => _tag === "LoginRequired" || (_tag === "ProviderRefused" && flow.brought === undefined),
       () => again
     )
   })
