@@ -27,7 +27,7 @@ import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, serviceAt, type Settings } from "./Settings.ts"
+import { methodOf, serviceAt, type Settings, withCredentials } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -121,8 +121,8 @@ export const make = Effect.fnUntraced(function* (
         concurrency: "unbounded"
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
-    login: Effect.fnUntraced(function* (credentials) {
-      const asked = yield* Network.flow({ ...settings, ...credentials }, account)
+    login: Effect.fnUntraced(function* (credentials = {}) {
+      const asked = yield* Network.flow(withCredentials(settings, credentials), account)
       if (asked.key.canonical !== flow.key.canonical) {
         const detail = "a login of another account, service, client or kind than is configured"
         return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })

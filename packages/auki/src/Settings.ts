@@ -86,6 +86,13 @@ export const keyOf = (settings: Settings, account: string): CredentialKey => {
   })
 }
 
+/** The settings with others' credentials. What stands beside the token of a session that began elsewhere goes with it. */
+export const withCredentials = (settings: Settings, credentials: Partial<Settings>): Settings => {
+  if (credentials.token === undefined) return { ...settings, ...credentials }
+  const { expiry_ms: _, refresh_token: _r, refresh_token_expiry_ms: _e, ...rest } = settings
+  return { ...rest, ...credentials }
+}
+
 /** What holds for what is kept of them: the token that a session which began elsewhere is brought along by, and the margin. */
 export const termsOf = ({ refresh_threshold_ms: ms, token, ...settings }: Settings): Terms.Terms => ({
   ...(methodOf(settings) === "opaque" || methodOf(settings) === "oidc" ? { brought: token } : {}),

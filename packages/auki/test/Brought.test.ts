@@ -189,6 +189,23 @@ describe("a token that was brought, and then another", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("attack: R15 the refresh token beside the settings' own is not the next one's, nor is its end", () =>
+    Effect.gen(function* () {
+      const a = { ...renewable(yield* sessionOf(alice)), expiry_ms: 60_000 }
+      const b = opaque(yield* sessionOf(bob))
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* login({ token: b.token })
+        yield* minutes(2)
+        assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+        yield* minutes(61)
+        assert.deepInclude(yield* Effect.flip(network.token), { _tag: "LoginRequired" })
+      })
+      yield* nextProcess(a, program)
+      assert.deepStrictEqual(yield* counts, [2, 0, 0, 0])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("attack: R15 nor does who asks while another signs in put the session before in its place", () =>
     Effect.gen(function* () {
       const a = opaque(yield* sessionOf(alice))
