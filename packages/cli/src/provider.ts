@@ -55,7 +55,11 @@ export const resolve = Effect.fnUntraced(function* (
     const secret = secrets[key]
     return secret === undefined ? [] : [[key, Redacted.value(secret)] as const]
   })
-  const table = { ...own, ...Object.fromEntries(given) }
+  const outside = Object.fromEntries(given)
+  const { refresh_token: _, ...others } = own
+  // Beside the file's own token stands that one's refresh token, which is nothing to another.
+  const isOtherSession = own["token"] !== undefined && (outside["token"] ?? own["token"]) !== own["token"]
+  const table = { ...(isOtherSession ? others : own), ...outside }
   if (given.length === 0) return { ...known, context, name, settings, table: settings.table }
   const invalid = () =>
     new ConfigurationInvalid({ reason: "InvalidValue", detail: given.map(([key]) => key).join(", ") })

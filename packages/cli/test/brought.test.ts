@@ -98,6 +98,20 @@ describe("a token that was brought to the command, and then another", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
+  it.effect("attack: R15 the file's own refresh token goes with the file's own token, and with no other", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
+      const { KEYFOB_REFRESH_TOKEN } = alice.renewable
+      const { json, keyfob } = yield* scene(
+        `${spaces}token = "${alice.token}"\nrefresh_token = "${KEYFOB_REFRESH_TOKEN}"\n`
+      )
+      assert.strictEqual((yield* json("token spaces", bob.opaque)).access_token, bob.token)
+      yield* TestClock.adjust("61 minutes")
+      assert.strictEqual((yield* keyfob("token spaces", bob.opaque)).exitCode, 3)
+      assert.strictEqual(subOf((yield* json("token spaces", alice.opaque)).access_token), "alice@example.com")
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
   it.effect("R15 keepalive and refresh renew nothing of another's; a logout forgets whatever is there", () =>
     Effect.gen(function* () {
       const { files, json, keyfob } = yield* scene(spaces)
