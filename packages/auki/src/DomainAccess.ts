@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { type AccessToken, isSecure } from "keyfob"
+import { type AccessToken, isSecure, plainUrl } from "keyfob"
 
 const Nullable = Schema.NullOr(Schema.String)
 
@@ -44,13 +44,10 @@ export interface Domain extends Facts {
   readonly token: AccessToken
 }
 
-/**
- * Whether a domain's data may be sent there with its token: https, or http on this machine; one host to everybody who reads
- * it, and nothing behind which a path would be none.
- */
+/** Whether a domain's data may be sent there with its token: https, or http on this machine; one host to everybody who reads it. */
 export const isServer = (text: string): boolean => {
-  const url = URL.parse(text)
-  return url !== null && isSecure(url) && !/[?#\\\s\p{C}]/u.test(text)
+  const url = plainUrl(text)
+  return url !== null && isSecure(url)
 }
 
 /** What a domain's token says of its domain. */

@@ -249,6 +249,9 @@ describe("a domain's grant", () => {
     ["https://domain-server.auki.test?to=", false],
     ["https://domain-server.auki.test#", false],
     ["https://domain-server.auki.test\n", false],
+    ["https:domain-server.auki.test", false],
+    ["https:///domain-server.auki.test", false],
+    ["https://domain-serv%65r.auki.test", false],
     ["https://domain-server.auki.test:8443/eu/", true],
     ["http://127.0.0.1:4000", true],
     ["http://[::1]:4000", true]

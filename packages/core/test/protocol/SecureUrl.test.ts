@@ -8,6 +8,8 @@ describe("a URL that somebody configured", () => {
     ["api.example.com", "InvalidValue"],
     ["https:/canary", "InvalidValue"],
     ["https://", "InvalidValue"],
+    ["https:///canary.example.com", "InvalidValue"],
+    ["https://can%61ry.example.com", "InvalidValue"],
     ["https://alice:canary@api.example.com", "InvalidValue"],
     ["https://canary@api.example.com", "InvalidValue"],
     ["https://api.example.com\\@canary", "InvalidValue"],
@@ -31,6 +33,7 @@ describe("a URL that somebody configured", () => {
   it.effect.each([
     "https://api.example.com",
     "https://api.example.com/a/b",
+    "https://api.example.com/a%20b//c",
     "http://127.0.0.1:8080/",
     "http://[::1]/x"
   ])("%s is one", (text) =>
