@@ -9,25 +9,24 @@ import * as Stream from "effect/Stream"
 import * as HttpClient from "effect/http/HttpClient"
 import {
   AnswerRejected,
-  ConfigurationInvalid,
+  type ConfigurationInvalid,
   CredentialStore,
   Explain,
   HttpExchange,
-  Login,
+  type Login,
   Logout,
   SavedSession,
   type StoreFailed,
   TokenChain,
   TokenSource,
-  TokenTargets,
-  type UnattendedFlow
+  TokenTargets
 } from "keyfob"
 import * as Api from "./Api.ts"
 import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, serviceAt, type Settings, withCredentials } from "./Settings.ts"
+import { methodOf, serviceAt, type Settings } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -72,24 +71,14 @@ export const make = Effect.fnUntraced(function* (
   const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
-  const flow = yield* Network.flow(settings, account)
+  const { flow, login } = yield* Network.session(settings, account)
   const scope = yield* Effect.scope
   const own =
     methodOf(settings) === "app_key"
       ? Context.merge(services, yield* Layer.build(Layer.fresh(CredentialStore.layerMemory)))
       : services
-  // With what they signed in last.
-  let latest = flow
-  const made = TokenSource.make({
-    ...flow,
-    get brought() {
-      return latest.brought
-    },
-    obtain: (client) => latest.obtain(client),
-    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true))
-  })
-  const owner = Effect.sync(() => ({ key: flow.key, brought: latest.brought, ...Network.accountOf(settings) }))
-  const network = yield* Effect.provideContext(made, Context.add(own, Scope.Scope, scope))
+  const owner = Effect.sync(() => ({ key: flow.key, brought: flow.brought, ...Network.accountOf(settings) }))
+  const network = yield* Effect.provideContext(TokenSource.make(flow), Context.add(own, Scope.Scope, scope))
   const discovery = yield* TokenChain.make(network, {
     name: "discovery",
     margin: flow.margin,
@@ -121,22 +110,7 @@ export const make = Effect.fnUntraced(function* (
         concurrency: "unbounded"
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
-    login: Effect.fnUntraced(function* (credentials = {}) {
-      const asked = yield* Network.flow(withCredentials(settings, credentials), account)
-      if (asked.key.canonical !== flow.key.canonical) {
-        const detail = "a login of another account, service, client or kind than is configured"
-        return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
-      }
-      const before = latest
-      // Before what they bring is kept: else who asks meanwhile takes it for somebody else's, and puts the session before there.
-      const obtain: UnattendedFlow["obtain"] = (client) =>
-        Effect.tap(asked.obtain(client), () => Effect.sync(() => void (latest = asked)))
-      const signedIn = Effect.onError(Login.login({ ...asked, obtain }), () =>
-        Effect.sync(() => void (latest = before))
-      )
-      yield* Effect.provideContext(signedIn, own)
-      yield* forgetDerived
-    }),
+    login: (credentials) => Effect.andThen(Effect.provideContext(login(credentials), own), forgetDerived),
     // These services take no token back.
     logout: Effect.andThen(forgetDerived, Effect.provideContext(Logout.logout(flow, { revoke: false }), own)),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),

@@ -15,12 +15,13 @@ import {
   type FlowParts,
   HttpExchange,
   Jwt,
+  Login,
   Once,
   ProviderType,
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
-import { isOidc, keyOf, methodOf, serviceAt, Settings, termsOf } from "./Settings.ts"
+import { isOidc, keyOf, methodOf, serviceAt, Settings, termsOf, withCredentials } from "./Settings.ts"
 
 /** How these settings sign in. Fails where they cannot. */
 export const flow = Effect.fnUntraced(function* (
@@ -80,6 +81,36 @@ export const flow = Effect.fnUntraced(function* (
       return { ...session, client: { ...parts.client, endpoints: { token_endpoint: refreshUrl } } }
     }
   }
+})
+
+/**
+ * How they sign in, unasked and whenever somebody asks. Credentials that a session has taken the place of are no more in use
+ * unasked; a login has them again, or others of the same account, which are those in use from then on.
+ */
+export const session = Effect.fnUntraced(function* (settings: Settings, account: string) {
+  const first = yield* flow(settings, account)
+  let latest = first
+  const unasked: UnattendedFlow = {
+    ...first,
+    get brought() {
+      return latest.brought
+    },
+    obtain: (client) => latest.obtain(client),
+    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true))
+  }
+  const login = Effect.fnUntraced(function* (credentials: Partial<Settings> = {}) {
+    const asked = yield* flow(withCredentials(settings, credentials), account)
+    if (asked.key.canonical !== first.key.canonical) {
+      const detail = "a login of another account, service, client or kind than is configured"
+      return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
+    }
+    const before = latest
+    // Before what they bring is kept: else who asks meanwhile takes it for somebody else's, and puts the session before there.
+    const obtain: UnattendedFlow["obtain"] = (client) =>
+      Effect.tap(asked.obtain(client), () => Effect.sync(() => void (latest = asked)))
+    return yield* Effect.onError(Login.login({ ...asked, obtain }), () => Effect.sync(() => void (latest = before)))
+  })
+  return { flow: unasked, login }
 })
 
 /** What a program writes has the limits of what stands in a file. */

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as HttpClient from "effect/http/HttpClient"
 import { AuthProvider, ConfigurationInvalid, CredentialStore, printable, ProviderType } from "keyfob"
 import * as Auki from "./Auki.ts"
 import * as Network from "./Network.ts"
@@ -9,8 +10,12 @@ import { definition, methodOf } from "./Settings.ts"
 export const type = ProviderType.make({
   ...definition,
   make: Effect.fnUntraced(function* (settings, { key }) {
-    const flow = yield* Network.flow(settings, key.account)
-    const made = AuthProvider.fromFlow(() => flow)
+    const { flow, login } = yield* Network.session(settings, key.account)
+    const made = Effect.gen(function* () {
+      const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
+      const provider = yield* AuthProvider.fromFlow(() => flow)
+      return { ...provider, login: () => Effect.provideContext(login(), services) }
+    })
     const provider = yield* made
     const services = yield* Effect.context<ProviderType.Hosted>()
     const chain = yield* Effect.cached(Effect.provideContext(Auki.make(settings, key.account), services))

@@ -1,0 +1,28 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import { AuthClient, CredentialStore, ProviderRegistry, RedirectReceiver, UserPrompt } from "keyfob"
+import { Provider } from "@keyfob/auki"
+import { FakeAuki } from "@keyfob/auki/testing"
+import { alice, base, counts, known } from "./given.ts"
+
+const table = { type: "auki", ...base, email: alice.email, password: Redacted.value(alice.password) }
+/** Nobody: the type asks no person. */
+const nobody = Layer.mergeAll(Layer.mock(UserPrompt, {}), Layer.mock(RedirectReceiver, {}))
+const client = AuthClient.layer({ contexts: { lab: { providers: { spaces: table } } } }).pipe(
+  Layer.provide(ProviderRegistry.layer(Provider.type)),
+  Layer.provideMerge(Layer.mergeAll(FakeAuki.layer(known), CredentialStore.layerMemory, nobody))
+)
+
+describe("a provider of type auki", () => {
+  it.effect("signs in as often as somebody asks for it, out in between or not", () =>
+    Effect.gen(function* () {
+      const { login, logout, token } = yield* AuthClient
+      yield* login("spaces")
+      yield* login("spaces")
+      yield* logout("spaces")
+      yield* login("spaces")
+      yield* token("spaces")
+      assert.deepStrictEqual(yield* counts, [3, 0, 0, 0])
+    }).pipe(Effect.provide(client))
+  )
+})
