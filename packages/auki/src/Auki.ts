@@ -67,11 +67,18 @@ export const make = Effect.fnUntraced(function* (
   settings: Settings,
   account = "default"
 ): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
+  return yield* makeWith(settings, yield* Network.session(settings, account))
+})
+
+/** The same for one who signs in themselves as well: what is forgotten there, is here. */
+export const makeWith = Effect.fnUntraced(function* (
+  settings: Settings,
+  { flow, login }: Network.Session
+): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const apiUrl = yield* serviceAt("api_url", settings.api_url)
   const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
-  const { flow, login } = yield* Network.session(settings, account)
   const scope = yield* Effect.scope
   const own =
     methodOf(settings) === "app_key"

@@ -10,7 +10,8 @@ import { definition, methodOf } from "./Settings.ts"
 export const type = ProviderType.make({
   ...definition,
   make: Effect.fnUntraced(function* (settings, { key }) {
-    const { flow, login } = yield* Network.session(settings, key.account)
+    const session = yield* Network.session(settings, key.account)
+    const { flow, login } = session
     const made = Effect.gen(function* () {
       const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
       const provider = yield* AuthProvider.fromFlow(() => flow)
@@ -18,7 +19,7 @@ export const type = ProviderType.make({
     })
     const provider = yield* made
     const services = yield* Effect.context<ProviderType.Hosted>()
-    const chain = yield* Effect.cached(Effect.provideContext(Auki.make(settings, key.account), services))
+    const chain = yield* Effect.cached(Effect.provideContext(Auki.makeWith(settings, session), services))
     return {
       ...provider,
       // An app's secret is configured, and kept nowhere else; what was had for it is in the store, and goes with a logout.

@@ -1,4 +1,4 @@
-export * from "./Auki.ts"
+export { Auki, type EachDomain, make, type Shape } from "./Auki.ts"
 export { type Domain, DomainAccess, domainOf, DomainServer } from "./DomainAccess.ts"
 export { ListedDomain } from "./DomainList.ts"
 export * as NativeClient from "./NativeClient.ts"

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
+import { TestClock } from "effect/testing"
 import { AuthClient, CredentialStore, ProviderRegistry, RedirectReceiver, UserPrompt } from "keyfob"
 import { Provider } from "@keyfob/auki"
 import { FakeAuki } from "@keyfob/auki/testing"
@@ -23,6 +24,22 @@ describe("a provider of type auki", () => {
       yield* login("spaces")
       yield* token("spaces")
       assert.deepStrictEqual(yield* counts, [3, 0, 0, 0])
+    }).pipe(Effect.provide(client))
+  )
+
+  it.effect("B-39 a session that the services ended is over at every level: nobody signs in unasked", () =>
+    Effect.gen(function* () {
+      const { login, provider, token } = yield* AuthClient
+      const { chain } = yield* provider("spaces")
+      const domain = yield* chain?.("domain", "a") ?? Effect.die("a provider without a chain")
+      yield* login("spaces")
+      yield* domain.token
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      yield* TestClock.adjust("61 minutes")
+      assert.deepInclude(yield* Effect.flip(domain.token), { _tag: "LoginRequired" })
+      assert.deepInclude(yield* Effect.flip(token("spaces")), { _tag: "LoginRequired" })
+      assert.deepStrictEqual((yield* counts)[0], 1)
     }).pipe(Effect.provide(client))
   )
 })
