@@ -42,4 +42,24 @@ describe("a provider of type auki", () => {
       assert.deepStrictEqual((yield* counts)[0], 1)
     }).pipe(Effect.provide(client))
   )
+
+  it.effect("says why there is no token: nobody is signed in after a logout, and a refusal is the services' own", () =>
+    Effect.gen(function* () {
+      const { login, logout, token } = yield* AuthClient
+      yield* login("spaces")
+      yield* logout("spaces")
+      assert.deepInclude(yield* Effect.flip(token("spaces")), { _tag: "LoginRequired", reason: "NoCredential" })
+      yield* login("spaces")
+      yield* TestClock.adjust("61 minutes")
+      const { endSessions, next } = yield* FakeAuki
+      next("/user/refresh", { status: 402, body: {} })
+      assert.deepInclude(yield* Effect.flip(token("spaces")), { _tag: "ProviderRefused", status: 402 })
+      yield* token("spaces")
+      yield* TestClock.adjust("61 minutes")
+      endSessions()
+      for (const _ of ["at once", "and from then on"]) {
+        assert.deepInclude(yield* Effect.flip(token("spaces")), { _tag: "LoginRequired", reason: "RefreshRefused" })
+      }
+    }).pipe(Effect.provide(client))
+  )
 })

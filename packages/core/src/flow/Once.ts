@@ -19,7 +19,7 @@ export const make = <A>(
     obtain: Effect.fnUntraced(function* (client) {
       const obtained = yield* signIn(yield* credentials, client)
       if (obtained.refreshToken !== undefined) {
-        credentials = Effect.fail(new LoginRequired({ reason: "RefreshRefused", issuer, account }))
+        credentials = Effect.fail(new LoginRequired({ reason: "NoCredential", issuer, account }))
       }
       return obtained
     })

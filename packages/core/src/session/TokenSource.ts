@@ -103,6 +103,15 @@ export const make = Effect.fnUntraced(function* (
   const loginRequired = (reason: LoginRequired["reason"]) =>
     new LoginRequired({ reason, issuer: flow.key.issuer, account: flow.key.account })
 
+  const endOf = ({ generation, refused, spending }: Credential) =>
+    refused === true ? loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused") : undefined
+  /** Of this very login: a flow may itself need a token of somebody else's. */
+  const isNobody = (error: TokenError) =>
+    error._tag === "LoginRequired" &&
+    error.reason === "NoCredential" &&
+    error.issuer === flow.key.issuer &&
+    error.account === flow.key.account
+
   const { events, gained, lost, observe, warn } = observed(flow.key)
 
   /** What a credential says of times is by the clock of the machine that asked for its token. */
@@ -115,12 +124,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const exchange = Effect.fnUntraced(function* (slot: Slot, current: Option.Option<Credential>) {
+    const ended = Option.isSome(current) ? endOf(current.value) : undefined
     if (flow.attended) {
       if (Option.isNone(current)) return yield* loginRequired("NoCredential")
-      const { generation, refused, spending } = current.value
-      if (refused === true)
-        return yield* loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused")
-      return yield* renew(slot, current.value, client, flow)
+      return yield* ended ?? renew(slot, current.value, client, flow)
     }
     const again = Effect.gen(function* () {
       const obtained = yield* Login.obtain(flow, client)
@@ -129,15 +136,18 @@ export const make = Effect.fnUntraced(function* (
       const isOver = !RefreshPolicy.isServing(kept, yield* nowFor(kept))
       return isOver && kept.refreshToken !== undefined ? yield* renew(slot, kept, client, flow) : kept
     })
-    if (Option.isNone(current) || current.value.refreshToken === undefined || current.value.refused === true) {
-      return yield* again
+    /** Who has nothing to begin again with is told why they would have to. */
+    const againOr = (why: TokenError | undefined) =>
+      Effect.catchIf(again, isNobody, (error) => Effect.fail(why ?? error))
+    if (Option.isNone(current) || current.value.refreshToken === undefined || ended !== undefined) {
+      return yield* againOr(ended)
     }
     // Whatever is said against its refresh token, a machine can sign in again (R4). What began with a token that was brought
     // has come further than that since: it gives way to it when it is dead, and to nothing less.
     return yield* Effect.catchIf(
       renew(slot, current.value, client, flow),
       ({ _tag }) => _tag === "LoginRequired" || (_tag === "ProviderRefused" && flow.brought === undefined),
-      () => again
+      againOr
     )
   })
 
