@@ -235,7 +235,11 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
     {
       attack:
         "The same with a forged one: a second process takes the token beside it while its signature is being checked.",
-      check: [`${core}/session/Renewal.ts`, "yield* commit(slot, held)", "yield* commit(slot, next)"],
+      check: [
+        `${core}/session/Renewal.ts`,
+        "next.token)) yield* commit(slot, held)",
+        "next.token)) yield* commit(slot, next)"
+      ],
       test: [`${tests}/session/Renewal.test.ts`, "is verified after the rotation is safe, and before anybody can use"]
     },
     {
@@ -404,6 +408,8 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
 /** Where a check is: the function that its line stands in. */
 const linkToCheck = ([file, code]: Row["check"]) => {
   const { before, line } = lineOf(file, code)
+  // Of two, the one that is taken out may be the one that no test is for.
+  if (readFileSync(join(root, file), "utf8").split(code).length > 2) throw new Error(`twice in ${file}: ${code}`)
   const declared = before.map((text) => /^(?:export )?const (\w+)/.exec(text)?.[1]).filter((name) => name !== undefined)
   return `[\`${declared.at(-1)}\` in ${file.replace(/^.*\//, "")}](../${file}#L${line})`
 }
