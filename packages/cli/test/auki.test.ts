@@ -1,11 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { runKeyfob } from "@keyfob/cli/testing"
 import { FakeAuki } from "@keyfob/auki/testing"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { configured } from "./configured.ts"
 
 const services = Layer.fresh(
   FakeAuki.layer({
@@ -20,33 +17,12 @@ const where =
 const email = `[contexts.lab.providers.spaces]\n${where}method = "email"\nemail = "alice@example.com"\n`
 const app = `[contexts.lab.providers.spaces]\n${where}method = "app_key"\napp_key = "app"\n`
 
-const scene = Effect.fnUntraced(function* (providers: string) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-auki-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-  )
-  writeFileSync(join(home, "config.toml"), providers, { mode: 0o600 })
-  const run = yield* runKeyfob.make
-  const keyfob = (args: string, env: Record<string, string> = {}, stdin = "") =>
-    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env }, stdin })
-  const json = (args: string, env?: Record<string, string>) =>
-    Effect.map(keyfob(`${args} -o json`, env), ({ exitCode, stderr, stdout }) => {
-      assert.strictEqual(exitCode, 0, stderr)
-      return JSON.parse(stdout)
-    })
-  const files = () =>
-    readdirSync(home, { recursive: true, withFileTypes: true })
-      .filter((one) => one.isFile())
-      .map((one) => readFileSync(join(one.parentPath, one.name), "utf8"))
-  return { files, json, keyfob }
-})
-
 const sub = (jwt: string) => JSON.parse(atob(jwt.split(".")[1] ?? ""))
 
 describe("auki in the command", () => {
   it.effect("login, then a token of each level, each asked for once over all calls", () =>
     Effect.gen(function* () {
-      const { json, keyfob } = yield* scene(email)
+      const { json, keyfob } = yield* configured(email)
       const { to } = yield* FakeAuki
       assert.strictEqual((yield* keyfob("login spaces")).exitCode, 2)
       const env = { KEYFOB_PASSWORD: "canary-password" }
@@ -65,7 +41,7 @@ describe("auki in the command", () => {
 
   it.effect("explain: what a token for three domains would take, and nobody is asked; drawn too", () =>
     Effect.gen(function* () {
-      const { json, keyfob } = yield* scene(email)
+      const { json, keyfob } = yield* configured(email)
       const { seen } = yield* FakeAuki
       yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
       yield* json("token spaces --domain hall")
@@ -91,7 +67,7 @@ describe("auki in the command", () => {
 
   it.effect("B.8#1 B-17 an app: its secret comes from the environment, and is in no file", () =>
     Effect.gen(function* () {
-      const { files, json, keyfob } = yield* scene(app)
+      const { files, json, keyfob } = yield* configured(app)
       const env = { KEYFOB_APP_SECRET: "canary-secret" }
       assert.strictEqual((yield* keyfob("token spaces --domain hall")).exitCode, 2)
       assert.deepInclude((yield* json("status"))[0], { status: "refreshable", refreshable: true })
@@ -106,7 +82,7 @@ describe("auki in the command", () => {
 
   it.effect("a domain that is closed is denied: 4; wrong levels and both flags at once are usage: 2", () =>
     Effect.gen(function* () {
-      const { json, keyfob } = yield* scene(email)
+      const { json, keyfob } = yield* configured(email)
       yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
       assert.strictEqual((yield* keyfob("token spaces --domain cellar")).exitCode, 4)
       assert.strictEqual((yield* keyfob("token spaces --domain hall --level discovery")).exitCode, 2)
@@ -119,7 +95,7 @@ describe("auki in the command", () => {
 
   it.effect("a logout leaves none of the levels' tokens in a file", () =>
     Effect.gen(function* () {
-      const { files, json, keyfob } = yield* scene(email)
+      const { files, json, keyfob } = yield* configured(email)
       yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
       yield* json("token spaces --domain hall")
       assert.isTrue(files().some((text) => text.includes("domain")))
@@ -131,7 +107,7 @@ describe("auki in the command", () => {
 
   it.effect("R15 an app's logout leaves none either: without its secret there is no token after that", () =>
     Effect.gen(function* () {
-      const { files, json, keyfob } = yield* scene(app)
+      const { files, json, keyfob } = yield* configured(app)
       yield* json("token spaces --domain hall", { KEYFOB_APP_SECRET: "canary-secret" })
       assert.deepInclude((yield* json("logout spaces"))[0], { removed: true })
       for (const text of files()) assert.notMatch(text, /eyJ/)
@@ -142,7 +118,7 @@ describe("auki in the command", () => {
 
   it.effect("B-41 a session that is over takes a login: 3, until a call is given the password", () =>
     Effect.gen(function* () {
-      const { json, keyfob } = yield* scene(email)
+      const { json, keyfob } = yield* configured(email)
       const env = { KEYFOB_PASSWORD: "canary-password" }
       yield* json("login spaces", env)
       const { endSessions } = yield* FakeAuki
@@ -160,7 +136,7 @@ describe("auki in the command", () => {
 
   it.effect("git: what is erased is the level's own token, if it is that one", () =>
     Effect.gen(function* () {
-      const { json, keyfob } = yield* scene(email)
+      const { json, keyfob } = yield* configured(email)
       const { to } = yield* FakeAuki
       yield* json("login spaces", { KEYFOB_PASSWORD: "canary-password" })
       const domain = (yield* json("token spaces --domain hall")).access_token
@@ -182,7 +158,7 @@ describe("auki in the command", () => {
 
   it.effect("flags say of it where its credential is kept, and nothing else", () =>
     Effect.gen(function* () {
-      const { files, json, keyfob } = yield* scene(email)
+      const { files, json, keyfob } = yield* configured(email)
       const env = { KEYFOB_PASSWORD: "canary-password" }
       for (const args of [
         "login spaces --issuer https://id.example --client-id x",
@@ -199,7 +175,7 @@ describe("auki in the command", () => {
 
   it.effect("doctor asks whether the services are there, once each, and for nothing else", () =>
     Effect.gen(function* () {
-      const { json } = yield* scene(email)
+      const { json } = yield* configured(email)
       const { seen } = yield* FakeAuki
       const details = (yield* json("doctor")).flatMap(({ check, detail }: Record<string, string>) =>
         check === "provider spaces" ? [detail] : []
@@ -214,8 +190,8 @@ describe("auki in the command", () => {
 
   it.effect("B-11 refresh_threshold_ms: a token that ends sooner is renewed before it is printed", () =>
     Effect.gen(function* () {
-      const { json } = yield* scene(`${email}refresh_threshold_ms = 300000\n`)
-      const plain = yield* scene(email)
+      const { json } = yield* configured(`${email}refresh_threshold_ms = 300000\n`)
+      const plain = yield* configured(email)
       const env = { KEYFOB_PASSWORD: "canary-password" }
       for (const one of [json, plain.json]) yield* one("login spaces", env)
       const before = [(yield* json("token spaces")).access_token, (yield* plain.json("token spaces")).access_token]
@@ -227,7 +203,7 @@ describe("auki in the command", () => {
 
   it.effect.each(["-1", "inf", "nan", '"5m"'])("B-11 refresh_threshold_ms = %s is a wrong setting", (value) =>
     Effect.gen(function* () {
-      const { keyfob } = yield* scene(`${email}refresh_threshold_ms = ${value}\n`)
+      const { keyfob } = yield* configured(`${email}refresh_threshold_ms = ${value}\n`)
       const { exitCode, stderr } = yield* keyfob("status spaces")
       assert.strictEqual(exitCode, 2)
       const said = value === '"5m"' ? "expected number" : "milliseconds, from 0 on"
@@ -238,11 +214,11 @@ describe("auki in the command", () => {
   it.effect("B2: what is longer than the system takes is a wrong setting, told without it", () =>
     Effect.gen(function* () {
       const long = "x".repeat(1025)
-      const { keyfob } = yield* scene(email)
+      const { keyfob } = yield* configured(email)
       const refused = yield* keyfob("login spaces", { KEYFOB_PASSWORD: long })
       assert.strictEqual(refused.exitCode, 2)
       assert.notInclude(refused.stderr, "xxxx")
-      const colon = yield* scene(app.replace('"app"', '"a:b"'))
+      const colon = yield* configured(app.replace('"app"', '"a:b"'))
       const key = yield* colon.keyfob("login spaces", { KEYFOB_APP_SECRET: "s" })
       assert.deepInclude([key.exitCode], 2)
     }).pipe(Effect.scoped, Effect.provide(services))

@@ -1,11 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { runKeyfob } from "@keyfob/cli/testing"
 import { apiUrl, FakeAuki } from "@keyfob/auki/testing"
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { configured } from "./configured.ts"
 import * as Keyfob from "./Keyfob.ts"
 
 const where =
@@ -15,27 +12,6 @@ const key = '[contexts.lab.providers.key]\ntype = "static"\n'
 
 const users = { "alice@example.com": "a", "bob@example.com": "b" }
 const services = Layer.fresh(FakeAuki.layer({ users }))
-
-const scene = Effect.fnUntraced(function* (providers: string) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-brought-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-  )
-  writeFileSync(join(home, "config.toml"), providers, { mode: 0o600 })
-  const run = yield* runKeyfob.make
-  const keyfob = (args: string, env: Record<string, string> = {}, stdin = "") =>
-    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env }, stdin })
-  const json = (args: string, env?: Record<string, string>) =>
-    Effect.map(keyfob(`${args} -o json`, env), ({ exitCode, stderr, stdout }) => {
-      assert.strictEqual(exitCode, 0, stderr)
-      return JSON.parse(stdout)
-    })
-  const files = () =>
-    readdirSync(home, { recursive: true, withFileTypes: true })
-      .filter((one) => one.isFile())
-      .map((one) => readFileSync(join(one.parentPath, one.name), "utf8"))
-  return { files, json, keyfob }
-})
 
 interface Session {
   readonly access_token: string
@@ -59,7 +35,7 @@ describe("a token that was brought to the command, and then another", () => {
     "attack: R15 B.8#9 the account is switched, then a domain asked for: no level is left of the one before",
     () =>
       Effect.gen(function* () {
-        const { json } = yield* scene(spaces)
+        const { json } = yield* configured(spaces)
         const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
         const domain = (env?: Record<string, string>) =>
           Effect.map(json("token spaces --domain hall", env), ({ access_token }) => subOf(access_token))
@@ -78,7 +54,7 @@ describe("a token that was brought to the command, and then another", () => {
 
   it.effect("R15 login signs in with another token, and only with another; status and schedule tell whose it is", () =>
     Effect.gen(function* () {
-      const { json } = yield* scene(spaces)
+      const { json } = yield* configured(spaces)
       const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
       const standing = (env?: Record<string, string>) => Effect.map(json("status spaces", env), ([row]) => row.status)
       assert.strictEqual((yield* json("login spaces", alice.opaque)).outcome, "signed_in")
@@ -102,7 +78,7 @@ describe("a token that was brought to the command, and then another", () => {
     Effect.gen(function* () {
       const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
       const { KEYFOB_REFRESH_TOKEN } = alice.renewable
-      const { json, keyfob } = yield* scene(
+      const { json, keyfob } = yield* configured(
         `${spaces}token = "${alice.token}"\nrefresh_token = "${KEYFOB_REFRESH_TOKEN}"\n`
       )
       assert.strictEqual((yield* json("token spaces", bob.opaque)).access_token, bob.token)
@@ -114,7 +90,7 @@ describe("a token that was brought to the command, and then another", () => {
 
   it.effect("R15 keepalive and refresh renew nothing of another's; a logout forgets whatever is there", () =>
     Effect.gen(function* () {
-      const { files, json, keyfob } = yield* scene(spaces)
+      const { files, json, keyfob } = yield* configured(spaces)
       const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
       const { to } = yield* FakeAuki
       yield* json("login spaces", alice.renewable)

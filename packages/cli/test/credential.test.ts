@@ -1,24 +1,15 @@
 /** Other tools' protocols, by those tools themselves where they are here. */
 import { assert, it } from "@effect/vitest"
-import { runKeyfob } from "@keyfob/cli/testing"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { configured } from "./configured.ts"
 
 const bin = join(import.meta.dirname, "../dist/keyfob.js")
 
 const scene = Effect.gen(function* () {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "keyfob-credential-"))),
-    (path) => Effect.sync(() => rmSync(path, { recursive: true }))
-  )
-  writeFileSync(join(home, "config.toml"), '[contexts.work.providers.git]\ntype = "static"\n', { mode: 0o600 })
-  const run = yield* runKeyfob.make
+  const { home, keyfob } = yield* configured('[contexts.work.providers.git]\ntype = "static"\n')
   const jwt = `e30.${Buffer.from(JSON.stringify({ exp: 4_000_000_000 })).toString("base64url")}.x`
-  const keyfob = (args: string, env: Record<string, string> = {}, stdin = "") =>
-    run(args.split(" "), { env: { KEYFOB_HOME: home, ...env }, stdin })
   assert.strictEqual((yield* keyfob("login git", { KEYFOB_TOKEN: jwt })).exitCode, 0)
   return { home, jwt, keyfob }
 })
