@@ -15,6 +15,7 @@ import {
   type ConfigurationInvalid,
   Credential,
   CredentialStore,
+  lastInstant,
   Login,
   SavedSession,
   type Slot,
@@ -28,7 +29,7 @@ const Predecessor = Schema.fromJsonString(
       Schema.Struct({
         token: Schema.NonEmptyString,
         refresh_token: Schema.optionalKey(Schema.NullOr(Schema.String)),
-        expires_at: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 8.64e15 }))
+        expires_at: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: lastInstant }))
       })
     )
   })

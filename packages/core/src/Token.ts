@@ -5,6 +5,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Base64 from "effect/encoding/Base64"
 
+/** The last instant that a date can be, in milliseconds since 1970: an end beyond it is this one. */
+export const lastInstant = 8.64e15
+
 /** A secret string: shown as `<redacted>` wherever it is printed, in clear only on the wire and in a store. */
 export const Secret = Schema.Redacted(Schema.NonEmptyString)
 
@@ -48,14 +51,14 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
   /**
    * A token that whoever has it may use (RFC 6750), as one that grants no scopes.
    *
-   * @param end in milliseconds since 1970, where that is known; one beyond all calendars is their last
+   * @param end in milliseconds since 1970, where that is known
    */
   static readonly bearer = (value: Redacted.Redacted, end?: number, details?: AccessToken["details"]): AccessToken =>
     AccessToken.make({
       value,
       type: "Bearer",
       scopes: [],
-      ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(Math.min(end, 8.64e15)) }),
+      ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(Math.min(end, lastInstant)) }),
       ...(details === undefined ? {} : { details })
     })
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
 import type { CredentialKey } from "../Credential.ts"
-import { AccessToken } from "../Token.ts"
+import { AccessToken, lastInstant } from "../Token.ts"
 import type { UnattendedFlow } from "./Flow.ts"
 import * as Once from "./Once.ts"
 
@@ -36,7 +36,7 @@ export const make = (
       signedInAt: now,
       token: AccessToken.bearer(token, end),
       ...(canRenew ? { refreshToken } : {}),
-      ...(refreshEnd === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(refreshEnd) })
+      ...(refreshEnd === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(Math.min(refreshEnd, lastInstant)) })
     }
   })
   return { brought: token, ...Once.make(key, session, Effect.succeed) }

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Base64Url from "effect/encoding/Base64Url"
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JSONWebKeySet } from "jose"
 import { type AnswerRejected, printable, type ProviderUnavailable, TokenRejected } from "../AuthError.ts"
+import { lastInstant } from "../Token.ts"
 import { type Algorithm, asymmetric } from "./Algorithm.ts"
 import type { Jwks } from "./Jwks.ts"
 import * as Promised from "./Promised.ts"
@@ -94,10 +95,8 @@ export const claimsOf = (token: string) => {
  */
 export const expiryOf = (token: string, clockOffset = 0): number | undefined => {
   const exp = claimsOf(token)?.exp
-  return typeof exp === "number" && exp > 0 ? Math.min(exp * 1000 - clockOffset, latest) : undefined
+  return typeof exp === "number" && exp > 0 ? Math.min(exp * 1000 - clockOffset, lastInstant) : undefined
 }
-
-const latest = 8.64e15 // that a date can be
 
 /** Verifies any JWT: signature, `iss`, `aud`, `exp`, `nbf`, `iat` (RFC 7519 section 7.2, RFC 8725 section 3). */
 export const verify = (jwt: Redacted.Redacted, expected: Expected) => verifyAs("token", jwt, expected)

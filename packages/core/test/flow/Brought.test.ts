@@ -67,7 +67,9 @@ describe("a session that was brought along", () => {
           assert.strictEqual(yield* token, "first")
           yield* TestClock.adjust("365 days")
           assert.strictEqual(yield* token, "first")
-        }).pipe(Effect.provide(Api.layer(flowOf({ token: first, end, refreshToken })), { local: true }))
+        }).pipe(
+          Effect.provide(Api.layer(flowOf({ token: first, end, refreshToken, refreshEnd: end })), { local: true })
+        )
       }
       const none = Api.layer(flowOf({ token: undefined, end: undefined }))
       const error = yield* Effect.flip(Effect.provide(token, none))
