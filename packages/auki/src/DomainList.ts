@@ -4,8 +4,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
-import { type AccessToken, AnswerRejected, type TokenSource } from "keyfob"
-import * as Api from "./Api.ts"
+import { type AccessToken, HttpExchange, OAuthAnswer, ServiceEndpoint, type TokenSource } from "keyfob"
+import { denied } from "./Api.ts"
 
 /** A domain, as a list has it. */
 export const ListedDomain = Schema.Struct({
@@ -42,29 +42,27 @@ export const list = (
       0,
       Effect.fn("keyfob.auki.domains")(function* (offset) {
         const ask = ({ authorization }: AccessToken) =>
-          Api.ask(http, `${ddsUrl}/api/v1/accessible-domains?limit=${limit}&offset=${offset}`, {
+          ServiceEndpoint.ask(http, `${ddsUrl}/api/v1/accessible-domains?limit=${limit}&offset=${offset}`, {
             endpoint: "token",
             method: "GET",
             authorization,
             repeat: "idempotent",
-            refusals: Api.denied,
-            answer: Page
+            refusals: denied
           })
         const token = yield* discovery.token
-        const { host, success } = yield* Effect.catchIf(
+        const answer = yield* Effect.catchIf(
           ask(token),
           (error) => error._tag === "ProviderRefused" && error.reason === "InvalidToken",
           () => Effect.flatMap(discovery.renewedSince(token), ask)
         )
-        const { domains, total } = success
+        const { domains, offset: from, total } = yield* OAuthAnswer.accept(answer, Page)
         first ??= total
         for (const { id } of domains) seen.add(id)
         const next = offset + domains.length
         // Of a domain that came twice there are fewer than were told.
-        const fits = success.offset === offset && total === first && seen.size === next && next <= total
+        const fits = from === offset && total === first && seen.size === next && next <= total
         if (!fits || (next === offset && next < total)) {
-          const detail = "pages of domains that do not fit together"
-          return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail })
+          return yield* HttpExchange.malformed(answer, "pages of domains that do not fit together")
         }
         return [domains, next === total ? Option.none<number>() : Option.some(next)] as const
       })

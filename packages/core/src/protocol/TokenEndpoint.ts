@@ -125,17 +125,35 @@ export const refresh = Effect.fn("keyfob.token")(function* (
 ): Effect.fn.Return<Granted | Withheld, MetadataError | ProviderRefused> {
   const form = { grant_type: "refresh_token", refresh_token: Redacted.value(refreshToken), resource }
   const asked = yield* ask(client, form, { ...options, repeat: "spending" })
-  return yield* Effect.catchTag(judge(client, asked, options), "AnswerRejected", (reason) => {
-    const { id_token: idToken, refresh_token: next } = asked.answer.json ?? {}
-    if (typeof next !== "string" || next === "") return Effect.fail(reason)
-    return Effect.succeed({
-      issuedAt: DateTime.makeUnsafe(asked.now),
-      refreshToken: Redacted.make(next),
-      ...(typeof idToken === "string" ? { idToken: Redacted.make(idToken) } : {}),
-      reason
-    })
-  })
+  return yield* orWithheld(judge(client, asked, options), asked.answer, asked.now)
 })
+
+const isText = Schema.is(members.access_token)
+
+/**
+ * What a refresh brought, or, where its token must not be used, what is next to that.
+ *
+ * @param now when it was asked for, in milliseconds since 1970
+ */
+export const orWithheld = <E, R>(
+  granted: Effect.Effect<Granted, E | AnswerRejected, R>,
+  { json = {} }: Answer,
+  now: number
+): Effect.Effect<Granted | Withheld, E | AnswerRejected, R> =>
+  Effect.catchIf(
+    granted,
+    (error) => error instanceof AnswerRejected,
+    (reason) => {
+      const { id_token: idToken, refresh_token: next } = json
+      if (!isText(next)) return Effect.fail(reason)
+      return Effect.succeed({
+        issuedAt: DateTime.makeUnsafe(now),
+        refreshToken: Redacted.make(next),
+        ...(typeof idToken === "string" ? { idToken: Redacted.make(idToken) } : {}),
+        reason
+      })
+    }
+  )
 
 /** What was asked when, and what came back. */
 interface Asked {
