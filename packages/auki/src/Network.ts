@@ -104,11 +104,8 @@ export const session = Effect.fnUntraced(function* (settings: Settings, account:
       const detail = "a login of another account, service, client or kind than is configured"
       return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
     }
-    const before = latest
-    // Before what they bring is kept: else who asks meanwhile takes it for somebody else's, and puts the session before there.
-    const obtain: UnattendedFlow["obtain"] = (client) =>
-      Effect.tap(asked.obtain(client), () => Effect.sync(() => void (latest = asked)))
-    return yield* Effect.onError(Login.login({ ...asked, obtain }), () => Effect.sync(() => void (latest = before)))
+    // With what they bring, and neither before nor after: else who asks meanwhile finds in its place what is not theirs.
+    return yield* Login.login(asked, { onKept: Effect.sync(() => void (latest = asked)) })
   })
   return { flow: unasked, login }
 })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { Credential, CredentialStore } from "keyfob"
 import { Auki, keyOf, type Settings } from "@keyfob/auki"
@@ -228,6 +228,90 @@ describe("a token that was brought, and then another", () => {
         assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
       })
       yield* Effect.provideService(nextProcess(a, program), CredentialStore, shared)
+    }).pipe(Effect.provide(world))
+  )
+
+  /** Where somebody is held up with their turn at the session's place, and others come meanwhile. */
+  const heldUp = (at: "turn" | "written") =>
+    Effect.gen(function* () {
+      const store = yield* CredentialStore
+      const [reached, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let left = 0
+      const wait = Effect.suspend(() =>
+        left-- === 1 ? Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(open)) : Effect.void
+      )
+      const shared = CredentialStore.make({
+        ...store,
+        modify: (key, change) => {
+          const turn = store.modify(key, (slot) =>
+            change(at === "turn" ? slot : { ...slot, write: (one) => Effect.tap(slot.write(one), () => wait) })
+          )
+          return at === "turn" ? Effect.andThen(wait, turn) : turn
+        }
+      })
+      const arm = (times = 1) => Effect.sync(() => void (left = times))
+      return { shared, arm, reached: Deferred.await(reached), open: Deferred.succeed(open, undefined) }
+    })
+
+  it.effect("attack: R15 a login that is given up takes nothing from one that went well meanwhile", () =>
+    Effect.gen(function* () {
+      const [a, b, c] = [opaque(yield* sessionOf(alice)), renewable(yield* sessionOf(bob)), yield* sessionOf(alice)]
+      const { arm, reached, shared } = yield* heldUp("turn")
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* network.token
+        yield* arm()
+        const given = yield* Effect.forkChild(login(opaque(c)), { startImmediately: true })
+        yield* reached
+        yield* login(b)
+        yield* Fiber.interrupt(given)
+        assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+      })
+      yield* Effect.provideService(nextProcess(a, program), CredentialStore, shared)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R1 a login that is given up while it is written is there: the next call goes on with it", () =>
+    Effect.gen(function* () {
+      const [a, b] = [renewable(yield* sessionOf(alice)), renewable(yield* sessionOf(bob))]
+      const { arm, open, reached, shared } = yield* heldUp("written")
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* network.token
+        yield* arm()
+        const given = yield* Effect.forkChild(login(b), { startImmediately: true })
+        yield* reached
+        const gone = yield* Effect.forkChild(Fiber.interrupt(given), { startImmediately: true })
+        const asked = yield* Effect.forkChild(network.token, { startImmediately: true })
+        yield* open
+        yield* Fiber.join(gone)
+        yield* Fiber.join(asked)
+        assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+      })
+      yield* Effect.provideService(nextProcess(a, program), CredentialStore, shared)
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R1 R2 who asks before another's session is kept neither begins nor renews it in its stead", () =>
+    Effect.gen(function* () {
+      const [a, b] = [renewable(yield* sessionOf(alice)), renewable(yield* sessionOf(bob))]
+      const { arm, open, reached, shared } = yield* heldUp("turn")
+      yield* minutes(61)
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* network.token
+        yield* minutes(122)
+        yield* arm(2) // not as it looks whether it may be written
+        const signingIn = yield* Effect.forkChild(login(b), { startImmediately: true })
+        yield* reached
+        const meanwhile = yield* Effect.forkChild(network.token, { startImmediately: true })
+        assert.strictEqual(subOf(shown(yield* Fiber.join(meanwhile))), alice.email)
+        yield* open
+        yield* Fiber.join(signingIn)
+        for (const _ of [1, 2]) assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+      })
+      yield* Effect.provideService(nextProcess(a, program), CredentialStore, shared)
+      assert.deepStrictEqual(yield* counts, [2, 3, 0, 0])
     }).pipe(Effect.provide(world))
   )
 

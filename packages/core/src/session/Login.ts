@@ -30,11 +30,11 @@ export const login = Effect.fn("keyfob.login")(function* <R>(
   flow: Flow<R>,
   options: LoginOptions = {}
 ): Effect.fn.Return<Credential, LoginError, Exclude<R, Scope.Scope> | HttpClient.HttpClient | CredentialStore> {
-  const attempt = yield* signIn(flow)
+  const attempt = yield* signIn(flow, options)
   return yield* flow.attended ? supervise(flow.key, attempt, options) : attempt
 })
 
-const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
+const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>, { onKept = Effect.void }: LoginOptions = {}) {
   const store = yield* CredentialStore
   const client = yield* TokenBudget.clientOf(flow)
   return Effect.gen(function* () {
@@ -42,7 +42,8 @@ const signIn = Effect.fnUntraced(function* <R>(flow: Flow<R>) {
     yield* store.modify(flow.key, () => Effect.void)
     const obtained = yield* obtain<UnattendedError | LoginFailed, R | Scope.Scope>(flow, client)
     const signedIn = Credential.make({ ...obtained, signedInAt: yield* DateTime.now })
-    return yield* Effect.uninterruptible(store.modify(flow.key, (slot) => keep(slot, signedIn)))
+    const keeping = store.modify(flow.key, (slot) => Effect.tap(keep(slot, signedIn), () => onKept))
+    return yield* Effect.uninterruptible(keeping)
     // The scope ends with the login and not before: how it ends is what the person's browser is told.
   }).pipe(Effect.scoped)
 })
