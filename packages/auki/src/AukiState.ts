@@ -14,13 +14,10 @@ import {
   AccessToken,
   type ConfigurationInvalid,
   Credential,
-  CredentialStore,
+  type CredentialStore,
   lastInstant,
-  Login,
   SavedSession,
-  type Slot,
-  type StoreFailed,
-  Terms
+  type StoreFailed
 } from "keyfob"
 
 const Predecessor = Schema.fromJsonString(
@@ -55,15 +52,7 @@ export const restore = Effect.fnUntraced(function* (
     token: AccessToken.bearer(Redacted.make(session.token.replace(/^bearer /i, "")), session.expires_at),
     ...(session.refresh_token ? { refreshToken: Redacted.make(session.refresh_token) } : {})
   })
-  const theirs = Terms.under(owner)
-  const credential = yield* theirs(Effect.succeedSome(saved))
-  if (Option.isNone(credential)) return
-  const keep = Effect.fnUntraced(function* (slot: Slot) {
-    const before = yield* theirs(Login.found(slot))
-    if (Option.exists(before, ({ token }) => endOf(token) >= session.expires_at)) return
-    yield* Login.keep(slot, credential.value)
-  })
-  yield* CredentialStore.use(({ modify }) => modify(key, keep))
+  yield* SavedSession.takeUp(saved, owner, ({ token }) => endOf(token) >= session.expires_at)
 })
 
 const endOf = ({ expiresAt }: AccessToken) => expiresAt?.epochMilliseconds ?? Infinity

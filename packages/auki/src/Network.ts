@@ -18,6 +18,7 @@ import {
   Login,
   Once,
   ProviderType,
+  required,
   type UnattendedFlow
 } from "keyfob"
 import * as Api from "./Api.ts"
@@ -113,17 +114,9 @@ export type Session = Effect.Success<ReturnType<typeof session>>
 
 /** What a program writes has the limits of what stands in a file. */
 const within = (settings: Settings) =>
-  Effect.mapError(Schema.decodeEffect(Schema.toType(Settings))(settings), (error) => {
-    const { expected, keys } = ProviderType.complaintOf(error)
-    return new ConfigurationInvalid({ reason: "InvalidValue", detail: `${keys.join(".")}: ${expected}` })
-  })
+  Effect.mapError(Schema.decodeEffect(Schema.toType(Settings))(settings), ProviderType.invalidOf)
 
 const noRevocation = new ConfigurationInvalid({ reason: "NotSupported", detail: "these services take no token back" })
-
-const required = <A>(detail: string, value: A | undefined) =>
-  value === undefined
-    ? Effect.fail(new ConfigurationInvalid({ reason: "MissingValue", detail }))
-    : Effect.succeed(value)
 
 /** OpenID Connect, where its provider offers that to such a client at an address that is its own (RFC 6749 section 6). */
 const atOwnIssuer: NonNullable<FlowParts["refresh"]> = Effect.fnUntraced(function* (client, refreshToken, credential) {

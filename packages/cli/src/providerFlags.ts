@@ -7,7 +7,7 @@ import * as Schema from "effect/Schema"
 import { OAuthSettings, type ProviderEntry, type ProviderSettings, stores } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { resolve } from "node:path"
-import { ConfigurationInvalid, printable, ProviderType } from "keyfob"
+import { printable, ProviderType } from "keyfob"
 import { UsageError } from "./failure.ts"
 import { oauthOf } from "./provider.ts"
 import { oauth } from "./types.ts"
@@ -166,12 +166,8 @@ export const described = Effect.fnUntraced(function* (
 ) {
   if (before !== undefined && before.type !== type.name) return yield* moved(place, given, before)
   const said = yield* settings(given, before && oauthOf(before))
-  const wrong = (error: Schema.SchemaError) => {
-    const { expected, keys } = ProviderType.complaintOf(error)
-    return new ConfigurationInvalid({ reason: "InvalidValue", detail: `${keys.join(".")}: ${expected}` })
-  }
-  const table = yield* Effect.mapError(Schema.encodeEffect(OAuthSettings)(said), wrong)
-  const known = yield* Effect.mapError(type.configure(table, place), wrong)
+  const table = yield* Effect.mapError(Schema.encodeEffect(OAuthSettings)(said), ProviderType.invalidOf)
+  const known = yield* Effect.mapError(type.configure(table, place), ProviderType.invalidOf)
   const entry: ProviderEntry = {
     type: type.name,
     table: Redacted.make({ ...table }),

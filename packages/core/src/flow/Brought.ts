@@ -1,8 +1,9 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
-import { ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
+import { LoginRequired } from "../AuthError.ts"
 import type { CredentialKey } from "../Credential.ts"
+import { required } from "../Required.ts"
 import { AccessToken, lastInstant } from "../Token.ts"
 import type { UnattendedFlow } from "./Flow.ts"
 import * as Once from "./Once.ts"
@@ -23,7 +24,7 @@ export const make = (
   { end, refreshEnd, refreshToken, token }: Session
 ): Pick<UnattendedFlow, "brought" | "canObtain" | "obtain"> => {
   const session = Effect.gen(function* () {
-    if (token === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "token" })
+    const bearer = yield* required("token", token)
     const now = yield* DateTime.now
     const { epochMilliseconds } = now
     const canRenew = refreshToken !== undefined && (refreshEnd ?? Infinity) > epochMilliseconds
@@ -34,7 +35,7 @@ export const make = (
     return {
       issuedAt: now,
       signedInAt: now,
-      token: AccessToken.bearer(token, end),
+      token: AccessToken.bearer(bearer, end),
       ...(canRenew ? { refreshToken } : {}),
       ...(refreshEnd === undefined ? {} : { refreshExpiresAt: DateTime.makeUnsafe(Math.min(refreshEnd, lastInstant)) })
     }

@@ -18,7 +18,7 @@ import type { AccessToken } from "../Token.ts"
 import type { AuthProvider, LoginCapability, LoginRequest, Person, RefreshCapability } from "./AuthProvider.ts"
 import type { CredentialStatus, ProviderCredential } from "./ProviderCredential.ts"
 import { ProviderRegistry } from "./ProviderRegistry.ts"
-import { complaintOf, type Configured } from "./ProviderType.ts"
+import { type Configured, invalidOf } from "./ProviderType.ts"
 
 /** A provider's settings: its type, and that type's own keys. */
 export type ProviderTable = { readonly type: string } & Readonly<Record<string, unknown>>
@@ -105,13 +105,9 @@ const make = Effect.fnUntraced(function* ({ contexts, current }: AuthClientOptio
   const configured = Effect.fnUntraced(function* (name: string): Effect.fn.Return<Configured, ConfigurationInvalid> {
     const table = yield* member(providers, name, "provider")
     const type = yield* registry.get(table.type)
-    return yield* Effect.mapError(type.configure(table, { context, name }), (error) => {
-      const { expected, isMissing, keys } = complaintOf(error)
-      const where = printable([context, name, ...keys].join("."))
-      return isMissing
-        ? new ConfigurationInvalid({ reason: "MissingValue", detail: where })
-        : new ConfigurationInvalid({ reason: "InvalidValue", detail: `${where}: ${expected}` })
-    })
+    return yield* Effect.mapError(type.configure(table, { context, name }), (error) =>
+      invalidOf(error, [context, name])
+    )
   })
 
   // Made at the first use, and once: a provider's renewals and its memory are its own.

@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import { ConfigurationInvalid, LoginFailed } from "../AuthError.ts"
+import { LoginFailed } from "../AuthError.ts"
 import { configuredUrl } from "../protocol/SecureUrl.ts"
 import { ask, session } from "../protocol/ServiceEndpoint.ts"
+import { required } from "../Required.ts"
 import { AccessToken } from "../Token.ts"
 import * as AuthProvider from "./AuthProvider.ts"
 import * as ProviderCredential from "./ProviderCredential.ts"
@@ -19,8 +20,7 @@ export const type = ProviderType.make({
     const url = yield* configuredUrl("login_url", login_url)
     const http = yield* HttpClient.HttpClient
     const login = Effect.fn("keyfob.Basic")(function* () {
-      if (password === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "password" })
-      const proof = AccessToken.basic(username, password)
+      const proof = AccessToken.basic(username, yield* required("password", password))
       const asked = ask(http, url, {
         endpoint: "login",
         authorization: proof.authorization,

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as HttpClient from "effect/http/HttpClient"
-import type { ConfigurationInvalid } from "../AuthError.ts"
+import { ConfigurationInvalid, printable } from "../AuthError.ts"
 import type { CredentialKey } from "../Credential.ts"
 import type { TokenBudget } from "../flow/Flow.ts"
 import type { Terms } from "../session/Terms.ts"
@@ -159,6 +159,15 @@ export const complaintOf = (error: Schema.SchemaError) => {
     isMissing: message === "Missing key",
     expected: `${message.charAt(0).toLowerCase()}${message.slice(1)}`
   }
+}
+
+/** The same as a failure. */
+export const invalidOf = (error: Schema.SchemaError, place: ReadonlyArray<string> = []): ConfigurationInvalid => {
+  const { expected, isMissing, keys } = complaintOf(error)
+  const where = printable([...place, ...keys].join("."))
+  return isMissing
+    ? new ConfigurationInvalid({ reason: "MissingValue", detail: where })
+    : new ConfigurationInvalid({ reason: "InvalidValue", detail: `${where}: ${expected}` })
 }
 
 /** `clientId` is `client_id` in a table. */

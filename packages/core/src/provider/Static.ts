@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { ConfigurationInvalid } from "../AuthError.ts"
 import { expiryOf } from "../protocol/Jwt.ts"
+import { required } from "../Required.ts"
 import { AccessToken } from "../Token.ts"
 import * as AuthProvider from "./AuthProvider.ts"
 import * as ProviderCredential from "./ProviderCredential.ts"
@@ -12,10 +12,10 @@ import * as ProviderType from "./ProviderType.ts"
 export const type = ProviderType.make({
   ...definition,
   make: ({ header, token: given }, { key }) => {
-    const login = Effect.fnUntraced(function* () {
-      if (given === undefined) return yield* new ConfigurationInvalid({ reason: "MissingValue", detail: "token" })
-      return { token: AccessToken.bearer(given, expiryOf(Redacted.value(given))) }
-    })
+    const login = () =>
+      Effect.map(required("token", given), (given) => ({
+        token: AccessToken.bearer(given, expiryOf(Redacted.value(given)))
+      }))
     return AuthProvider.simple(
       header === undefined
         ? { key, brought: given, login, model: ProviderCredential.staticToken }

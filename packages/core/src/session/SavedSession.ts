@@ -53,7 +53,6 @@ export const restore = Effect.fnUntraced(function* (
   text: string,
   owner: Owner
 ): Effect.fn.Return<void, ConfigurationInvalid | StoreFailed, CredentialStore> {
-  const { modify } = yield* CredentialStore
   const invalid = (detail: string) =>
     new ConfigurationInvalid({ reason: "InvalidValue", detail: `saved session: ${detail}` })
   const { of, session } = yield* Effect.mapError(Schema.decodeEffect(Saved)(text), () => invalid("none of version 1"))
@@ -63,26 +62,39 @@ export const restore = Effect.fnUntraced(function* (
     const key = links === undefined ? owner.key : CredentialKey.make({ ...owner.key, links })
     const { account } = owner
     const saved = Credential.make({ ...(account === undefined ? {} : { account }), ...rest, key })
-    const own = yield* Terms.under(owner)(Effect.succeedSome(saved))
-    if (Option.isNone(own)) return
-    const taken = yield* modify(
-      key,
-      Effect.fnUntraced(function* (slot) {
-        const before = yield* Login.found(slot)
-        const later = yield* Terms.under(owner)(Effect.succeed(Option.filter(before, (one) => !isBefore(one, rest))))
-        if (Option.isSome(later)) return false
-        // It goes on counting, so that the two can be told apart from then on.
-        const counted = Option.match(before, { onNone: () => 0, onSome: (one) => one.generation })
-        const generation = Math.max(rest.generation, counted + 1)
-        // A refresh that was not finished is one here too.
-        const spending = rest.spending === rest.generation ? { spending: generation } : {}
-        yield* commit(slot, Credential.make({ ...own.value, generation, ...spending }))
-        return true
-      })
-    )
+    const taken = yield* takeUp(saved, owner, (before) => !isBefore(before, rest))
     // What was had in the saved session is nothing to another one.
     if (!taken && links === undefined) return
   }
+})
+
+/**
+ * Takes up a credential that was had elsewhere, and says whether it did: not where what the store has stays, nor one that
+ * began with another token than is brought.
+ */
+export const takeUp = Effect.fnUntraced(function* (
+  saved: Credential,
+  terms: Terms.Terms,
+  stays: (before: Credential) => boolean
+): Effect.fn.Return<boolean, StoreFailed, CredentialStore> {
+  const { modify } = yield* CredentialStore
+  const theirs = Terms.under(terms)
+  const own = yield* theirs(Effect.succeedSome(saved))
+  if (Option.isNone(own)) return false
+  return yield* modify(
+    saved.key,
+    Effect.fnUntraced(function* (slot) {
+      const before = yield* Login.found(slot)
+      if (Option.isSome(yield* theirs(Effect.succeed(Option.filter(before, stays))))) return false
+      // It goes on counting, so that the two can be told apart from then on.
+      const counted = Option.match(before, { onNone: () => 0, onSome: (one) => one.generation })
+      const generation = Math.max(saved.generation, counted + 1)
+      // A refresh that was not finished is one here too.
+      const spending = saved.spending === saved.generation ? { spending: generation } : {}
+      yield* commit(slot, Credential.make({ ...own.value, generation, ...spending }))
+      return true
+    })
+  )
 })
 
 type Dated = Pick<Credential, "issuedAt" | "generation">

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { ConnectorFiles, Settings } from "@keyfob/aqt"
-import { CredentialStore, printable, ProviderType } from "keyfob"
+import { printable, ProviderType, SavedSession } from "keyfob"
 import * as store from "../../store.ts"
 import { resolve } from "../../provider.ts"
 import * as workspace from "../../workspace.ts"
@@ -34,10 +34,9 @@ export const takeOver = Effect.fnUntraced(function* (opened: workspace.Workspace
         `${printable(files.directory)} still has the refresh token that was taken over: it is good for one program; remove it there`
       )
     }
-    yield* CredentialStore.use(({ modify }) =>
-      modify(provider.key, ({ read, write }) =>
-        Effect.flatMap(read, (found) => (Option.isSome(found) ? Effect.void : write(session)))
-      )
-    ).pipe(Effect.provide(store.layer(opened, provider)))
+    yield* Effect.provide(
+      SavedSession.takeUp(session, provider, () => true),
+      store.layer(opened, provider)
+    )
   }
 })

@@ -1,0 +1,8 @@
+import * as Effect from "effect/Effect"
+import { ConfigurationInvalid } from "./AuthError.ts"
+
+/** What settings call for, by its name there. */
+export const required = <A>(detail: string, value: A | undefined): Effect.Effect<A, ConfigurationInvalid> =>
+  value === undefined
+    ? Effect.fail(new ConfigurationInvalid({ reason: "MissingValue", detail }))
+    : Effect.succeed(value)
