@@ -135,6 +135,20 @@ describe("a token that was brought, and then another", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("attack: R1 R2 who signs in with it again goes on with what it has become: its first is spent", () =>
+    Effect.gen(function* () {
+      const given = renewable(yield* sessionOf(alice))
+      yield* nextProcess(given, network)
+      yield* minutes(61)
+      const renewed = yield* nextProcess(given, network)
+      const login = Auki.use(({ login, network }) => Effect.andThen(login(), network.token))
+      assert.strictEqual(shown(yield* nextProcess(given, login)), shown(renewed))
+      yield* minutes(122)
+      yield* nextProcess(given, network)
+      assert.deepStrictEqual(yield* counts, [1, 2, 0, 0])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("R2 several who bring one token at once share what becomes of it", () =>
     Effect.gen(function* () {
       const given = renewable(yield* sessionOf(alice))

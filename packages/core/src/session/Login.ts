@@ -1,5 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as HttpClient from "effect/http/HttpClient"
@@ -105,12 +106,22 @@ export const found = (slot: Slot): Effect.Effect<Option.Option<Credential>, Stor
     () => Effect.succeedNone
   )
 
-/** Writes it as the generation after what is there. */
+/**
+ * Writes it as the generation after what is there, unless that is what has become of the very token that is brought again:
+ * its first refresh token is spent by now.
+ */
 export const keep = Effect.fnUntraced(function* (
   slot: Slot,
   obtained: Credential
 ): Effect.fn.Return<Credential, StoreFailed> {
   const before = yield* found(slot)
+  if (Option.isSome(before) && hasGoneOn(before.value, obtained)) return before.value
   const generation = Option.match(before, { onNone: () => 1, onSome: (credential) => credential.generation + 1 })
   return yield* commit(slot, Credential.make({ ...obtained, generation }))
 })
+
+const hasGoneOn = (kept: Credential, { begunWith, token }: Credential) =>
+  begunWith !== undefined &&
+  kept.begunWith === begunWith &&
+  kept.refused !== true &&
+  !Equal.equals(kept.token.value, token.value)
