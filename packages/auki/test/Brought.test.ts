@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Credential, CredentialStore } from "keyfob"
+import { Credential, CredentialStore, Explain } from "keyfob"
 import { Auki, keyOf, type Settings } from "@keyfob/auki"
 import { apiUrl, FakeAuki } from "@keyfob/auki/testing"
 import { alice, base, bob, counts, domain, known, nextProcess, tokenOf } from "./given.ts"
@@ -132,6 +132,26 @@ describe("a token that was brought, and then another", () => {
       assert.deepStrictEqual((yield* kept).refreshToken, refreshToken)
       yield* nextProcess(given, network)
       assert.deepStrictEqual(yield* counts, [1, 3, 0, 0])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R4 that the services ended it is no new beginning, in the next program either", () =>
+    Effect.gen(function* () {
+      const given = renewable(yield* sessionOf(alice))
+      yield* minutes(61)
+      yield* nextProcess(given, network)
+      yield* minutes(122)
+      const { endSessions } = yield* FakeAuki
+      endSessions()
+      for (const _ of [1, 2, 3]) {
+        assert.deepInclude(yield* Effect.flip(nextProcess(given, network)), { reason: "RefreshRefused" })
+      }
+      assert.deepStrictEqual(yield* counts, [1, 2, 0, 0])
+      const plan = Auki.use(({ plan }) => plan())
+      assert.strictEqual(Explain.json(yield* nextProcess(given, plan)).nodes[0]?.step, "sign in")
+      // Another that they have had since is one.
+      const next = opaque(yield* sessionOf(alice))
+      assert.strictEqual(shown(yield* nextProcess(next, network)), shown({ value: next.token }))
     }).pipe(Effect.provide(world))
   )
 

@@ -139,16 +139,14 @@ export const make = Effect.fnUntraced(function* (
     /** Who has nothing to begin again with is told why they would have to. */
     const againOr = (why: TokenError | undefined) =>
       Effect.catchIf(again, isNobody, (error) => Effect.fail(why ?? error))
-    if (Option.isNone(current) || current.value.refreshToken === undefined || ended !== undefined) {
-      return yield* againOr(ended)
+    if (Option.isNone(current) || (current.value.refreshToken === undefined && ended === undefined)) {
+      return yield* againOr(undefined)
     }
-    // Whatever is said against its refresh token, a machine can sign in again (R4). What began with a token that was brought
-    // has come further than that since: it gives way to it when it is dead, and to nothing less.
-    return yield* Effect.catchIf(
-      renew(slot, current.value, client, flow),
-      ({ _tag }) => _tag === "LoginRequired" || (_tag === "ProviderRefused" && flow.brought === undefined),
-      againOr
-    )
+    const next = ended ?? renew(slot, current.value, client, flow)
+    // What began with a token that was brought has come further than that since: nothing is left to begin with.
+    if (flow.brought !== undefined) return yield* next
+    // Whatever is said against its refresh token, a machine can sign in again (R4).
+    return yield* Effect.catchIf(next, ({ _tag }) => _tag === "LoginRequired" || _tag === "ProviderRefused", againOr)
   })
 
   /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */
@@ -341,6 +339,13 @@ export const make = Effect.fnUntraced(function* (
   const orStored = (known: Option.Option<Credential>) => (Option.isSome(known) ? Effect.succeed(known) : get)
   const current = Effect.flatMap(held, orStored)
 
+  /** As {@link exchange} has it, without asking anybody. */
+  const canObtain = Effect.fnUntraced(function* (flow: UnattendedFlow) {
+    const found = yield* Effect.orElseSucceed(current, Option.none)
+    const isOver = flow.brought !== undefined && Option.exists(found, ({ refused }) => refused === true)
+    return !isOver && (yield* flow.canObtain ?? Effect.succeed(true))
+  })
+
   /** The generation after the one that was seen, whoever gets there first. */
   const after = (seen: Option.Option<Credential>, insist: boolean) => {
     const generation = Option.match(seen, { onNone: () => 0, onSome: (credential) => credential.generation })
@@ -373,7 +378,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     key: flow.key,
-    origin: flow.attended ? { _tag: "Person" } : { _tag: "Machine", canObtain: flow.canObtain },
+    origin: flow.attended ? { _tag: "Person" } : { _tag: "Machine", canObtain: canObtain(flow) },
     current,
     token: tokenValidFor(Duration.zero),
     tokenValidFor,
