@@ -22,7 +22,7 @@ const fourteenDays = Effect.gen(function* () {
   const api = yield* Api
   yield* idp.approve("alice")
   yield* patiently(Login.login(flow))
-  yield* idp.outage({ from: "3 days", for: "6 hours" })
+  yield* idp.outage({ from: "3 days", for: "14 hours" })
   yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("3 hours")))
   yield* TestClock.adjust("14 days")
   yield* idp.revokeAll

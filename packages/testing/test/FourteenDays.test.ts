@@ -18,11 +18,12 @@ it.effect("stays signed in through an outage, and knows when it is over", () =>
     const api = yield* Api
     yield* idp.approve("alice")
     yield* patiently(Login.login(flow))
-    yield* idp.outage({ from: "3 days", for: "6 hours" })
+    yield* idp.outage({ from: "3 days", for: "14 hours" })
     yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("3 hours")))
     yield* TestClock.adjust("14 days")
     assert.isTrue(yield* idp.accepts(yield* api.token))
     assert.strictEqual(yield* idp.liveRefreshTokens, 1)
+    assert.isTrue((yield* idp.requests).some(({ outcome }) => outcome === "unreachable"))
     yield* idp.revokeAll
     yield* TestClock.adjust("1 day")
     assert.strictEqual((yield* Effect.flip(api.token))._tag, "LoginRequired")
