@@ -50,7 +50,7 @@ export interface Shape {
    * Somebody else has settings of their own, and so a chain of their own: nothing of theirs is kept under this account.
    */
   readonly login: (credentials?: Partial<Settings>) => Effect.Effect<void, Login.LoginError>
-  /** Forgets all three levels. */
+  /** Forgets all three levels, and what the settings sign in with, unless that is an app's: then `login` alone goes on here. */
   readonly logout: Effect.Effect<void, StoreFailed>
   /** What happens at every level. Slow readers miss the oldest. */
   readonly events: Stream.Stream<TokenSource.TokenEvent>

@@ -97,7 +97,8 @@ export const session = Effect.fnUntraced(function* (settings: Settings, account:
       return latest.brought
     },
     obtain: (client) => latest.obtain(client),
-    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true))
+    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true)),
+    forget: Effect.suspend(() => latest.forget ?? Effect.void)
   }
   const login = Effect.fnUntraced(function* (credentials: Partial<Settings> = {}) {
     const asked = yield* flow(withCredentials(settings, credentials), account)

@@ -544,6 +544,25 @@ describe("who signs in", () => {
   )
 
   const opaque = { method: "opaque", token: Redacted.make("given"), expiry_ms: 600_000 } as const
+  it.effect.each([alice, opaque])(
+    "attack: B-30 R15 a logout is the end of what signs in, though that had not been used here: only a login goes on",
+    (settings) =>
+      Effect.gen(function* () {
+        yield* nextProcess(
+          settings,
+          Auki.use(({ network }) => network.token)
+        )
+        const before = yield* counts
+        const { login, logout, network } = yield* Auki
+        yield* network.token
+        yield* logout
+        assert.deepInclude(yield* Effect.flip(network.token), { _tag: "LoginRequired", reason: "NoCredential" })
+        assert.deepStrictEqual(yield* counts, before)
+        yield* login()
+        yield* network.token
+      }).pipe(Effect.provide(scene(settings)))
+  )
+
   const ends: ReadonlyArray<readonly [string, Partial<Settings>, Effect.Effect<unknown, unknown, Auki | FakeAuki>]> = [
     [
       "a session that the service ended",

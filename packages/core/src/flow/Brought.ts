@@ -22,7 +22,7 @@ export interface Session {
 export const make = (
   key: CredentialKey,
   { end, refreshEnd, refreshToken, token }: Session
-): Pick<UnattendedFlow, "brought" | "canObtain" | "obtain"> => {
+): Pick<UnattendedFlow, "brought" | "canObtain" | "forget" | "obtain"> => {
   const session = Effect.gen(function* () {
     const bearer = yield* required("token", token)
     const now = yield* DateTime.now

@@ -78,6 +78,8 @@ export interface UnattendedFlow extends FlowParts {
   readonly obtain: (client: OAuthClient) => Effect.Effect<Assigned, UnattendedError>
   /** Whether what it signs in with is still there, as far as can be told without asking anybody. Default: it is. */
   readonly canObtain?: Effect.Effect<boolean>
+  /** Lets go of what it signs in with, where a logout is the end of that too. Default: a machine goes on. */
+  readonly forget?: Effect.Effect<void>
 }
 
 /** What a login brought, and what its ID token must show since it was asked for. */

@@ -29,7 +29,7 @@ export const forgetDerived = Effect.fnUntraced(function* (
 
 /**
  * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not, and so
- * is what was had for them.
+ * is what was had for them, and what the flow would sign in with again, where that is somebody's.
  */
 export const logout = Effect.fn("keyfob.logout")(function* <R>(
   flow: Flow<R>,
@@ -41,6 +41,7 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
   const result = yield* store.modify(
     flow.key,
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {
+      if (!flow.attended) yield* flow.forget ?? Effect.void
       const stored = yield* slot.read
       if (Option.isNone(stored)) return { removed: false, revoked: false }
       const revocation = options.revoke
