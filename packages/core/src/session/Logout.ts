@@ -43,7 +43,8 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {
       if (!flow.attended) yield* flow.forget ?? Effect.void
       const stored = yield* slot.read
-      if (Option.isNone(stored)) return { removed: false, revoked: false }
+      // Also where there is nothing: what is still to be written there is not to come after this.
+      if (Option.isNone(stored)) return yield* Effect.as(slot.remove, { removed: false, revoked: false })
       const revocation = options.revoke
         ? yield* Effect.result(Effect.provideContext(revokeAll(flow, stored.value), http))
         : undefined

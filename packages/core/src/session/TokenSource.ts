@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (
   // Everybody waits for the one that is under way, and all go on at once: a queue of ten thousand takes seconds to empty.
   let flight: Deferred.Deferred<void> | undefined
   const trouble = Ref.makeUnsafe<Trouble.Trouble | undefined>(undefined)
-  const unsaved = Unsaved.make()
+  const unsaved = Unsaved.make(revision)
   const loginRequired = (reason: LoginRequired["reason"]) =>
     new LoginRequired({ reason, issuer: flow.key.issuer, account: flow.key.account })
 

@@ -13,7 +13,8 @@ export interface Unsaved {
   readonly settle: (slot: Slot) => Effect.Effect<Option.Option<Credential>, StoreFailed>
 }
 
-export const make = (): Unsaved => {
+/** @param revision counts what this process writes there */
+export const make = (revision: Effect.Effect<number>): Unsaved => {
   let unsaved: Pending | undefined
   return {
     watch: (slot) => {
@@ -26,13 +27,17 @@ export const make = (): Unsaved => {
           })
         ),
         write: (credential) =>
-          Effect.suspend(() => {
-            unsaved = { credential, over }
-            return Effect.map(slot.write(credential), () => {
+          slot.write(credential).pipe(
+            Effect.map(() => {
               over = Option.some(credential)
               unsaved = undefined
-            })
-          })
+            }),
+            Effect.onError(() =>
+              Effect.map(revision, (since) => {
+                unsaved = { credential, over, since }
+              })
+            )
+          )
       }
     },
     settle: Effect.fnUntraced(function* (slot) {
@@ -40,7 +45,7 @@ export const make = (): Unsaved => {
       if (unsaved === undefined) return current
       const pending = unsaved
       // A logout or login since then is the newer word.
-      if (!follows(pending, current)) {
+      if (!follows(pending, current, yield* revision)) {
         unsaved = undefined
         return current
       }
@@ -54,12 +59,17 @@ export const make = (): Unsaved => {
 interface Pending {
   readonly credential: Credential
   readonly over: Option.Option<Credential>
+  /** The revision with the last try. */
+  readonly since: number
 }
 
-/** Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew. */
-const follows = ({ credential, over }: Pending, stored: Option.Option<Credential>) => {
+/**
+ * Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew; nor
+ * does a place that is empty: a logout leaves it so.
+ */
+const follows = ({ credential, over, since }: Pending, stored: Option.Option<Credential>, revision: number) => {
   if (Option.isNone(over) || Option.isNone(stored)) {
-    return Option.isNone(over) && Option.isNone(stored) && credential.generation === 1
+    return Option.isNone(over) && Option.isNone(stored) && credential.generation === 1 && since === revision
   }
   const { generation, refused, spending, token } = stored.value
   return (

@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { AccessToken, ClientCredentials, Credential, DeviceCode, type FlowOptions, Login, TokenSource } from "keyfob"
+import {
+  AccessToken,
+  ClientCredentials,
+  Credential,
+  DeviceCode,
+  type FlowOptions,
+  Login,
+  Logout,
+  TokenSource
+} from "keyfob"
 import { answer, broken, issuer, json, metadata, provider, refused, scripted, status } from "../scripted.ts"
 import {
   credential,
@@ -806,6 +815,22 @@ describe("TokenSource", () => {
         assert.isUndefined(yield* kept())
       }).pipe(Effect.provide(layer))
     })
+
+    it.effect(
+      "attack: nor where nothing stood there yet: the logout of a first session finds nothing, and is one",
+      () => {
+        const { layer, sent, store } = scene([tokens(1), tokens(2)])
+        return Effect.gen(function* () {
+          const { text, token } = yield* source(machine)
+          store.hooks.before = (operation) => (operation === "write 1" ? storeFailed("Full") : Effect.void)
+          assert.strictEqual((yield* patiently(Effect.flip(token)))._tag, "StoreFailed")
+          store.hooks.before = () => Effect.void
+          assert.deepInclude(yield* Logout.logout(machine), { removed: false })
+          assert.strictEqual(yield* text, "access-2")
+          assert.lengthOf(sent(), 2)
+        }).pipe(Effect.provide(layer))
+      }
+    )
 
     it.effect("nor in place of a session that the provider ended meanwhile", () => {
       const { layer, store } = scene([tokens(2)])
