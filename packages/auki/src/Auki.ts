@@ -26,7 +26,7 @@ import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, serviceAt, type Settings } from "./Settings.ts"
+import { methodOf, serviceAt, type Settings, termsOf } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -67,15 +67,7 @@ export const make = Effect.fnUntraced(function* (
   settings: Settings,
   account = "default"
 ): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
-  return yield* makeWith(settings, yield* Network.session(settings, account))
-})
-
-/** The same for one who signs in themselves as well: what is forgotten there, is here. */
-export const makeWith = Effect.fnUntraced(function* (
-  settings: Settings,
-  { flow, login }: Network.Session
-): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
-  const apiUrl = yield* serviceAt("api_url", settings.api_url)
+  const { flow, login } = yield* Network.session(settings, account)
   const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
@@ -86,16 +78,7 @@ export const makeWith = Effect.fnUntraced(function* (
       : services
   const owner = Effect.sync(() => ({ key: flow.key, brought: flow.brought, ...Network.accountOf(settings) }))
   const network = yield* Effect.provideContext(TokenSource.make(flow), Context.add(own, Scope.Scope, scope))
-  const discovery = yield* TokenChain.make(network, {
-    name: "discovery",
-    margin: flow.margin,
-    exchange: (token) => Api.discovery(http, apiUrl, token)
-  })
-  const domains = yield* TokenTargets.make(discovery, {
-    name: "domain",
-    margin: flow.margin,
-    exchange: (token, id) => Api.domain(http, { clientId: settings.client_id, ddsUrl, id }, token)
-  })
+  const { discovery, domains } = yield* linksOf(settings, network)
 
   const domain = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Domain, TokenSource.TokenError> {
     const found = domainOf(yield* domains.token(id))
@@ -129,6 +112,32 @@ export const makeWith = Effect.fnUntraced(function* (
         services
       )
   }
+})
+
+/** What is had for the network's token. */
+export const linksOf = Effect.fnUntraced(function* (
+  settings: Settings,
+  network: TokenSource.TokenSource
+): Effect.fn.Return<
+  Pick<Shape, "discovery" | "domains">,
+  ConfigurationInvalid,
+  HttpClient.HttpClient | CredentialStore | Scope.Scope
+> {
+  const apiUrl = yield* serviceAt("api_url", settings.api_url)
+  const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
+  const http = yield* HttpClient.HttpClient
+  const { margin } = termsOf(settings)
+  const discovery = yield* TokenChain.make(network, {
+    name: "discovery",
+    margin,
+    exchange: (token) => Api.discovery(http, apiUrl, token)
+  })
+  const domains = yield* TokenTargets.make(discovery, {
+    name: "domain",
+    margin,
+    exchange: (token, id) => Api.domain(http, { clientId: settings.client_id, ddsUrl, id }, token)
+  })
+  return { discovery, domains }
 })
 
 /** The three levels of Auki's network for one account. */

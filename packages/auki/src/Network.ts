@@ -111,7 +111,6 @@ export const session = Effect.fnUntraced(function* (settings: Settings, account:
   })
   return { flow: unasked, login }
 })
-export type Session = Effect.Success<ReturnType<typeof session>>
 
 /** What a program writes has the limits of what stands in a file. */
 const within = (settings: Settings) =>

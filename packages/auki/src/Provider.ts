@@ -10,27 +10,33 @@ import { definition, methodOf } from "./Settings.ts"
 export const type = ProviderType.make({
   ...definition,
   make: Effect.fnUntraced(function* (settings, { key }) {
-    const session = yield* Network.session(settings, key.account)
-    const { flow, login } = session
+    const { flow, login } = yield* Network.session(settings, key.account)
     const made = Effect.gen(function* () {
       const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
       const provider = yield* AuthProvider.fromFlow(() => flow)
       return { ...provider, login: () => Effect.provideContext(login(), services) }
     })
-    const provider = yield* made
+    const stored = yield* made
+    // An app's secret is configured, and kept nowhere else; what was had for it is in the store, and goes with a logout.
+    const provider =
+      methodOf(settings) === "app_key"
+        ? { ...(yield* Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))), logout: stored.logout }
+        : stored
+    const { source } = provider
     const services = yield* Effect.context<ProviderType.Hosted>()
-    const chain = yield* Effect.cached(Effect.provideContext(Auki.makeWith(settings, session), services))
+    const links = yield* Effect.cached(
+      Effect.provideContext(
+        Effect.flatMap(source, (network) => Auki.linksOf(settings, network)),
+        services
+      )
+    )
     return {
       ...provider,
-      // An app's secret is configured, and kept nowhere else; what was had for it is in the store, and goes with a logout.
-      ...(methodOf(settings) === "app_key"
-        ? { ...(yield* Effect.provide(made, Layer.fresh(CredentialStore.layerMemory))), logout: provider.logout }
-        : {}),
       chain: (level, target) =>
-        Effect.flatMap(chain, ({ discovery, domains, network }) => {
+        Effect.flatMap(links, ({ discovery, domains }) => {
           if (level === "domain" && target !== undefined) return Effect.succeed(domains.source(target))
           if (level === "discovery") return Effect.succeed(discovery)
-          if (level === "network") return Effect.succeed(network)
+          if (level === "network") return source
           const detail = `level ${printable(level)}; there is network, discovery, and domain with an id`
           return Effect.fail(new ConfigurationInvalid({ reason: "UnknownName", detail }))
         })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { AuthClient, CredentialStore, ProviderRegistry, RedirectReceiver, UserPrompt } from "keyfob"
+import { AuthClient, CredentialStore, ProviderRegistry, RedirectReceiver, StoreFailed, UserPrompt } from "keyfob"
 import { Provider } from "@keyfob/auki"
 import { FakeAuki } from "@keyfob/auki/testing"
 import { alice, base, counts, known } from "./given.ts"
@@ -9,10 +9,12 @@ import { alice, base, counts, known } from "./given.ts"
 const table = { type: "auki", ...base, email: alice.email, password: Redacted.value(alice.password) }
 /** Nobody: the type asks no person. */
 const nobody = Layer.mergeAll(Layer.mock(UserPrompt, {}), Layer.mock(RedirectReceiver, {}))
-const client = AuthClient.layer({ contexts: { lab: { providers: { spaces: table } } } }).pipe(
-  Layer.provide(ProviderRegistry.layer(Provider.type)),
-  Layer.provideMerge(Layer.mergeAll(FakeAuki.layer(known), CredentialStore.layerMemory, nobody))
-)
+const clientOn = (store: Layer.Layer<CredentialStore>) =>
+  AuthClient.layer({ contexts: { lab: { providers: { spaces: table } } } }).pipe(
+    Layer.provide(ProviderRegistry.layer(Provider.type)),
+    Layer.provideMerge(Layer.mergeAll(FakeAuki.layer(known), store, nobody))
+  )
+const client = clientOn(CredentialStore.layerMemory)
 
 describe("a provider of type auki", () => {
   it.effect("signs in as often as somebody asks for it, out in between or not", () =>
@@ -41,6 +43,41 @@ describe("a provider of type auki", () => {
       assert.deepInclude(yield* Effect.flip(token("spaces")), { _tag: "LoginRequired" })
       assert.deepStrictEqual((yield* counts)[0], 1)
     }).pipe(Effect.provide(client))
+  )
+
+  it.effect(
+    "attack: R1 R3 a renewal that could not be written is the session at every level: none spends the one before",
+    () => {
+      let isFull = false
+      const full = new StoreFailed({ reason: "Full", store: "test", location: "a place" })
+      const store = Layer.effect(
+        CredentialStore,
+        CredentialStore.useSync(({ modify, ...store }) =>
+          CredentialStore.make({
+            ...store,
+            modify: (key, change) =>
+              modify(key, (slot) =>
+                // The mark is written, and what comes of it is not.
+                change({ ...slot, write: (one) => (isFull && one.spending === undefined ? full : slot.write(one)) })
+              )
+          })
+        )
+      ).pipe(Layer.provide(CredentialStore.layerMemory))
+      return Effect.gen(function* () {
+        const { login, provider, token } = yield* AuthClient
+        const { chain } = yield* provider("spaces")
+        const domain = yield* chain?.("domain", "a") ?? Effect.die("a provider without a chain")
+        yield* login("spaces")
+        yield* TestClock.adjust("61 minutes")
+        isFull = true
+        const failing = yield* Effect.forkChild(Effect.flip(token("spaces")))
+        yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
+        assert.deepStrictEqual(yield* Fiber.join(failing), full)
+        isFull = false
+        yield* domain.token
+        assert.deepStrictEqual(yield* counts, [1, 1, 1, 1])
+      }).pipe(Effect.provide(clientOn(store)))
+    }
   )
 
   it.effect("says why there is no token: nobody is signed in after a logout, and a refusal is the services' own", () =>
