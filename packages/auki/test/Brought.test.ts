@@ -169,6 +169,17 @@ describe("a token that was brought, and then another", () => {
     }).pipe(Effect.provide(world))
   )
 
+  it.effect("B-34 what hangs on it is had anew with each renewal that it ends before", () =>
+    Effect.gen(function* () {
+      const given = renewable(yield* sessionOf(alice))
+      for (const hour of [0, 1, 2]) {
+        yield* minutes(61 * hour)
+        assert.strictEqual(subOf(tokenOf(yield* nextProcess(given, domain("a")))), alice.email)
+      }
+      assert.deepStrictEqual(yield* counts, [1, 2, 3, 3])
+    }).pipe(Effect.provide(world))
+  )
+
   it.effect("R2 several who bring one token at once share what becomes of it", () =>
     Effect.gen(function* () {
       const given = renewable(yield* sessionOf(alice))

@@ -123,5 +123,5 @@ export const keep = Effect.fnUntraced(function* (
 const hasGoneOn = (kept: Credential, { begunWith, token }: Credential) =>
   begunWith !== undefined &&
   kept.begunWith === begunWith &&
-  kept.refused !== true &&
+  kept.refreshToken !== undefined &&
   !Equal.equals(kept.token.value, token.value)
