@@ -102,7 +102,7 @@ export const make = Effect.fnUntraced(function* (
     accessible: DomainList.list(http, ddsUrl, discovery),
     login: (credentials) => Effect.andThen(Effect.provideContext(login(credentials), own), forgetDerived),
     // These services take no token back.
-    logout: Effect.andThen(forgetDerived, Effect.provideContext(Logout.logout(flow, { revoke: false }), own)),
+    logout: Effect.andThen(Effect.provideContext(Logout.logout(flow, { revoke: false }), own), forgetDerived),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
     save: Effect.provideContext(Effect.flatMap(owner, SavedSession.save), services),

@@ -37,7 +37,6 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
 ): Effect.fn.Return<LogoutResult, StoreFailed, HttpClient.HttpClient | CredentialStore> {
   const store = yield* CredentialStore
   const http = yield* Effect.context<HttpClient.HttpClient>()
-  yield* forgetDerived(flow.key)
   const result = yield* store.modify(
     flow.key,
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {
@@ -56,6 +55,8 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
       }
     })
   )
+  // Then, since nothing more can be had of it from now on.
+  yield* forgetDerived(flow.key)
   if (flow.attended) yield* forget(flow.key)
   return result
 })

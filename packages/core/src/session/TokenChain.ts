@@ -23,7 +23,7 @@ import { type ConfigurationInvalid, LoginRequired } from "../AuthError.ts"
 import { type Credential, CredentialKey } from "../Credential.ts"
 import type { Assigned, UnattendedFlow } from "../flow/Flow.ts"
 import type { Granted } from "../protocol/TokenEndpoint.ts"
-import { CredentialStore } from "../store/CredentialStore.ts"
+import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { AccessToken } from "../Token.ts"
 import { type Fresh, make as makeSource, type Renewed, type TokenError, type TokenSource } from "./TokenSource.ts"
 
@@ -89,16 +89,21 @@ export const make = Effect.fnUntraced(function* (
     margin: link.margin,
     obtain: () => obtain
   }
-  const source = yield* makeSource(flow)
   const store = yield* CredentialStore
 
   const isStale = (mine: Option.Option<Credential>, theirs: Option.Option<Credential>) =>
     Option.isSome(mine) && !isSameSession(mine.value, theirs)
-  const dropStale = store.modify(key, (slot) =>
+  const dropStaleIn = (slot: Slot) =>
     Effect.flatMap(Effect.zip(slot.read, parent.current), ([mine, theirs]) =>
       isStale(mine, theirs) ? slot.remove : Effect.void
     )
-  )
+  const dropStale = store.modify(key, dropStaleIn)
+  // Nor is it left to who asked: they may be gone, as the session is that they asked in.
+  const swept = CredentialStore.of({
+    ...store,
+    modify: (key, use) => store.modify(key, (slot) => Effect.tap(use(slot), () => Effect.ignore(dropStaleIn(slot))))
+  })
+  const source = yield* Effect.provideService(makeSource(flow), CredentialStore, swept)
   const stale = Effect.zipWith(source.current, parent.current, isStale)
   const current = Effect.zipWith(source.current, parent.current, (mine, theirs) =>
     isStale(mine, theirs) ? Option.none() : mine

@@ -208,6 +208,49 @@ describe("TokenChain", () => {
     }
   )
 
+  it.effect(
+    "attack: a logout leaves nothing of an exchange that was under way, though who asked for it has gone",
+    () => {
+      const { exchange, hooks } = exchanges()
+      const link = { name: "discovery", exchange: exchange("discovery") }
+      const layer = Discovery.layerStored(Network, link).pipe(
+        Layer.provideMerge(Network.layerStored(person)),
+        Layer.provideMerge(Layer.merge(CredentialStore.layerMemory, scripted(provider).layer))
+      )
+      return Effect.gen(function* () {
+        const held = yield* gate
+        yield* write(signedIn("alice"))
+        hooks.before = held.pass
+        const asking = yield* Effect.forkChild(ask)
+        yield* held.arrived
+        yield* Fiber.interrupt(asking)
+        yield* Logout.logout(person, { revoke: false })
+        yield* held.open
+        yield* Effect.repeat(Effect.yieldNow, { times: 100 })
+        assert.deepStrictEqual(yield* CredentialStore.use(({ list }) => list), [])
+      }).pipe(Effect.provide(layer))
+    }
+  )
+
+  it.effect("attack: nor of one that came while the provider took the tokens back", () => {
+    const { exchange } = exchanges()
+    const link = { name: "discovery", exchange: exchange("discovery") }
+    let meanwhile: Effect.Effect<unknown> = Effect.void
+    const revocation = () => Effect.as(meanwhile, new Response())
+    const http = scripted({ ...provider, [metadata.revocation_endpoint]: revocation })
+    const layer = Discovery.layerStored(Network, link).pipe(
+      Layer.provideMerge(Network.layerStored(person)),
+      Layer.provideMerge(Layer.merge(CredentialStore.layerMemory, http.layer))
+    )
+    return Effect.gen(function* () {
+      const { token } = yield* Discovery
+      yield* write(signedIn("alice"))
+      meanwhile = Effect.exit(token)
+      assert.deepStrictEqual(yield* Logout.logout(person), { removed: true, revoked: true })
+      assert.deepStrictEqual(yield* CredentialStore.use(({ list }) => list), [])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a session that the provider ended ends what hangs on it", () => {
     const { exchange } = exchanges()
     const http = scripted({ ...provider, [metadata.token_endpoint]: refused("invalid_grant") })
