@@ -124,4 +124,5 @@ const hasGoneOn = (kept: Credential, { begunWith, token }: Credential) =>
   begunWith !== undefined &&
   kept.begunWith === begunWith &&
   kept.refreshToken !== undefined &&
+  kept.refused !== true &&
   !Equal.equals(kept.token.value, token.value)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Brought, partsOf, TokenSource, type UnattendedFlow } from "keyfob"
+import { Brought, Credential, CredentialStore, Login, partsOf, TokenSource, type UnattendedFlow } from "keyfob"
 import { issuer, json, metadata, provider, refused, scripted } from "../scripted.ts"
 
 class Api extends TokenSource.Service<Api>()("test/Api") {}
@@ -47,6 +47,26 @@ describe("a session that was brought along", () => {
       assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NotRenewable" })
       assert.lengthOf(http.to(metadata.token_endpoint), 0)
     }).pipe(Effect.provide(Api.layer(flowOf({ token: first, end: hour, ...session }))), Effect.provide(http.layer))
+  })
+
+  it.effect("that was refused as somebody else's is begun anew by a login, and by nothing else", () => {
+    const flow = flowOf({ token: first, end: hour, refreshToken })
+    const stored = Layer.provideMerge(Api.layerStored(flow), Layer.merge(CredentialStore.layerMemory, at(next).layer))
+    return Effect.gen(function* () {
+      const { key } = yield* Login.login(flow)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* token, "second")
+      // As an answer for another account leaves it: with the refresh token, for a logout to revoke.
+      const refuse = Option.map((one: Credential) => Credential.make({ ...one, refused: true }))
+      const { modify } = yield* CredentialStore
+      yield* modify(key, ({ read, write }) =>
+        Effect.flatMap(Effect.flatMap(Effect.map(read, refuse), Effect.fromOption), write)
+      )
+      assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "RefreshRefused" })
+      const again = yield* Login.login(flowOf({ token: first, end: 3 * hour, refreshToken }))
+      assert.strictEqual(Redacted.value(again.token.value), "first")
+      assert.strictEqual(yield* token, "first")
+    }).pipe(Effect.provide(stored))
   })
 
   it.effect("and is not over though its token is, where that can be renewed", () => {
