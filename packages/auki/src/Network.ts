@@ -15,9 +15,9 @@ import {
   type FlowParts,
   HttpExchange,
   Jwt,
-  Login,
   Once,
   ProviderType,
+  Replaceable,
   required,
   type UnattendedFlow
 } from "keyfob"
@@ -84,32 +84,21 @@ export const flow = Effect.fnUntraced(function* (
   }
 })
 
-/**
- * How they sign in, unasked and whenever somebody asks. Credentials that a session has taken the place of are no more in use
- * unasked; a login has them again, or others of the same account, which are those in use from then on.
- */
-export const session = Effect.fnUntraced(function* (settings: Settings, account: string) {
-  const first = yield* flow(settings, account)
-  let latest = first
-  const unasked: UnattendedFlow = {
-    ...first,
-    get brought() {
-      return latest.brought
-    },
-    obtain: (client) => latest.obtain(client),
-    canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true)),
-    forget: Effect.suspend(() => latest.forget ?? Effect.void)
+/** How they sign in unasked, and whenever somebody asks: with their own credentials, or others of the same account. */
+export interface Session {
+  readonly flow: UnattendedFlow
+  readonly login: (credentials?: Partial<Settings>) => ReturnType<Replaceable.Replaceable["login"]>
+}
+
+export const session = Effect.fnUntraced(function* (
+  settings: Settings,
+  account: string
+): Effect.fn.Return<Session, ConfigurationInvalid> {
+  const { flow: unasked, login } = Replaceable.make(yield* flow(settings, account))
+  return {
+    flow: unasked,
+    login: (credentials = {}) => Effect.flatMap(flow(withCredentials(settings, credentials), account), login)
   }
-  const login = Effect.fnUntraced(function* (credentials: Partial<Settings> = {}) {
-    const asked = yield* flow(withCredentials(settings, credentials), account)
-    if (asked.key.canonical !== first.key.canonical) {
-      const detail = "a login of another account, service, client or kind than is configured"
-      return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
-    }
-    // With what they bring, and neither before nor after: else who asks meanwhile finds in its place what is not theirs.
-    return yield* Login.login(asked, { onKept: Effect.sync(() => void (latest = asked)) })
-  })
-  return { flow: unasked, login }
 })
 
 /** What a program writes has the limits of what stands in a file. */
