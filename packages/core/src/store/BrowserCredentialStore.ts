@@ -130,8 +130,12 @@ const make = Effect.fnUntraced(function* ({
   const lock = Effect.fnUntraced(function* (name: string) {
     const abort = new AbortController()
     let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
     let given: Promise<unknown> = Promise.resolve()
-    // First, so that there is no moment between having it and knowing what to give back.
+    // First, so that there is no moment between having it and knowing what to give back: nor is there one where it comes
+    // to who has been stopped.
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => {
         abort.abort()
@@ -141,12 +145,10 @@ const make = Effect.fnUntraced(function* ({
     )
     const ask = (options: Parameters<PageLocks["request"]>[1]) =>
       Effect.callback<boolean, StoreFailed>((resume) => {
-        const use = (lock: unknown) =>
-          new Promise<void>((resolve) => {
-            release = resolve
-            if (lock === null) resolve()
-            resume(Effect.succeed(lock !== null))
-          })
+        const use = (lock: unknown) => {
+          resume(Effect.succeed(lock !== null))
+          return lock === null ? Promise.resolve() : held
+        }
         given = locks
           .request(name, options, use)
           .catch((cause: unknown) => resume(Effect.fail(failed("Unavailable", name, nameOf(cause)))))

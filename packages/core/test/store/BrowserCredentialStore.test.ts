@@ -142,6 +142,27 @@ it.effect("another tab is waited for, at most 60 s; who stops waiting leaves not
   })
 )
 
+it.effect("a lock that comes to who has been stopped goes back at once", () =>
+  Effect.gen(function* () {
+    const key = keyOf("stopped")
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const late: BrowserCredentialStore.PageLocks = {
+      request: (...asked) => answered.then(() => pageLocks.request(...asked))
+    }
+    const storage = pageStorage()
+    const store = yield* opened(storage, late)
+    const stopped = yield* Effect.forkChild(write(store, key, 1), { startImmediately: true })
+    const stopping = yield* Effect.forkChild(Fiber.interrupt(stopped), { startImmediately: true })
+    answer()
+    yield* Fiber.join(stopping)
+    yield* write(yield* opened(storage), key, 2)
+    assert.strictEqual(Option.getOrThrow(yield* store.get(key)).generation, 2)
+  })
+)
+
 it.effect("who waited for another tab reads what that wrote last, though a browser may show it a moment later", () =>
   Effect.gen(function* () {
     const key = keyOf("late")
