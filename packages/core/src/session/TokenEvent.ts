@@ -35,7 +35,18 @@ export const observable = () => {
       () => Effect.sync(() => observers.delete(observer))
     )
   return {
-    observers,
+    /** Tells all of them. What one throws is thrown when all have heard. */
+    tell: (event: TokenEvent) => {
+      const trouble: Array<unknown> = []
+      for (const observer of [...observers]) {
+        try {
+          observer(event)
+        } catch (thrown) {
+          trouble.push(thrown)
+        }
+      }
+      if (trouble.length > 0) throw trouble[0]
+    },
     observe,
     events: Stream.callback<TokenEvent>((queue) => observe((event) => Queue.offerUnsafe(queue, event)), {
       bufferSize: 64,
@@ -46,16 +57,14 @@ export const observable = () => {
 
 /** Tells of one credential: to the metric `keyfob_token_events` (attribute `event`) and to whoever observes it. */
 export const observed = (key: CredentialKey) => {
-  const { events, observe, observers } = observable()
-  // What an observer throws is its own trouble: no renewal fails over it. What it says might hold anything.
-  const tell = (observer: (event: TokenEvent) => void, event: TokenEvent) =>
-    Effect.catchDefect(
-      Effect.sync(() => observer(event)),
-      () => Effect.logError("an observer of token events threw")
-    )
+  const { events, observe, tell } = observable()
   const publish = (event: TokenEvent) =>
     Effect.andThen(
-      Effect.suspend(() => Effect.forEach([...observers], (observer) => tell(observer, event), { discard: true })),
+      // What an observer throws is its own trouble: no renewal fails over it. What it says might hold anything.
+      Effect.catchDefect(
+        Effect.sync(() => tell(event)),
+        () => Effect.logError("an observer of token events threw")
+      ),
       Metric.update(Metric.withAttributes(counter, { event: event._tag }), 1)
     )
   let reason: LoginRequired["reason"] | undefined

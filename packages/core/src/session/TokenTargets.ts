@@ -137,7 +137,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
     return yield* Effect.gen(function* () {
       // The parent has been made from the same issuer: it is a usable one.
       const source = yield* Effect.orDie(makeLink(parent, { ...link, target, exchange: exchangeFor(target) }))
-      yield* source.observe((event) => told.observers.forEach((observer) => observer(event)))
+      yield* source.observe(told.tell)
       return { source, scope, users: 0 }
     }).pipe(Scope.provide(scope), Effect.provideContext(services)) // services have a scope too, and that is not it
   })

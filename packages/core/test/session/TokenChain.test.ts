@@ -704,6 +704,19 @@ describe("TokenTargets", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("an observer that throws keeps nothing from another", () => {
+    const { layer } = domainScene()
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      const { observe, token } = yield* Effect.map(Domains, ({ source }) => source("a"))
+      const heard: Array<string> = []
+      yield* observe(() => assert.fail("an observer's own trouble"))
+      yield* observe(({ _tag }) => void heard.push(_tag))
+      yield* token
+      assert.deepStrictEqual(heard, ["Renewed"])
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  })
+
   it.effect("what happens to any target is told, by its key", () => {
     const { layer } = domainScene()
     return Effect.gen(function* () {
