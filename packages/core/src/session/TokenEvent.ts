@@ -38,7 +38,7 @@ export const observable = () => {
     /** Tells all of them. What one throws is thrown when all have heard. */
     tell: (event: TokenEvent) => {
       const trouble: Array<unknown> = []
-      for (const observer of [...observers]) {
+      for (const observer of observers) {
         try {
           observer(event)
         } catch (thrown) {
