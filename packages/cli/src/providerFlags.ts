@@ -1,10 +1,11 @@
 /** The flags that say what a provider is: `login` and `context add` have them. */
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { OAuthSettings, type ProviderEntry, type ProviderSettings, stores } from "@keyfob/node/ProviderSettings"
+import { OAuthSettings, type ProviderEntry, stores } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { resolve } from "node:path"
 import { printable, ProviderType } from "keyfob"
@@ -158,7 +159,7 @@ const settings = Effect.fnUntraced(function* (
 
 const type = ProviderType.known(oauth)
 
-/** A provider as if the file had it, and what to write there for that. */
+/** A provider as if the file had it, and which of its settings to write there for that. */
 export const described = Effect.fnUntraced(function* (
   place: ProviderType.Place,
   given: Given,
@@ -175,8 +176,14 @@ export const described = Effect.fnUntraced(function* (
     ...(said.store === undefined ? {} : { store: said.store }),
     ...(said.storeUrl === undefined ? {} : { storeUrl: said.storeUrl })
   }
-  return { ...place, settings: entry, said: said satisfies ProviderSettings }
+  return { ...place, settings: entry, said: saidOf(before, table) }
 })
+
+/** What the flags alone say: what else holds comes from the file, which may be another by then, or from the environment. */
+const saidOf = (before: ProviderEntry | undefined, table: Readonly<Record<string, unknown>>) => {
+  const known = before === undefined ? {} : Redacted.value(before.table)
+  return Object.fromEntries(Object.entries(table).filter(([key, value]) => !Equal.equals(value, known[key])))
+}
 
 /** Of a provider of another type, the flags may say where its credential is kept. */
 const moved = Effect.fnUntraced(function* (place: ProviderType.Place, given: Given, before: ProviderEntry) {
@@ -188,6 +195,5 @@ const moved = Effect.fnUntraced(function* (place: ProviderType.Place, given: Giv
     })
   }
   const table = Redacted.make({ ...Redacted.value(before.table), store })
-  const said: ProviderSettings = { type: "other", typeName: before.type, table }
-  return { ...place, settings: { ...before, store, table }, said }
+  return { ...place, settings: { ...before, store, table }, said: { store } }
 })

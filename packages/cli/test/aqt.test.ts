@@ -68,6 +68,18 @@ it.live(
   60_000
 )
 
+it.live("what AQT_ variables say is not written to the file, where a flag says where the credential is kept", () =>
+  Effect.gen(function* () {
+    const { configure, home, keyfob } = yield* scene
+    configure({ client_id: "of-the-file" })
+    const env = { AQT_CLIENT_ID: "of-the-environment", AQT_CLIENT_SECRET: "canary" }
+    const before = readFileSync(join(home, "keyfob/config.toml"), "utf8")
+    const moved = yield* keyfob("context add lab arnica --store memory", env)
+    assert.strictEqual(moved.exitCode, 0, moved.stderr)
+    assert.strictEqual(readFileSync(join(home, "keyfob/config.toml"), "utf8"), `${before}store = "memory"\n`)
+  }).pipe(Effect.scoped, Effect.provide(Served.layer))
+)
+
 it.live(
   "signs a person in, says so by its exit code, and leaves a token for Python programs (A-27, A.8#7, A.8#13)",
   () =>

@@ -208,6 +208,29 @@ describe.concurrent("R8, R14: a person signs in", () => {
   )
 
   it.live(
+    "what somebody writes into the file while the login waits stays there, beside what the flags say",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        yield* keyfob.done(["context", "add", "default", ...login(provider.issuer).slice(1)])
+        const before = yield* keyfob.read("config.toml")
+        const byHand = before.replace(clients.cli.id, "another").concat('audience = "mine"\n')
+        const write = (uri: string) => Effect.andThen(keyfob.write("config.toml", byHand), Person.approve(uri))
+        const narrower = ["login", "demo", "--scope", "openid", "-o", "json"]
+        yield* keyfob.done(narrower, { onLine: onCode(write) })
+        const after = byHand.replace(/scopes = .*/, 'scopes = ["openid"]')
+        assert.strictEqual(yield* keyfob.read("config.toml"), after)
+
+        const remove = (uri: string) => Effect.andThen(keyfob.write("config.toml", "# none\n"), Person.approve(uri))
+        yield* keyfob.write("config.toml", before)
+        yield* keyfob.done([...narrower, "--force", "--dpop"], { onLine: onCode(remove) })
+        assert.strictEqual(yield* keyfob.read("config.toml"), "# none\n")
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "--interactive takes CI back; --no-save leaves the configuration alone; memory forgets",
     () =>
       Effect.gen(function* () {

@@ -101,22 +101,40 @@ export const setProvider = Effect.fnUntraced(function* (
   return setTable(path, changed)
 })
 
+/**
+ * Changes these of a provider's settings and no others, or adds a provider that they say all of. What has no type after that
+ * is none: a provider that was removed meanwhile stays removed.
+ */
+export const changeProvider = (context: string, name: string, settings: Table): Change => {
+  const path = ["contexts", context, "providers", name]
+  return setTable(path, (root) => {
+    const changed = { ...path.reduce(tableIn, root), ...settings }
+    return changed["type"] === undefined ? undefined : changed
+  })
+}
+
 /** Has parts of somebody's work use these providers of a context; what other parts use stays. */
 export const setPlugins = (context: string, plugins: Readonly<Record<string, string>>): Change => {
   const path = ["contexts", context, "plugins"]
   return setTable(path, (root) => ({ ...path.reduce(tableIn, root), ...plugins }))
 }
 
-const setTable = (path: KeyPath, changed: (root: Table) => Table): Change => ({
+/** `undefined` changes nothing. */
+const setTable = (path: KeyPath, changed: (root: Table) => Table | undefined): Change => ({
   what: `[${dotted(path)}]`,
-  meaning: (root) => Effect.succeed(put(root, path, changed(root))),
+  meaning: (root) => {
+    const table = changed(root)
+    return Effect.succeed(table === undefined ? root : put(root, path, table))
+  },
   lines: (lines) => {
     const root = Result.getOrElse(parse(lines.join("\n")), (): Table => ({}))
     const [name = "", ...outer] = path.toReversed()
     const around = outer.reduceRight(tableIn, root)
+    const table = changed(root)
+    if (table === undefined) return lines
     return Object.hasOwn(around, name)
-      ? TomlEdit.set(lines, path, around[name], changed(root))
-      : append(lines, block(path, changed(root)))
+      ? TomlEdit.set(lines, path, around[name], table)
+      : append(lines, block(path, table))
   }
 })
 
