@@ -99,7 +99,12 @@ export const termsOf = ({ refresh_threshold_ms: ms, token, ...settings }: Settin
   ...(ms === undefined ? {} : { margin: Duration.millis(ms) })
 })
 
-const secrets = { email: ["password"], app_key: ["app_secret"], opaque: ["token"], oidc: ["token"] } as const
+const secrets = {
+  email: ["password"],
+  app_key: ["app_secret"],
+  opaque: ["token", "refresh_token"],
+  oidc: ["token", "refresh_token"]
+} as const
 
 /** `type = "auki"`, as far as its settings go. */
 export const definition: ProviderType.Definition<Settings> = {

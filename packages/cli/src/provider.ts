@@ -1,6 +1,7 @@
 /** From what is configured for a provider to what the library needs to know: its table, with the secrets that are meant for it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { OAuthSettings, type ProviderEntry } from "@keyfob/node/ProviderSettings"
@@ -50,22 +51,24 @@ export const resolve = Effect.fnUntraced(function* (
   }
   const own = Redacted.value(settings.table)
   const { known } = settings
-  const meant = named ? type.secrets : (known.needs ?? []).filter((key) => own[key] === undefined)
+  const isCalledFor = (key: ProviderType.Secret) => own[isBesideToken(key) ? "token" : key] === undefined
+  const meant = named ? type.secrets : (known.needs ?? []).filter(isCalledFor)
   const given = meant.flatMap((key) => {
     const secret = secrets[key]
     return secret === undefined ? [] : [[key, Redacted.value(secret)] as const]
   })
   const outside = Object.fromEntries(given)
-  const { refresh_token: _, ...others } = own
-  // Beside the file's own token stands that one's refresh token, which is nothing to another.
   const isOtherSession = own["token"] !== undefined && (outside["token"] ?? own["token"]) !== own["token"]
-  const table = { ...(isOtherSession ? others : own), ...outside }
+  const table = { ...(isOtherSession ? Record.filter(own, (_, key) => !isBesideToken(key)) : own), ...outside }
   if (given.length === 0) return { ...known, context, name, settings, table: settings.table }
   const invalid = () =>
     new ConfigurationInvalid({ reason: "InvalidValue", detail: given.map(([key]) => key).join(", ") })
   const withSecrets = yield* Effect.mapError(type.configure(table, { context, name }), invalid)
   return { ...withSecrets, settings, table: Redacted.make(table) }
 })
+
+/** What stands beside a token is that one's, and nothing to another: its refresh token, and when the two end. */
+const isBesideToken = (key: string) => /^(refresh_token|expiry_ms|refresh_token_expiry_ms)$/.test(key)
 
 /** What tells whose session is asked for, where nothing is to be asked of anybody: the token that is brought. */
 export const broughtTo = ({ globals: { token } }: Workspace, asked: ReadonlyArray<Configured>): Outside => ({

@@ -1,5 +1,6 @@
 /** Secrets from outside the configuration file. Never a flag's value: those show in the process list. */
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Flag from "effect/cli/Flag"
@@ -95,7 +96,10 @@ export const read = Effect.fnUntraced(function* (given: Given, globals: Globals)
     if (isStdin) secrets = { ...secrets, [key]: yield* secretIn(yield* stdin.text, what) }
     if (Option.isSome(file)) secrets = { ...secrets, [key]: yield* SecretFile.readOwn(yield* expandHome(file.value)) }
   }
-  return { secrets }
+  // The environment's refresh token is that of its token, where it has one too.
+  const isOfAnother =
+    token !== undefined && !Equal.equals(secrets.token, token) && secrets.refresh_token === refreshToken
+  return { secrets: isOfAnother ? { ...secrets, refresh_token: undefined } : secrets }
 })
 
 /** `echo` ends with a line break, which is none of the secret's. */

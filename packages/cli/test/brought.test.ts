@@ -88,6 +88,47 @@ describe("a token that was brought to the command, and then another", () => {
     }).pipe(Effect.scoped, Effect.provide(services))
   )
 
+  it.effect("attack: R15 nor is when that one ends said of another", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
+      const { json } = yield* configured(`${spaces}token = "${alice.token}"\nexpiry_ms = 60000\n`)
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual((yield* json("token spaces", bob.opaque)).access_token, bob.token)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect(
+    "attack: R15 the environment's refresh token is no token's of a flag, where the environment has its own",
+    () =>
+      Effect.gen(function* () {
+        const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
+        const { keyfob } = yield* configured(spaces)
+        const { KEYFOB_REFRESH_TOKEN } = bob.renewable
+        for (const [env, exitCode] of [
+          [alice.renewable, 3],
+          [{ KEYFOB_REFRESH_TOKEN }, 0]
+        ] as const) {
+          assert.strictEqual((yield* keyfob("login spaces --force --token-stdin", env, bob.token)).exitCode, 0)
+          yield* TestClock.adjust("61 minutes")
+          assert.strictEqual((yield* keyfob("token spaces")).exitCode, exitCode)
+        }
+        const { to } = yield* FakeAuki
+        assert.lengthOf(to("/user/refresh"), 1)
+      }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
+  it.effect("of several providers, who has no token of their own has the refresh token that comes with one too", () =>
+    Effect.gen(function* () {
+      const [alice, bob] = [yield* sessionOf("alice@example.com"), yield* sessionOf("bob@example.com")]
+      const own = `[contexts.lab.providers.own]\n${where}method = "opaque"\ntoken = "${bob.token}"\n`
+      const { json, keyfob } = yield* configured(spaces + own)
+      yield* json("login", alice.renewable)
+      yield* TestClock.adjust("61 minutes")
+      assert.strictEqual(subOf((yield* json("token spaces")).access_token), "alice@example.com")
+      assert.strictEqual((yield* keyfob("token own")).exitCode, 3)
+    }).pipe(Effect.scoped, Effect.provide(services))
+  )
+
   it.effect("R15 keepalive and refresh renew nothing of another's; a logout forgets whatever is there", () =>
     Effect.gen(function* () {
       const { files, json, keyfob } = yield* configured(spaces)
