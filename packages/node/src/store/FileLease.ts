@@ -154,8 +154,14 @@ export const make = Effect.fnUntraced(function* (store: string) {
     return Option.some({ holder, since: DateTime.makeUnsafe(since), abandoned })
   }, whenMissing(Option.none<Held>()))
 
-  const end = (lock: string, nonce: string): Effect.Effect<void, PlatformError> =>
-    fs.remove(path.join(lock, nonce)).pipe(whenMissing(undefined), Effect.andThen(clear(lock)), Effect.uninterruptible)
+  /** Whether it was still that holder's. */
+  const end = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
+    fs.remove(path.join(lock, nonce)).pipe(
+      Effect.as(true),
+      whenMissing(false),
+      Effect.tap(() => clear(lock)),
+      Effect.uninterruptible
+    )
 
   /** Whether the lease is ours now. */
   const take = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
@@ -218,8 +224,8 @@ export const make = Effect.fnUntraced(function* (store: string) {
           watched = seen.value
           last = now
           if ((yield* holderIsGone(watched)) || unchanged > abandonedAfter) {
-            yield* Effect.logWarning(`taking over ${lock}: its holder is gone`)
-            yield* end(lock, watched.nonce)
+            // A holder that gave it back and then ended is gone as well.
+            if (yield* end(lock, watched.nonce)) yield* Effect.logWarning(`took over ${lock}: its holder is gone`)
             continue
           }
         }

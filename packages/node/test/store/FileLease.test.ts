@@ -213,6 +213,24 @@ test(
 )
 
 test(
+  "a takeover is told; that a holder gave its lease back and ended, while somebody looked, is none",
+  Effect.gen(function* () {
+    const { fs, holderFile, lock, take, using } = yield* place
+    const said: Array<string> = []
+    const listener = Logger.layer([Logger.make(({ message }) => said.push(String(message)))])
+    yield* take(gone)
+    // Between the look at its heartbeat and what follows from that.
+    const ended: Before = (method, path) =>
+      method === "remove" && path === holderFile ? Effect.ignore(fs.remove(lock, { recursive: true })) : Effect.void
+    yield* Effect.provide(using(write(2), ended), listener)
+    assert.deepStrictEqual(said, [])
+    yield* take(gone)
+    yield* Effect.provide(using(write(3)), listener)
+    assert.deepStrictEqual(said, [`took over ${lock}: its holder is gone`])
+  })
+)
+
+test(
   "an empty lock that a crash left is no lock, also where a rename over it is refused",
   Effect.gen(function* () {
     const { fs, generation, lock, names, using } = yield* place
