@@ -50,6 +50,6 @@ export const type = ProviderType.make({
   ...definition,
   make: (settings, { key }) => {
     const provider = AuthProvider.fromFlow(() => flow(settings, key.account))
-    return settings.store_access_token ? provider : Effect.provide(provider, CredentialStore.layerMemory)
+    return settings.store_access_token ? provider : Effect.provide(provider, CredentialStore.layerSparing(key))
   }
 })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Result from "effect/Result"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpClient from "effect/http/HttpClient"
 import {
@@ -26,7 +26,7 @@ import * as AukiState from "./AukiState.ts"
 import { type Domain, domainOf } from "./DomainAccess.ts"
 import * as DomainList from "./DomainList.ts"
 import * as Network from "./Network.ts"
-import { methodOf, serviceAt, type Settings, termsOf } from "./Settings.ts"
+import { serviceAt, type Settings, termsOf } from "./Settings.ts"
 
 /** How access to one of several domains went. */
 export interface EachDomain {
@@ -63,21 +63,22 @@ export interface Shape {
 }
 
 /** The chain of these settings, its tokens kept in the store of the context; an app's own secret never is. */
-export const make = Effect.fnUntraced(function* (
+export const make = (
   settings: Settings,
   account = "default"
+): Effect.Effect<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> =>
+  Effect.provide(chain(settings, account), Network.storeOf(settings, account))
+
+const chain = Effect.fnUntraced(function* (
+  settings: Settings,
+  account: string
 ): Effect.fn.Return<Shape, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const { flow, login } = yield* Network.session(settings, account)
   const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
-  const scope = yield* Effect.scope
-  const own =
-    methodOf(settings) === "app_key"
-      ? Context.merge(services, yield* Layer.build(Layer.fresh(CredentialStore.layerMemory)))
-      : services
   const owner = Effect.sync(() => ({ key: flow.key, brought: flow.brought, ...Network.accountOf(settings) }))
-  const network = yield* Effect.provideContext(TokenSource.make(flow), Context.add(own, Scope.Scope, scope))
+  const network = yield* TokenSource.make(flow)
   const { discovery, domains } = yield* linksOf(settings, network)
 
   const domain = Effect.fnUntraced(function* (id: string): Effect.fn.Return<Domain, TokenSource.TokenError> {
@@ -88,7 +89,8 @@ export const make = Effect.fnUntraced(function* (
     return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host, detail: "no domain with it" })
   })
 
-  const forgetDerived = Effect.provideContext(Logout.forgetDerived(flow.key), services)
+  const here = <A, E>(effect: Effect.Effect<A, E, HttpClient.HttpClient | CredentialStore>) =>
+    Effect.provideContext(effect, services)
 
   return {
     network,
@@ -100,17 +102,13 @@ export const make = Effect.fnUntraced(function* (
         concurrency: "unbounded"
       }),
     accessible: DomainList.list(http, ddsUrl, discovery),
-    login: (credentials) => Effect.andThen(Effect.provideContext(login(credentials), own), forgetDerived),
+    login: (credentials) => here(Effect.andThen(login(credentials), Logout.forgetDerived(flow.key))),
     // These services take no token back.
-    logout: Effect.andThen(Effect.provideContext(Logout.logout(flow, { revoke: false }), own), forgetDerived),
+    logout: here(Effect.asVoid(Logout.logout(flow, { revoke: false }))),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
-    save: Effect.provideContext(Effect.flatMap(owner, SavedSession.save), services),
-    restore: (state) =>
-      Effect.provideContext(
-        Effect.flatMap(owner, (owner) => AukiState.restore(state, owner)),
-        services
-      )
+    save: here(Effect.flatMap(owner, SavedSession.save)),
+    restore: (state) => here(Effect.flatMap(owner, (owner) => AukiState.restore(state, owner)))
   }
 })
 

@@ -1,6 +1,7 @@
 /** The first level: who asks. Each method is a flow that needs nobody, good for as often as its credentials are. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import {
@@ -12,6 +13,7 @@ import {
   byRefreshToken,
   ConfigurationInvalid,
   configuredUrl,
+  CredentialStore,
   type FlowParts,
   HttpExchange,
   Jwt,
@@ -100,6 +102,12 @@ export const session = Effect.fnUntraced(function* (
     login: (credentials = {}) => Effect.flatMap(flow(withCredentials(settings, credentials), account), login)
   }
 })
+
+/** Where tokens are kept: an app's secret is configured, and kept nowhere else. */
+export const storeOf = (settings: Settings, account: string): Layer.Layer<CredentialStore, never, CredentialStore> =>
+  methodOf(settings) === "app_key"
+    ? CredentialStore.layerSparing(keyOf(settings, account))
+    : Layer.effect(CredentialStore, CredentialStore)
 
 /** What a program writes has the limits of what stands in a file. */
 const within = (settings: Settings) =>

@@ -70,37 +70,55 @@ export class CredentialStore extends Context.Service<
   }
 
   /** Credentials live as long as the layer, in this process alone. */
-  static readonly layerMemory: Layer.Layer<CredentialStore> = Layer.sync(CredentialStore, () => {
-    const places = MutableHashMap.empty<string, { lease: Semaphore.Semaphore; credential: Option.Option<Credential> }>()
-    const placeOf = (key: CredentialKey) => {
-      const id = key.canonical
-      const found = MutableHashMap.get(places, id)
-      if (Option.isSome(found)) return found.value
-      const place = { lease: Semaphore.makeUnsafe(1), credential: Option.none<Credential>() }
-      MutableHashMap.set(places, id, place)
-      return place
-    }
-    return CredentialStore.make({
-      name: "memory",
-      get: (key) => Effect.sync(() => placeOf(key).credential),
-      list: Effect.sync(() =>
-        Array.from(MutableHashMap.values(places)).flatMap(({ credential }) => Option.toArray(credential))
-      ),
-      modify: (key, use) => {
-        const place = placeOf(key)
-        return place.lease.withPermit(
-          use({
-            read: Effect.sync(() => place.credential),
-            write: (credential) =>
-              Effect.sync(() => {
-                place.credential = Option.some(credential)
-              }),
-            remove: Effect.sync(() => {
-              place.credential = Option.none()
-            })
+  static readonly layerMemory: Layer.Layer<CredentialStore> = Layer.sync(CredentialStore, () => memory())
+
+  /** One key's credential lives as that of {@link layerMemory} does, and is in no list; all others are where they were. */
+  static readonly layerSparing = (key: CredentialKey): Layer.Layer<CredentialStore, never, CredentialStore> =>
+    Layer.effect(
+      CredentialStore,
+      Effect.map(CredentialStore, (kept) => {
+        const spared = memory()
+        const storeOf = (one: CredentialKey) => (one.canonical === key.canonical ? spared : kept)
+        return CredentialStore.of({
+          ...kept,
+          get: (one) => storeOf(one).get(one),
+          modify: (one, use) => storeOf(one).modify(one, use),
+          revisionOf: (one) => storeOf(one).revisionOf(one)
+        })
+      })
+    )
+}
+
+const memory = () => {
+  const places = MutableHashMap.empty<string, { lease: Semaphore.Semaphore; credential: Option.Option<Credential> }>()
+  const placeOf = (key: CredentialKey) => {
+    const id = key.canonical
+    const found = MutableHashMap.get(places, id)
+    if (Option.isSome(found)) return found.value
+    const place = { lease: Semaphore.makeUnsafe(1), credential: Option.none<Credential>() }
+    MutableHashMap.set(places, id, place)
+    return place
+  }
+  return CredentialStore.make({
+    name: "memory",
+    get: (key) => Effect.sync(() => placeOf(key).credential),
+    list: Effect.sync(() =>
+      Array.from(MutableHashMap.values(places)).flatMap(({ credential }) => Option.toArray(credential))
+    ),
+    modify: (key, use) => {
+      const place = placeOf(key)
+      return place.lease.withPermit(
+        use({
+          read: Effect.sync(() => place.credential),
+          write: (credential) =>
+            Effect.sync(() => {
+              place.credential = Option.some(credential)
+            }),
+          remove: Effect.sync(() => {
+            place.credential = Option.none()
           })
-        )
-      }
-    })
+        })
+      )
+    }
   })
 }

@@ -1,4 +1,42 @@
+import { assert, it } from "@effect/vitest"
 import { CredentialStoreContract } from "@keyfob/testing"
-import { CredentialStore } from "keyfob"
+import { DateTime, Effect, Layer, Option, Redacted } from "effect"
+import { AccessToken, Credential, CredentialKey, CredentialStore } from "keyfob"
+
+const credentialOf = (account: string) =>
+  Credential.make({
+    key: CredentialKey.make({
+      issuer: "https://id.example",
+      clientId: "app",
+      account,
+      subject: "client",
+      scopes: [],
+      resource: [],
+      params: {}
+    }),
+    generation: 1,
+    issuedAt: DateTime.makeUnsafe(0),
+    token: AccessToken.bearer(Redacted.make(`token of ${account}`))
+  })
+const [spared, other] = [credentialOf("spared"), credentialOf("other")]
 
 CredentialStoreContract.suite("memory", CredentialStore.layerMemory)
+CredentialStoreContract.suite(
+  "memory, one key spared",
+  Layer.provide(CredentialStore.layerSparing(spared.key), CredentialStore.layerMemory)
+)
+
+it.effect("R11 a key that is spared is found by who spares it, and kept nowhere else", () =>
+  Effect.gen(function* () {
+    const kept = yield* CredentialStore
+    const around = yield* Effect.provide(CredentialStore, CredentialStore.layerSparing(spared.key))
+    for (const one of [spared, other]) yield* around.modify(one.key, ({ write }) => write(one))
+    assert.deepStrictEqual(yield* around.get(spared.key), Option.some(spared))
+    assert.deepStrictEqual(yield* around.list, [other])
+    assert.deepStrictEqual(yield* kept.list, [other])
+    assert.strictEqual(yield* around.revisionOf(spared.key), 1)
+    yield* around.modify(spared.key, ({ remove }) => remove)
+    assert.deepStrictEqual(yield* around.get(spared.key), Option.none())
+    assert.deepStrictEqual(yield* kept.get(other.key), Option.some(other))
+  }).pipe(Effect.provide(CredentialStore.layerMemory))
+)
