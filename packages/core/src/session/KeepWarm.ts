@@ -64,6 +64,8 @@ interface Kept {
   failures: number
   /** The soft point it waits for, by the wall clock, where that is what it waits for. */
   awaited: number | undefined
+  /** Where it stands in the queue; nowhere, while it is served. What else the queue has of it counts no more. */
+  due: number | undefined
   isGone: boolean
 }
 
@@ -107,6 +109,11 @@ const make = Effect.gen(function* () {
     return soft - seen.wall > clockNoise ? yield* kept.source.renew : result
   })
 
+  const enqueue = (kept: Kept, due: number) => {
+    kept.due = due
+    kept.issuer.queue.push(due, kept)
+  }
+
   const serve = Effect.fnUntraced(function* (kept: Kept) {
     const { issuer } = kept
     const exit = yield* Effect.exit(attempt(kept))
@@ -122,14 +129,14 @@ const make = Effect.gen(function* () {
       if (next === soft && soft < Infinity) kept.awaited = soft
       // Not due where it seemed to be: a sibling wrote it by another clock, and the source knows how far that is off.
       const atLeast = outcome === "fresh" ? tick : shortestWait
-      return issuer.queue.push(now + (next === Infinity ? longestWait : Math.max(next - seen.wall, atLeast)), kept)
+      return enqueue(kept, now + (next === Infinity ? longestWait : Math.max(next - seen.wall, atLeast)))
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
     // What a defect says might hold anything.
     if (error === undefined) yield* Effect.logError("a credential was not kept warm this time, by a defect")
     kept.failures++
     const { asked, isProvider } = blame(error)
-    issuer.queue.push(now + Math.max(asked, yield* pauseAfter(kept.failures)), kept)
+    enqueue(kept, now + Math.max(asked, yield* pauseAfter(kept.failures)))
     if (!isProvider) return
     issuer.failures++
     const pause = issuer.failures < tripsAt ? 0 : yield* pauseAfter(issuer.failures - tripsAt + 1)
@@ -140,8 +147,11 @@ const make = Effect.gen(function* () {
 
   const takeDue = (issuer: Issuer, now: number): Kept | undefined => {
     while (dueAt(issuer) <= now) {
+      const due = issuer.queue.next()
       const kept = issuer.queue.pop()
-      if (kept?.isGone === false) return kept
+      if (kept === undefined || kept.isGone || kept.due !== due) continue
+      kept.due = undefined
+      return kept
     }
     return undefined
   }
@@ -193,14 +203,21 @@ const make = Effect.gen(function* () {
     const name = source.key.issuer
     const issuer = issuers.get(name) ?? { queue: DueQueue.make<Kept>(), working: 0, failures: 0, restUntil: 0 }
     issuers.set(name, issuer)
-    const kept: Kept = { source, issuer, failures: 0, awaited: undefined, isGone: false }
-    yield* source.observe((event) => PubSub.publishUnsafe(hub, event))
+    const kept: Kept = { source, issuer, failures: 0, awaited: undefined, due: undefined, isGone: false }
+    const look = () => {
+      enqueue(kept, 0)
+      wake.openUnsafe()
+    }
+    yield* source.observe((event) => {
+      PubSub.publishUnsafe(hub, event)
+      // What somebody else caused: another token has another soft point.
+      if (kept.due !== undefined && (event._tag === "Renewed" || event._tag === "Adopted")) look()
+    })
     yield* Effect.acquireRelease(resize(1), () => {
       kept.isGone = true
       return resize(-1)
     })
-    issuer.queue.push(0, kept)
-    wake.openUnsafe()
+    look()
   })
 
   return KeepWarm.of({ add, events: Stream.fromPubSub(hub) })

@@ -86,6 +86,18 @@ describe("KeepWarm", { timeout: 60_000 }, () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("and what somebody renewed to a shorter life is renewed at its new soft point", () => {
+    const { layer, sent } = scene((request) => tokens(1, { expires_in: sent().length === 1 ? 36_000 : 600 })(request))
+    return Effect.gen(function* () {
+      const source = yield* TokenSource.make(machine)
+      yield* warm(source)
+      yield* TestClock.adjust("1 minute")
+      yield* source.renew
+      yield* TestClock.adjust("9 minutes")
+      assert.lengthOf(sent(), 3)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("a source that is added is kept warm until its own scope closes", () => {
     const { layer, sent } = scene((request) => tokens(sent().length)(request))
     return Effect.gen(function* () {
