@@ -74,8 +74,8 @@ interface Issuer {
   readonly queue: DueQueue.DueQueue<Kept>
   /** Fibers that ask it just now. */
   working: number
-  /** Failures of whatever credential, one after the other. From `tripsAt` on, one credential at a time asks. */
-  failures: number
+  /** Whose renewal has failed since one went well. From `tripsAt` credentials on, one at a time asks. */
+  readonly failing: Set<Kept>
   restUntil: number
 }
 
@@ -122,7 +122,7 @@ const make = Effect.gen(function* () {
     if (Exit.isSuccess(exit)) {
       const { credential, outcome } = exit.value
       kept.failures = 0
-      if (outcome === "renewed") issuer.failures = 0
+      if (outcome === "renewed") issuer.failing.clear()
       const soft = softPoint(credential)
       const warning = millis(RefreshPolicy.warningPoint(credential))
       const next = warning > seen.wall && warning < soft ? warning : soft
@@ -138,8 +138,8 @@ const make = Effect.gen(function* () {
     const { asked, isProvider } = blame(error)
     enqueue(kept, now + Math.max(asked, yield* pauseAfter(kept.failures)))
     if (!isProvider) return
-    issuer.failures++
-    const pause = issuer.failures < tripsAt ? 0 : yield* pauseAfter(issuer.failures - tripsAt + 1)
+    issuer.failing.add(kept)
+    const pause = issuer.failing.size < tripsAt ? 0 : yield* pauseAfter(issuer.failing.size - tripsAt + 1)
     issuer.restUntil = Math.max(issuer.restUntil, now + asked, now + pause)
   })
 
@@ -170,7 +170,7 @@ const make = Effect.gen(function* () {
     const now = yield* elapsed
     let wait = Infinity
     for (const issuer of issuers.values()) {
-      const atOnce = issuer.failures < tripsAt ? 16 : 1
+      const atOnce = issuer.failing.size < tripsAt ? 16 : 1
       while (issuer.working < atOnce) {
         const kept = takeDue(issuer, now)
         if (kept === undefined) {
@@ -201,7 +201,7 @@ const make = Effect.gen(function* () {
 
   const add = Effect.fnUntraced(function* (source: TokenSource) {
     const name = source.key.issuer
-    const issuer = issuers.get(name) ?? { queue: DueQueue.make<Kept>(), working: 0, failures: 0, restUntil: 0 }
+    const issuer = issuers.get(name) ?? { queue: DueQueue.make<Kept>(), working: 0, failing: new Set(), restUntil: 0 }
     issuers.set(name, issuer)
     const kept: Kept = { source, issuer, failures: 0, awaited: undefined, due: undefined, isGone: false }
     const look = () => {
@@ -215,6 +215,7 @@ const make = Effect.gen(function* () {
     })
     yield* Effect.acquireRelease(resize(1), () => {
       kept.isGone = true
+      issuer.failing.delete(kept)
       return resize(-1)
     })
     look()
@@ -244,5 +245,5 @@ const shortestWait = 1000
 const longestWait = 3_600_000
 /** How far two clocks drift apart without anybody setting one. */
 const clockNoise = 300_000
-/** Failures in a row that take a provider for down. */
+/** Credentials that fail in a row, which take a provider for down: one that fails again and again says nothing of others. */
 const tripsAt = 5
