@@ -5,9 +5,7 @@
  * `write` keeps it as `NAME.corrupt-<time>`. `remove` removes it. What only lacks its key (`Locked`, `Unavailable`) is
  * neither left out, nor replaced, nor removed.
  */
-import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -26,8 +24,6 @@ import * as DurableFile from "./DurableFile.ts"
 import { failuresOf } from "./FileFailure.ts"
 import * as FileLease from "./FileLease.ts"
 import type { Place, Sealing } from "./Sealing.ts"
-
-const temporaryIsOldAfter = Duration.minutes(2)
 
 /** The account, as far as it is safe in a file name, for the eye; the hash of the whole key, for uniqueness. */
 export const nameOf = (key: CredentialKey): string => {
@@ -129,22 +125,6 @@ export const make = Effect.fnUntraced(function* ({
     Effect.mapError(writeFailed(directory))
   )
 
-  /** What a crash left. Under the lease nobody else writes this credential; the age is for one who has lost it. */
-  const removeOldTemporaries = (name: string) =>
-    Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const names = yield* fs.readDirectory(directory)
-      yield* Effect.forEach(
-        names.filter((other) => DurableFile.isTemporaryOf(name, other)),
-        (other) =>
-          Effect.gen(function* () {
-            const { mtime } = yield* fs.stat(path.join(directory, other))
-            const isOld = Option.exists(mtime, (date) => now - Number(date) > Duration.toMillis(temporaryIsOldAfter))
-            if (isOld) yield* fs.remove(path.join(directory, other), { recursive: true })
-          }).pipe(Effect.ignore)
-      )
-    }).pipe(Effect.ignore)
-
   const names = fs.readDirectory(directory).pipe(
     Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed([])),
     Effect.mapError(readFailed(directory))
@@ -225,7 +205,7 @@ export const make = Effect.fnUntraced(function* ({
             Effect.catchIf(isCorrupt, () => Effect.succeed(true))
           ))
         const before = isDamaged ? undefined : found?.text
-        yield* removeOldTemporaries(name)
+        yield* durable.removeTemporaries(path.join(directory, name))
         const text = yield* CredentialText.encode(credential)
         const sealed = yield* sealing.seal(text, place, { before, check: lease.check })
         yield* durable
@@ -234,6 +214,7 @@ export const make = Effect.fnUntraced(function* ({
       }, Effect.uninterruptible),
       remove: Effect.gen(function* () {
         yield* lease.check
+        yield* durable.removeTemporaries(path.join(directory, name))
         // Other settings may have left it with more than one.
         for (let found = yield* find(name); found !== undefined; found = yield* find(name)) yield* removeOne(found)
       }).pipe(Effect.uninterruptible)

@@ -1,6 +1,9 @@
 /** Files that are there whole or not at all, for their owner alone, and still there after a crash. */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import { randomUUID } from "node:crypto"
@@ -9,14 +12,13 @@ import { errnoOf } from "./FileFailure.ts"
 /** What file systems (and Windows) that cannot flush a directory answer. They leave nothing to be done about it. */
 const cannotFlushDirectory = new Set(["EINVAL", "ENOTSUP", "EISDIR", "EPERM"])
 
+const directoryIsOldAfter = Duration.minutes(2)
+
 /**
- * A name beside `file` that nobody else uses: {@link isTemporaryOf} knows it again after a crash. Not from Effect's
- * `Random`, which a test may seed: two processes must never agree on a name.
+ * A name beside `file` that nobody else uses, and that is known again after a crash. Not from Effect's `Random`, which a
+ * test may seed: two processes must never agree on a name.
  */
 export const temporaryOf = (file: string): string => `${file}.${randomUUID()}.tmp`
-
-export const isTemporaryOf = (file: string, other: string): boolean =>
-  other.startsWith(`${file}.`) && other.endsWith(".tmp")
 
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -73,5 +75,25 @@ export const make = Effect.gen(function* () {
       )
     })
 
-  return { makeDirectory, flushDirectory, create, replace }
+  /**
+   * Removes what a crash left beside `file` and what begins as it does. For who has the lease: one who has lost it then finds
+   * nothing to rename, however late. A directory may be a lock that somebody who waits is about to take, and must be old.
+   */
+  const removeTemporaries = (file: string) =>
+    Effect.gen(function* () {
+      const directory = path.dirname(file)
+      const now = yield* Clock.currentTimeMillis
+      const names = yield* fs.readDirectory(directory)
+      yield* Effect.forEach(
+        names.filter((name) => name.startsWith(`${path.basename(file)}.`) && name.endsWith(".tmp")),
+        (name) =>
+          Effect.gen(function* () {
+            const { mtime, type } = yield* fs.stat(path.join(directory, name))
+            const isOld = Option.exists(mtime, (date) => now - Number(date) > Duration.toMillis(directoryIsOldAfter))
+            if (isOld || type !== "Directory") yield* fs.remove(path.join(directory, name), { recursive: true })
+          }).pipe(Effect.ignore)
+      )
+    }).pipe(Effect.ignore)
+
+  return { makeDirectory, flushDirectory, create, replace, removeTemporaries }
 })

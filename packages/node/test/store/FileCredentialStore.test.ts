@@ -187,20 +187,46 @@ live(
 )
 
 live(
-  "a temporary file of a crash is removed by the next write once it is old",
+  "temporary files of a crash, which have the tokens too, are removed by the next write and by a removal",
   Effect.gen(function* () {
-    const { file, fs, names, write } = yield* place
+    const { file, fs, names, using, write } = yield* place
     const path = yield* file
-    yield* fs.writeFileString(`${path}.old.tmp`, "{")
-    yield* fs.utimes(`${path}.old.tmp`, 1, 1)
-    yield* fs.writeFileString(`${path}.young.tmp`, "{")
-    yield* write(credentialOf(2))
-    assert.deepStrictEqual(
-      (yield* names).filter((name) => name.endsWith(".tmp")).map((name) => name.split(".").at(-2)),
-      ["young"]
-    )
+    const lock = path.replace(/json$/, "lock")
+    const remove = using((store) => store.modify(key, (slot) => slot.remove))
+    for (const act of [write(credentialOf(2)), remove]) {
+      yield* fs.writeFileString(`${path}.crashed.tmp`, "{")
+      // A lock that somebody who waits is about to take, and one that nobody will.
+      yield* fs.makeDirectory(`${lock}.waiting.tmp`, { recursive: true })
+      yield* fs.makeDirectory(`${lock}.crashed.tmp`)
+      yield* fs.utimes(`${lock}.crashed.tmp`, 1, 1)
+      yield* act
+      assert.deepStrictEqual(
+        (yield* names).filter((name) => name.endsWith(".tmp")).map((name) => name.split(".").at(-2)),
+        ["waiting"]
+      )
+    }
   })
 )
+
+for (const what of ["write", "removal"] as const) {
+  live(
+    `who is stopped between the look at the lease and the rename changes nothing after the next one's ${what}`,
+    Effect.gen(function* () {
+      const { directory, file, fs, generation, names, using, write } = yield* place
+      const lock = (yield* file).replace(/json$/, "lock")
+      const next =
+        what === "write" ? write(credentialOf(5)) : using((store) => store.modify(key, (slot) => slot.remove))
+      const stopped: Before = (method, from) =>
+        method === "rename" && from.startsWith(directory) && from.includes(".json.")
+          ? Effect.orDie(Effect.andThen(fs.remove(lock, { recursive: true }), next))
+          : Effect.void
+      const late = yield* Effect.flip(write(credentialOf(2), stopped))
+      assert.strictEqual(late.reason, "WriteFailed")
+      assert.deepStrictEqual(yield* generation, what === "write" ? Option.some(5) : Option.none())
+      assert.lengthOf(yield* names, what === "write" ? 1 : 0)
+    })
+  )
+}
 
 describe("a file that cannot be understood", () => {
   const whole = `{"version":1,"credential":{"key":{"issuer":"https://login.example.com","clientId":"app","account":"work/login"`
