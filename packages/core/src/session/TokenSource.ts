@@ -240,6 +240,7 @@ export const make = Effect.fnUntraced(function* (
     yield* Ref.set(memory, Option.some({ credential, revision: seen }))
     const last = yield* Ref.get(trouble)
     if (Option.isNone(known) ? last === undefined : isSameToken(known.value.credential, credential)) {
+      yield* warn(credential)
       return Option.some<Renewed | Fresh>({ outcome: "fresh", credential })
     }
     yield* Ref.set(trouble, undefined)
