@@ -191,13 +191,25 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
       }
     )
 
+  /** For a look at one that nobody asked for, none of those that are remembered has to go. */
+  const lookedAt = (target: Target) =>
+    Effect.suspend(() =>
+      entries.has(target)
+        ? using(target, ({ current }) => current)
+        : Effect.acquireUseRelease(
+            open(target),
+            ({ source }) => source.current,
+            ({ scope }) => Scope.close(scope, Exit.void)
+          )
+    )
+
   const sourceOf = (target: Target): TokenSource => {
     const key = keyOf(target)
     const isOurs = (event: TokenEvent) => Equal.equals(event.key, key)
     return {
       key,
       origin: { _tag: "Link", parent, name: link.name, target },
-      current: using(target, ({ current }) => current),
+      current: lookedAt(target),
       token: using(target, ({ token }) => token),
       tokenValidFor: (minValidity) => using(target, ({ tokenValidFor }) => tokenValidFor(minValidity)),
       renew: using(target, ({ renew }) => renew),

@@ -519,6 +519,17 @@ describe("TokenTargets", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("to look at another one forgets none", () => {
+    const { asked, layer } = domainScene({ capacity: 2 })
+    return Effect.gen(function* () {
+      yield* write(signedIn("alice"))
+      for (const id of ["a", "b"]) yield* domain(id)
+      assert.isTrue(Option.isNone(yield* Domains.use(({ source }) => source("c").current)))
+      for (const id of ["a", "b"]) yield* domain(id)
+      assert.deepStrictEqual(asked, ["a", "b"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("and nothing stays open for them: a thousand targets hold what two do", () => {
     const { layer } = scene()
     return Effect.gen(function* () {
