@@ -11,7 +11,6 @@ import {
   HttpExchange,
   Jwt,
   OAuthAnswer,
-  orWithheld,
   type ProviderError,
   ServiceEndpoint
 } from "keyfob"
@@ -41,7 +40,7 @@ export const refresh = (http: HttpClient.HttpClient, refreshUrl: string, refresh
     repeat: "spending",
     refusals: { 400: "InvalidGrant", 401: "InvalidGrant", 403: "InvalidGrant" }
   }).pipe(
-    Effect.flatMap((answer) => orWithheld(granted(answer), answer, answer.began)),
+    Effect.flatMap((answer) => ServiceEndpoint.renewal(answer, granted(answer))),
     Effect.withSpan("keyfob.auki.refresh")
   )
 

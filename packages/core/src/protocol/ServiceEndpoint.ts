@@ -11,7 +11,7 @@ import { AccessToken } from "../Token.ts"
 import { type Answer, type Repeat, send } from "./HttpExchange.ts"
 import { expiryOf } from "./Jwt.ts"
 import { accept } from "./OAuthAnswer.ts"
-import { type Granted, Seconds } from "./TokenEndpoint.ts"
+import { type Granted, orWithheld, Seconds, type Withheld } from "./TokenEndpoint.ts"
 
 export interface Request {
   readonly endpoint: Endpoint
@@ -70,3 +70,14 @@ export const session = Effect.fnUntraced(function* (answer: Answered): Effect.fn
     ...(refresh_token === undefined ? {} : { refreshToken: Redacted.make(refresh_token) })
   }
 })
+
+/**
+ * What the answer to a refresh brings: where that must not be used, the refresh token beside it, which may be the one that
+ * counts from now on.
+ *
+ * @param granted the session, where it has to be more than {@link session} asks for
+ */
+export const renewal = (
+  answer: Answered,
+  granted: Effect.Effect<Granted, ProviderError> = session(answer)
+): Effect.Effect<Granted | Withheld, ProviderError> => orWithheld(granted, answer, answer.began)

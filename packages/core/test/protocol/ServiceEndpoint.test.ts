@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { HttpClient } from "effect/http"
-import { AccessToken, orWithheld, ServiceEndpoint } from "keyfob"
+import { AccessToken, ServiceEndpoint } from "keyfob"
 import { inTime, issuer, json, named, type Reply, scripted, status } from "../scripted.ts"
 import { sign } from "./signing.ts"
 
@@ -87,7 +87,7 @@ describe("ServiceEndpoint: what comes back", () => {
   it.effect("R1 the refresh token beside one that must not be used is not lost", () =>
     Effect.gen(function* () {
       const answer = yield* asking(json({ access_token: 1, refresh_token: "next" })).answered
-      const renewed = yield* orWithheld(ServiceEndpoint.session(answer), answer, answer.began)
+      const renewed = yield* ServiceEndpoint.renewal(answer)
       assert.strictEqual(renewed.refreshToken && Redacted.value(renewed.refreshToken), "next")
       assert.property(renewed, "reason")
     })
