@@ -77,16 +77,20 @@ const planned = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Plan, StoreFailed> {
   const now = yield* Clock.currentTimeMillis
   const levels = levelsOf(sources)
-  const asked = new Set(sources.map(({ key }) => key.canonical))
+  // And whether who asks waits for it.
+  const asked = new Map(sources.map(({ key }) => [key.canonical, true]))
   const found = new Map<string, Level>()
   // From the leaves up: a parent is asked by what hangs on it.
   for (const source of levels.toReversed()) {
     const current = yield* source.current
     const id = source.key.canonical
-    const level = levelOf(source, current, yield* nextOf(source.origin, current), now, asked.has(id))
+    const level = levelOf(source, current, yield* nextOf(source.origin, current), now, asked.get(id))
     const happened = events.filter(({ key }) => key.canonical === id)
     found.set(id, { ...level, happened })
-    if (level.step === "exchange" && source.origin._tag === "Link") asked.add(source.origin.parent.key.canonical)
+    if (level.step === "exchange" && source.origin._tag === "Link") {
+      const parent = source.origin.parent.key.canonical
+      asked.set(parent, asked.get(parent) === true || !level.inBackground)
+    }
   }
   return Graph.directed<Level, string>((mutable) => {
     const nodes = new Map<string, Graph.NodeIndex>()
@@ -106,12 +110,13 @@ const levelOf = (
   current: Option.Option<Credential>,
   next: Step,
   now: number,
-  isAsked: boolean
+  isWaitedFor: boolean | undefined
 ): Omit<Level, "happened"> => {
   const standing = Option.match(current, { onNone: () => "absent" as const, onSome: (it) => standingOf(it, now) })
   const credential = Option.getOrUndefined(current)
   const renewAt = credential === undefined ? undefined : RefreshPolicy.softPoint(credential)
   const expiresAt = credential?.token.expiresAt
+  const isAsked = isWaitedFor !== undefined
   const step = isAsked && standing !== "fresh" ? next : "nothing"
   return {
     name: origin._tag === "Link" ? [origin.name, ...targetOf(origin.target)].join(" ") : "login",
@@ -120,7 +125,7 @@ const levelOf = (
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(renewAt === undefined ? {} : { renewAt }),
     step,
-    inBackground: standing === "due" && step !== "nothing",
+    inBackground: (standing === "due" || isWaitedFor === false) && step !== "nothing",
     because: isAsked ? reasons[standing] : "nobody asks for it: what hangs on it has a token"
   }
 }
@@ -129,7 +134,9 @@ const targetOf = (target: string | undefined) => (target === undefined ? [] : [p
 
 const standingOf = (credential: Credential, now: number): Standing => {
   if (credential.refused === true) return "refused"
-  if (!RefreshPolicy.isFresh(credential, now)) return "ended"
+  // One that has no successor is given out until its very end.
+  const serves = RefreshPolicy.isRenewable(credential) ? RefreshPolicy.isFresh : RefreshPolicy.isServing
+  if (!serves(credential, now)) return "ended"
   return RefreshPolicy.isDue(credential, now) ? "due" : "fresh"
 }
 

@@ -116,6 +116,45 @@ describe("Explain", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("and what that is had for is in the background too, unless somebody else waits for it", () => {
+    const { layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const [network, discovery] = [yield* Network, yield* Discovery]
+      yield* discovery.token
+      yield* TestClock.adjust("7 hours")
+      const beside = Effect.fnUntraced(function* (...sources: ReadonlyArray<TokenSource.TokenSource>) {
+        const { nodes } = Explain.json(yield* Explain.plan(sources))
+        return nodes.map(({ in_background, step }) => [step, in_background])
+      })
+      assert.deepStrictEqual(yield* beside(discovery), [
+        ["refresh", true],
+        ["exchange", true]
+      ])
+      assert.deepStrictEqual(yield* beside(network, discovery), [
+        ["refresh", false],
+        ["exchange", true]
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a token that has no successor serves to its end", () => {
+    const { http, layer } = scene()
+    return Effect.gen(function* () {
+      yield* write(withoutRefreshToken(credential()))
+      yield* TestClock.adjust("3590 seconds")
+      const network = yield* Network
+      const [level] = Explain.json(yield* Explain.plan([network])).nodes
+      assert.deepInclude(level, { standing: "due", step: "sign in", in_background: true })
+      yield* network.token
+      yield* TestClock.adjust("10 seconds")
+      const [after] = Explain.json(yield* Explain.plan([network])).nodes
+      assert.deepInclude(after, { standing: "ended", step: "sign in", in_background: false })
+      assert.strictEqual((yield* Effect.flip(network.token))._tag, "LoginRequired")
+      assert.lengthOf(http.requests, 0)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("afterwards: what happened at each level, and to which target", () => {
     const { layer } = scene()
     return Effect.gen(function* () {
