@@ -4,6 +4,7 @@
  * A change is made twice, as an edit of lines and as an edit of what they mean; if the edited lines do not mean that,
  * nothing is written.
  */
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as FileSystem from "effect/FileSystem"
@@ -12,7 +13,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { ConfigurationInvalid, printable, ProviderType } from "keyfob"
+import { ConfigurationInvalid, printable, ProviderType, type StoreFailed } from "keyfob"
 import * as DurableFile from "../store/DurableFile.ts"
 import { errnoOf } from "../store/FileFailure.ts"
 import * as FileLease from "../store/FileLease.ts"
@@ -171,11 +172,22 @@ const write = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<
   if ((yield* plan(path, target, changes)) === undefined) return
   yield* durable.makeDirectory(dirname(target))
   const lease = yield* leases.acquire(`${target}.lock`)
-  const planned = yield* plan(path, target, changes)
-  if (planned === undefined) return
-  yield* durable.replace(target, planned.text, lease.check)
-  if (planned.mode !== 0o600) yield* fs.chmod(target, planned.mode)
+  yield* durable.removeTemporaries(target)
+  const written: Effect.Effect<void, ConfigurationInvalid | PlatformError | StoreFailed> = Effect.gen(function* () {
+    const planned = yield* plan(path, target, changes)
+    if (planned === undefined) return
+    const unedited = Effect.gen(function* () {
+      if (((yield* TomlFile.read(target))?.text ?? "") !== planned.before) return yield* new Edited()
+      yield* lease.check
+    })
+    yield* durable.replace(target, planned.text, unedited)
+    if (planned.mode !== 0o600) yield* fs.chmod(target, planned.mode)
+  }).pipe(Effect.catchTag("Edited", () => written))
+  yield* written
 })
+
+/** Somebody's editor, which takes no lease, has saved the file meanwhile. */
+class Edited extends Data.TaggedError("Edited") {}
 
 /** The file as the changes make it, or `undefined` where they leave it as it is. */
 const plan = Effect.fnUntraced(function* (path: string, target: string, changes: ReadonlyArray<Change>) {
@@ -186,7 +198,7 @@ const plan = Effect.fnUntraced(function* (path: string, target: string, changes:
   if (TomlFile.isOpen(mode) && TomlFile.holdsSecret(after.root) && !TomlFile.holdsSecret(root)) {
     return yield* invalid(`${path} would hold a secret that others can read; first run: chmod 600 ${path}`)
   }
-  return { mode, text: after.text }
+  return { mode, before: text, text: after.text }
 })
 
 const applyOne = Effect.fnUntraced(function* (

@@ -20,6 +20,9 @@ const directoryIsOldAfter = Duration.minutes(2)
  */
 export const temporaryOf = (file: string): string => `${file}.${randomUUID()}.tmp`
 
+/** Others, an editor say, have temporary files too. */
+const isTemporary = (name: string) => /\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/.test(name)
+
 export const make = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -85,7 +88,7 @@ export const make = Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const names = yield* fs.readDirectory(directory)
       yield* Effect.forEach(
-        names.filter((name) => name.startsWith(`${path.basename(file)}.`) && name.endsWith(".tmp")),
+        names.filter((name) => name.startsWith(`${path.basename(file)}.`) && isTemporary(name)),
         (name) =>
           Effect.gen(function* () {
             const { mtime, type } = yield* fs.stat(path.join(directory, name))

@@ -32,6 +32,7 @@ import {
 } from "../../src/config/ConfigurationEdit.ts"
 import { settingsOf, types } from "./types.ts"
 import type { OAuthSettings } from "../../src/config/ProviderSettings.ts"
+import * as DurableFile from "../../src/store/DurableFile.ts"
 import { layerFileSystem } from "../store/interceptedFileSystem.ts"
 
 const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
@@ -419,6 +420,28 @@ it.live("who has lost the lease while writing changes nothing", () =>
     assert.match(error.message, /the lease was taken over/)
     assert.strictEqual(readFileSync(path, "utf8"), "# mine\n")
     assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  })
+)
+
+it.live("what an editor saves while a change is being written lasts, beside the change", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("# mine\n")
+    let saves = 0
+    const save = (method: string) =>
+      Effect.sync(() => (method === "sync" && saves < 2 ? writeFileSync(path, `# mine ${++saves}\n`) : undefined))
+    yield* apply(path, addContext("a")).pipe(Effect.provide([layerFileSystem(save), NodePath.layer]))
+    assert.strictEqual(readFileSync(path, "utf8"), "# mine 2\n\n[contexts.a]\n")
+    assert.deepStrictEqual(readdirSync(join(path, "..")), ["config.toml"])
+  })
+)
+
+it.live("the next change removes what a crash left beside the file, and no other program's temporary file", () =>
+  Effect.gen(function* () {
+    const path = yield* fileWith("# mine\n")
+    writeFileSync(DurableFile.temporaryOf(path), "client_secret")
+    writeFileSync(`${path}.tmp`, "an editor's")
+    yield* apply(path, addContext("a")).pipe(Effect.provide(files))
+    assert.deepStrictEqual(readdirSync(join(path, "..")).toSorted(), ["config.toml", "config.toml.tmp"])
   })
 )
 

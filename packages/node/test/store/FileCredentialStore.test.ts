@@ -10,7 +10,9 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type Credential, CredentialStore, type StoreFailed, toJson } from "keyfob"
 import { execFileSync } from "node:child_process"
+import { basename } from "node:path"
 import { inspect } from "node:util"
+import * as DurableFile from "../../src/store/DurableFile.ts"
 import { type Before, canary, credentialOf, errno, key, keyOf, layerStore } from "./interceptedFileSystem.ts"
 
 const account = "work-login"
@@ -194,16 +196,17 @@ live(
     const lock = path.replace(/json$/, "lock")
     const remove = using((store) => store.modify(key, (slot) => slot.remove))
     for (const act of [write(credentialOf(2)), remove]) {
-      yield* fs.writeFileString(`${path}.crashed.tmp`, "{")
+      yield* fs.writeFileString(DurableFile.temporaryOf(path), "{")
       // A lock that somebody who waits is about to take, and one that nobody will.
-      yield* fs.makeDirectory(`${lock}.waiting.tmp`, { recursive: true })
-      yield* fs.makeDirectory(`${lock}.crashed.tmp`)
-      yield* fs.utimes(`${lock}.crashed.tmp`, 1, 1)
+      const waiting = DurableFile.temporaryOf(lock)
+      const crashed = DurableFile.temporaryOf(lock)
+      yield* fs.makeDirectory(waiting)
+      yield* fs.makeDirectory(crashed)
+      yield* fs.utimes(crashed, 1, 1)
       yield* act
-      assert.deepStrictEqual(
-        (yield* names).filter((name) => name.endsWith(".tmp")).map((name) => name.split(".").at(-2)),
-        ["waiting"]
-      )
+      const left = (yield* names).filter((name) => name.endsWith(".tmp"))
+      assert.deepStrictEqual(left, [basename(waiting)])
+      yield* fs.remove(waiting, { recursive: true })
     }
   })
 )
