@@ -543,6 +543,25 @@ describe("who signs in", () => {
     }).pipe(Effect.provide(scene()))
   )
 
+  it.effect.each(["services", "program"])(
+    "attack: B-39 a session that was found, and that the %s it came from ended, signs nobody in unasked either",
+    (who) =>
+      Effect.gen(function* () {
+        const { logout, network } = yield* Auki
+        const { endSessions } = yield* FakeAuki
+        yield* network.token
+        const found = Effect.gen(function* () {
+          const { network } = yield* Auki
+          yield* network.token
+          yield* who === "program" ? logout : Effect.sync(endSessions)
+          yield* minutes(61)
+          return yield* Effect.flip(network.token)
+        })
+        assert.deepInclude(yield* nextProcess(alice, found), { _tag: "LoginRequired" })
+        assert.deepStrictEqual((yield* counts)[0], 1)
+      }).pipe(Effect.provide(scene()))
+  )
+
   const opaque = { method: "opaque", token: Redacted.make("given"), expiry_ms: 600_000 } as const
   it.effect.each([alice, opaque])(
     "attack: B-30 R15 a logout is the end of what signs in, though that had not been used here: only a login goes on",

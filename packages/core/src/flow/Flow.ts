@@ -78,7 +78,7 @@ export interface UnattendedFlow extends FlowParts {
   readonly obtain: (client: OAuthClient) => Effect.Effect<Assigned, UnattendedError>
   /** Whether what it signs in with is still there, as far as can be told without asking anybody. Default: it is. */
   readonly canObtain?: Effect.Effect<boolean>
-  /** Lets go of what it signs in with, where a logout is the end of that too. Default: a machine goes on. */
+  /** Lets go of what it signs in with, where a session takes the place of that and a logout ends it. Default: a machine goes on. */
   readonly forget?: Effect.Effect<void>
 }
 

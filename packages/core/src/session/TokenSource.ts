@@ -177,11 +177,15 @@ export const make = Effect.fnUntraced(function* (
     yield* lost(failure)
   })
 
+  /** A session that can be renewed takes the place of what its flow signs in with, though it was found and not begun here. */
+  const remember = (credential: Credential, revision: number) => {
+    const forget = flow.attended || credential.refreshToken === undefined ? undefined : flow.forget
+    return Effect.andThen(forget ?? Effect.void, Ref.set(memory, Option.some({ credential, revision })))
+  }
+
   /** To be called under the lease: nothing is written between the revision and what it stands for. */
   const remembered = (credential: Credential) =>
-    Effect.flatMap(revision, (revision) =>
-      Effect.as(Ref.set(memory, Option.some({ credential, revision })), credential)
-    )
+    Effect.flatMap(revision, (revision) => Effect.as(remember(credential, revision), credential))
 
   /**
    * The slot under the lease. A mark that comes or goes changes no token, nor does what cannot be written: it goes on to be
@@ -237,7 +241,7 @@ export const make = Effect.fnUntraced(function* (
       return Option.none<Renewed | Fresh>()
     }
     const credential = found.value
-    yield* Ref.set(memory, Option.some({ credential, revision: seen }))
+    yield* remember(credential, seen)
     const last = yield* Ref.get(trouble)
     if (Option.isNone(known) ? last === undefined : isSameToken(known.value.credential, credential)) {
       yield* warn(credential)
