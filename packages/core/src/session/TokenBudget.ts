@@ -38,9 +38,8 @@ const keyOf = ({ clientId, issuer }: UnattendedFlow["key"]) =>
 const standing = (requests: typeof Requests.Type, { limit, per }: TokenBudget, now: number): Spent => {
   const period = Duration.toMillis(Duration.fromInputUnsafe(per))
   const { since, used } = requests
-  // A clock that was set back makes no period longer than it is.
-  const runs = used > 0 && now >= since && now < since + period
-  const [began, spent] = runs ? [since, used] : [now, 0]
+  // A clock that was set back, or another host's that is behind, makes no period longer than it is, and takes no request back.
+  const [began, spent] = used > 0 && now < since + period ? [Math.min(since, now), used] : [now, 0]
   return {
     used: spent,
     limit,
@@ -60,16 +59,23 @@ export const spent = Effect.fnUntraced(function* (
   return standing(note.in(stored), budget, yield* Clock.currentTimeMillis)
 })
 
-/** The flow's client. Where there is a budget, it counts each token request, which is all that it posts. */
+/** The flow's client. Where there is a budget, it counts each token request, and nothing else that is posted on the way. */
 export const clientOf = Effect.fnUntraced(function* (
   flow: Flow<unknown>
 ): Effect.fn.Return<OAuthClient.OAuthClient, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore> {
   if (flow.attended || flow.budget === undefined) return yield* OAuthClient.make(flow.client)
   const counting = count(flow.key, flow.budget, yield* CredentialStore)
-  const http = HttpClient.tapRequest(yield* HttpClient.HttpClient, ({ method }) =>
-    method === "POST" ? counting : Effect.void
+  const http = HttpClient.tapRequest(yield* HttpClient.HttpClient, ({ method, url }) =>
+    method === "POST"
+      ? Effect.ignore(Effect.flatMap(client.endpoint("token"), (token) => (url === token ? counting : Effect.void)))
+      : Effect.void
   )
-  return yield* Effect.provideService(OAuthClient.make(flow.client), HttpClient.HttpClient, http)
+  const client: OAuthClient.OAuthClient = yield* Effect.provideService(
+    OAuthClient.make(flow.client),
+    HttpClient.HttpClient,
+    http
+  )
+  return client
 })
 
 /** Counts the request that is about to be sent. A count that fails, or hangs, is no reason to be without a token. */

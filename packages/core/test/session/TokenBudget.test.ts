@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Fiber, Layer, Logger } from "effect"
+import { DateTime, Effect, Fiber, Layer, Logger, Redacted } from "effect"
+import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { ClientCredentials, CredentialStore, Login, Logout, TokenBudget, TokenSource } from "keyfob"
+import {
+  ClientAuthentication,
+  ClientCredentials,
+  CredentialStore,
+  Login,
+  Logout,
+  TokenBudget,
+  TokenSource
+} from "keyfob"
 import { issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { storeFailed } from "./given.ts"
 
@@ -88,6 +97,36 @@ describe("TokenBudget", () => {
       )
       assert.strictEqual(yield* spent, 3)
     }).pipe(Effect.provide(layer), Effect.scoped)
+  })
+
+  it.effect("and nothing else does that is posted on the way: to who says whose client it is", () => {
+    const platform = "https://platform.example/token"
+    const assertion = HttpClient.HttpClient.use((http) => http.post(platform)).pipe(
+      Effect.orDie,
+      Effect.as(Redacted.make("a.b.c"))
+    )
+    const authentication = ClientAuthentication.clientAssertion(assertion)
+    const tokenEndpoint = `${metadata.token_endpoint}?tenant=1`
+    const http = scripted({ [platform]: status(200), [tokenEndpoint]: json({ access_token: "at", expires_in: 3600 }) })
+    return Effect.gen(function* () {
+      const endpoints = { token_endpoint: tokenEndpoint }
+      yield* Login.login(ClientCredentials.make({ issuer, clientId: "billing", budget, authentication, endpoints }))
+      assert.lengthOf(http.to(platform), 1)
+      assert.strictEqual(yield* spent, 1)
+    }).pipe(Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+  })
+
+  it.effect("a clock that is set back, or is another host's, takes no request back, and makes no period longer", () => {
+    const { layer } = scene()
+    return Effect.gen(function* () {
+      for (const second of [1000, 990, 1010]) {
+        yield* TestClock.setTime(second * 1000)
+        yield* Login.login(machine())
+      }
+      assert.strictEqual(yield* spent, 3)
+      yield* TestClock.setTime(990_000 + 30 * 86_400_000)
+      assert.strictEqual(yield* spent, 0)
+    }).pipe(Effect.provide(layer))
   })
 
   it.effect("who cannot count has a token all the same, and without a budget nothing is counted", () => {
