@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -115,8 +116,10 @@ export const fromFlow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<OAuthProvider, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const flow = flowFor()
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore | Scope.Scope>()
-  // Not before it is needed: who signs out can do without a client secret.
-  const source = yield* Effect.cached(Effect.provideContext(TokenSource.make(flow), services))
+  // Not before it is needed: who signs out can do without a client secret. A key that is not there yet is looked for again.
+  const source = yield* Effect.cachedWithTTL(Effect.provideContext(TokenSource.make(flow), services), (exit) =>
+    Exit.isSuccess(exit) ? Duration.infinity : Duration.zero
+  )
   const token = (minValidity = Duration.zero) =>
     Effect.flatMap(source, ({ tokenValidFor }) => tokenValidFor(minValidity))
   return {

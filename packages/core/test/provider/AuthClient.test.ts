@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
+import { exportJWK, generateKeyPair } from "jose"
 import {
   AccessToken,
   AuthClient,
@@ -8,6 +9,8 @@ import {
   type AuthError,
   AuthProvider,
   Basic,
+  ClientAuthentication,
+  ClientCredentials,
   ConfigurationInvalid,
   Credential,
   CredentialKey,
@@ -19,6 +22,7 @@ import {
   ProviderRegistry,
   ProviderType,
   RedirectReceiver,
+  SigningKey,
   Static,
   StoreFailed,
   UserPrompt
@@ -371,6 +375,30 @@ describe("AuthClient", () => {
       assert.deepStrictEqual(request?.form, { token: "access", token_type_hint: "access_token", client_id: "billing" })
       assert.notProperty(request?.headers, "authorization")
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("a key that is not there yet is looked for again, until it is", () => {
+    const { layer, to } = scene({ contexts: { none: { providers: {} } } })
+    let isThere = false
+    const made = Effect.promise(async () =>
+      exportJWK((await generateKeyPair("ES256", { extractable: true })).privateKey)
+    )
+    const key = Effect.suspend(() =>
+      isThere
+        ? Effect.flatMap(made, SigningKey.fromJwk)
+        : Effect.fail(new ConfigurationInvalid({ reason: "Unreadable", detail: "the key" }))
+    )
+    const authentication = ClientAuthentication.privateKeyJwt(key)
+    return Effect.gen(function* () {
+      const { token } = yield* AuthProvider.fromFlow(() =>
+        ClientCredentials.make({ issuer, clientId: "billing", authentication })
+      )
+      assert.strictEqual((yield* Effect.flip(token()))._tag, "ConfigurationInvalid")
+      isThere = true
+      yield* token()
+      yield* token()
+      assert.lengthOf(to(metadata.token_endpoint), 1)
+    }).pipe(Effect.scoped, Effect.provide(layer))
   })
 
   it.effect("a token that needs proofs is in no header line", () => {
