@@ -82,7 +82,10 @@ export const credentialOf = Effect.fnUntraced(function* (files: ConnectorFiles, 
   })
 })
 
-/** Writes the tokens where the connector looks for them, for its users alone to read; each file is whole at any instant. */
+/**
+ * Writes the tokens where the connector looks for them, for its users alone to read; each file is whole at any instant. A
+ * refresh token that stands there goes where there is none to take its place: it is another session's, or spent.
+ */
 export const writeTokens = Effect.fnUntraced(function* (directory: string, { refreshToken, token }: Credential) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -94,6 +97,7 @@ export const writeTokens = Effect.fnUntraced(function* (directory: string, { ref
     yield* fs.writeFileString(temporary, Redacted.value(value), { mode: 0o600, flag: "wx" })
     yield* fs.rename(temporary, file)
   }, Effect.scoped)
+  if (refreshToken === undefined) yield* fs.remove(path.join(directory, "refresh_token"), { force: true })
   yield* write("access_token", token.value)
   if (refreshToken !== undefined) yield* write("refresh_token", refreshToken)
 })

@@ -84,6 +84,15 @@ describe("the Python connector's files", () => {
       assert.strictEqual(yield* modeOf(`${directory}/refresh_token`), "600")
     }))
 
+  test("have no refresh token of another session's beside the access token (R15)", (directory) =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      yield* ConnectorFiles.writeTokens(directory, credential("first", "rt-1"))
+      const { refreshToken: _, ...alone } = credential("second", "rt-2")
+      yield* ConnectorFiles.writeTokens(directory, Credential.make(alone))
+      assert.deepStrictEqual(yield* fs.readDirectory(directory), ["access_token"])
+    }))
+
   test("are the old or the new one at every instant, and nobody else's to read (A.8#5)", (directory) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
