@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { LoginFailed } from "../AuthError.ts"
+import { refusalOf } from "../protocol/OAuthAnswer.ts"
 import { configuredUrl } from "../protocol/SecureUrl.ts"
 import { ask, session } from "../protocol/ServiceEndpoint.ts"
 import { required } from "../Required.ts"
@@ -29,7 +30,7 @@ export const type = ProviderType.make({
       })
       const denied = new LoginFailed({ reason: "Denied", issuer: login_url })
       const answer = yield* Effect.catchTag(asked, "ProviderRefused", () => Effect.fail(denied))
-      if (answer.status < 400 && answer.json?.["access_token"] === undefined) return { token: proof }
+      if (refusalOf(answer) === undefined && answer.json?.["access_token"] === undefined) return { token: proof }
       const { token } = yield* session(answer)
       return { token }
     })

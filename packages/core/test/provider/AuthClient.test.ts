@@ -457,17 +457,25 @@ describe("basic", () => {
 
   it.effect("a wrong password is a denial, trouble is trouble, and nothing is kept or told of either", () => {
     const { layer } = scene(one({ archive: basic }), {
-      [loginUrl]: [status(401), status(403), refused("canary-password", 400), json({ access_token: "" }), status(302)]
+      [loginUrl]: [
+        status(401),
+        status(403),
+        refused("canary-password", 400),
+        json({ access_token: "" }),
+        status(302),
+        json({ error: "invalid_password" })
+      ]
     })
     return Effect.gen(function* () {
       const { credential, login } = yield* AuthClient
-      const errors = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.flip(login("archive")))
+      const errors = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => Effect.flip(login("archive")))
       assert.deepStrictEqual(errors.map(named), [
         "LoginFailed.Denied",
         "LoginFailed.Denied",
         "ProviderRefused.Other",
         "AnswerRejected.Malformed",
-        "AnswerRejected.Redirected"
+        "AnswerRejected.Redirected",
+        "ProviderRefused.Other"
       ])
       assert.isTrue(Schema.is(LoginFailed)(errors[0]))
       assert.notInclude(errors.map(String).join(), "canary")
