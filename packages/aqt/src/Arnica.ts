@@ -9,6 +9,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
@@ -83,7 +84,10 @@ export class Arnica extends Context.Service<
         const url = yield* configuredUrl("arnica_url", options.arnicaUrl ?? arnicaUrl)
         const client = yield* HttpClient.HttpClient
         return make(
-          (location) => client.execute(HttpClientRequest.bearerToken(HttpClientRequest.get(location), token)),
+          (location) =>
+            client
+              .execute(HttpClientRequest.bearerToken(HttpClientRequest.get(location), token))
+              .pipe(Effect.provideService(FetchHttpClient.RequestInit, { redirect: "manual" })),
           url
         )
       })

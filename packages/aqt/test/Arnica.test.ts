@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Fault, patiently, SimulatedPerson } from "@keyfob/testing/Provider"
 import { Duration, Effect, Fiber, Layer, Redacted, Runtime, Stream } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { CredentialStore, Login, TokenSource } from "keyfob"
 import { Aqt, Arnica, type Settings } from "../src/index.ts"
@@ -173,6 +174,23 @@ describe("a job's state", () => {
       assert.deepInclude(error, { reason: "NotAuthenticated" })
       assert.strictEqual(brought.length, 1)
     }).pipe(Effect.provide(withApiToken))
+  )
+
+  it.effect(
+    "is not what another server answers that a token was sent on to, be it a token that somebody was given",
+    () => {
+      const followed: Array<unknown> = []
+      const fetch = (_: unknown, init?: RequestInit) => {
+        followed.push(init?.redirect)
+        return Promise.resolve(Response.redirect("https://evil.example/", 302))
+      }
+      const given = Layer.provide(Arnica.layerApiToken(Redacted.make("canary"), { arnicaUrl }), FetchHttpClient.layer)
+      return Effect.gen(function* () {
+        const error = yield* Effect.flip((yield* Arnica).fetchJobState(jobId))
+        assert.deepInclude(error, { reason: "Other", status: 302 })
+        assert.deepStrictEqual(followed, ["manual"])
+      }).pipe(Effect.provide(given), Effect.provideService(FetchHttpClient.Fetch, fetch))
+    }
   )
 
   it.effect("of a person whose session has ended is a login that is needed (A-31)", () =>
