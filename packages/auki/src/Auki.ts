@@ -77,7 +77,13 @@ const chain = Effect.fnUntraced(function* (
   const ddsUrl = yield* serviceAt("dds_url", settings.dds_url)
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore>()
   const http = yield* HttpClient.HttpClient
-  const owner = Effect.sync(() => ({ key: flow.key, brought: flow.brought, ...Network.accountOf(settings) }))
+  const owner: SavedSession.Owner = {
+    key: flow.key,
+    ...Network.accountOf(settings),
+    get brought() {
+      return flow.brought
+    }
+  }
   const network = yield* TokenSource.make(flow)
   const { discovery, domains } = yield* linksOf(settings, network)
 
@@ -107,8 +113,8 @@ const chain = Effect.fnUntraced(function* (
     logout: here(Effect.asVoid(Logout.logout(flow, { revoke: false }))),
     events: Stream.mergeAll([network.events, discovery.events, domains.events], { concurrency: "unbounded" }),
     plan: (ids = []) => Explain.plan(ids.length === 0 ? [discovery] : Array.map(ids, domains.source)),
-    save: here(Effect.flatMap(owner, SavedSession.save)),
-    restore: (state) => here(Effect.flatMap(owner, (owner) => AukiState.restore(state, owner)))
+    save: here(SavedSession.save(owner)),
+    restore: (state) => here(AukiState.restore(state, owner))
   }
 })
 

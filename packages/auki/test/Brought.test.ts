@@ -46,6 +46,28 @@ const asBefore = Effect.gen(function* () {
   yield* CredentialStore.use(({ modify }) => modify(before.key, ({ write }) => write(before)))
 })
 
+/** Where somebody is held up with their turn at the session's place, and others come meanwhile. */
+const heldUp = (at: "turn" | "written") =>
+  Effect.gen(function* () {
+    const store = yield* CredentialStore
+    const [reached, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    let left = 0
+    const wait = Effect.suspend(() =>
+      left-- === 1 ? Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(open)) : Effect.void
+    )
+    const shared = CredentialStore.make({
+      ...store,
+      modify: (key, change) => {
+        const turn = store.modify(key, (slot) =>
+          change(at === "turn" ? slot : { ...slot, write: (one) => Effect.tap(slot.write(one), () => wait) })
+        )
+        return at === "turn" ? Effect.andThen(wait, turn) : turn
+      }
+    })
+    const arm = (times = 1) => Effect.sync(() => void (left = times))
+    return { shared, arm, reached: Deferred.await(reached), open: Deferred.succeed(open, undefined) }
+  })
+
 describe("a token that was brought, and then another", () => {
   const ways = { opaque, oidc }
   const orders = { "a domain": [domain("a")], "the network, then a domain": [network, domain("a")] } as const
@@ -276,28 +298,6 @@ describe("a token that was brought, and then another", () => {
     }).pipe(Effect.provide(world))
   )
 
-  /** Where somebody is held up with their turn at the session's place, and others come meanwhile. */
-  const heldUp = (at: "turn" | "written") =>
-    Effect.gen(function* () {
-      const store = yield* CredentialStore
-      const [reached, open] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-      let left = 0
-      const wait = Effect.suspend(() =>
-        left-- === 1 ? Effect.andThen(Deferred.succeed(reached, undefined), Deferred.await(open)) : Effect.void
-      )
-      const shared = CredentialStore.make({
-        ...store,
-        modify: (key, change) => {
-          const turn = store.modify(key, (slot) =>
-            change(at === "turn" ? slot : { ...slot, write: (one) => Effect.tap(slot.write(one), () => wait) })
-          )
-          return at === "turn" ? Effect.andThen(wait, turn) : turn
-        }
-      })
-      const arm = (times = 1) => Effect.sync(() => void (left = times))
-      return { shared, arm, reached: Deferred.await(reached), open: Deferred.succeed(open, undefined) }
-    })
-
   it.effect("attack: R15 a login that is given up takes nothing from one that went well meanwhile", () =>
     Effect.gen(function* () {
       const [a, b, c] = [opaque(yield* sessionOf(alice)), renewable(yield* sessionOf(bob)), yield* sessionOf(alice)]
@@ -458,6 +458,29 @@ describe("a saved session", () => {
       const state = yield* elsewhere(renewable(a), Effect.andThen(network, save))
       for (const text of [state, predecessorOf(a)]) {
         assert.strictEqual(shown(yield* nextProcess(b, restored(text))), renewed)
+      }
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R1 R15 takes nothing from who signs in while it is taken up", () =>
+    Effect.gen(function* () {
+      const [a, b] = [yield* sessionOf(alice), yield* sessionOf(bob)]
+      yield* minutes(61)
+      const state = yield* elsewhere(renewable(a), Effect.andThen(network, save))
+      yield* minutes(60)
+      for (const text of [state, predecessorOf(a)]) {
+        const { arm, open, reached, shared } = yield* heldUp("turn")
+        const program = Effect.gen(function* () {
+          const { login, network, restore } = yield* Auki
+          yield* arm()
+          const restoring = yield* Effect.forkChild(restore(text), { startImmediately: true })
+          yield* reached
+          yield* login(renewable(b))
+          yield* open
+          yield* Fiber.join(restoring)
+          assert.strictEqual(subOf(shown(yield* network.token)), bob.email)
+        })
+        yield* Effect.provideService(nextProcess(renewable(a), program), CredentialStore, shared)
       }
     }).pipe(Effect.provide(world))
   )

@@ -79,11 +79,12 @@ export const takeUp = Effect.fnUntraced(function* (
 ): Effect.fn.Return<boolean, StoreFailed, CredentialStore> {
   const { modify } = yield* CredentialStore
   const theirs = Terms.under(terms)
-  const own = yield* theirs(Effect.succeedSome(saved))
-  if (Option.isNone(own)) return false
   return yield* modify(
     saved.key,
     Effect.fnUntraced(function* (slot) {
+      // Not before its turn: a login may have brought another meanwhile.
+      const own = yield* theirs(Effect.succeedSome(saved))
+      if (Option.isNone(own)) return false
       const before = yield* Login.found(slot)
       if (Option.isSome(yield* theirs(Effect.succeed(Option.filter(before, stays))))) return false
       // It goes on counting, so that the two can be told apart from then on.
