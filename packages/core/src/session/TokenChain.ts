@@ -97,7 +97,14 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(Effect.zip(slot.read, parent.current), ([mine, theirs]) =>
       isStale(mine, theirs) ? slot.remove : Effect.void
     )
-  const dropStale = store.modify(key, dropStaleIn)
+  // What is left is written again, since another process may have put it there: who remembers the stale one looks anew after
+  // a write alone.
+  const dropStale = store.modify(key, (slot) =>
+    Effect.flatMap(
+      Effect.andThen(dropStaleIn(slot), slot.read),
+      Option.match({ onNone: () => slot.remove, onSome: slot.write })
+    )
+  )
   // Nor is it left to who asked: they may be gone, as the session is that they asked in.
   const swept = CredentialStore.of({
     ...store,

@@ -385,6 +385,35 @@ describe("TokenChain", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect.each([true, false])(
+    "R15 somebody else signs in by another process, which has the child already (%s): it is theirs here too",
+    (isHad) => {
+      const { exchange } = exchanges()
+      const http = scripted(provider)
+      return Effect.gen(function* () {
+        const memory = yield* CredentialStore
+        const process = Effect.gen(function* () {
+          const network = yield* TokenSource.make(person)
+          const discovery = yield* TokenChain.make(network, { name: "discovery", exchange: exchange("discovery") })
+          return { network, discovery }
+        }).pipe(
+          Effect.provideServiceEffect(
+            CredentialStore,
+            Effect.sync(() => CredentialStore.make(memory))
+          )
+        )
+        const [here, there] = [yield* process, yield* process]
+        yield* write(signedIn("alice"))
+        yield* here.discovery.token
+        yield* Logout.logout(person, { revoke: false })
+        yield* write(signedIn("bob", 7))
+        if (isHad) yield* there.discovery.token
+        yield* here.network.renew
+        assert.strictEqual(yield* textOf(here.discovery.token), "discovery(access-7)")
+      }).pipe(Effect.scoped, Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+    }
+  )
+
   it.effect("kept in a store, the next process finds it, and only for the same session", () => {
     const { exchange, shown } = exchanges()
     const http = scripted(provider)
