@@ -4,6 +4,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
+import { stores } from "@keyfob/node/ProviderSettings"
 import { type ConfigurationInvalid, CredentialStore, type StoreFailed } from "keyfob"
 import type { Provider } from "./provider.ts"
 import type { Name, Ready } from "./store/machine.ts"
@@ -58,6 +59,19 @@ export const holderOf = Effect.fnUntraced(function* (
 ): Effect.fn.Return<string, StoreFailed, FileSystem.FileSystem | Path.Path> {
   const name = nameOf(provider)
   if (name !== "auto") return name
-  const { holderOf } = yield* machine
-  return (yield* holderOf(opened, provider.key)) ?? name
+  const [holder = name] = yield* (yield* machine).holdersOf(opened, provider.key)
+  return holder
+})
+
+/** The other stores of this machine where earlier settings may have left a credential of the provider's. Opens nothing. */
+export const formerOf = Effect.fnUntraced(function* (
+  opened: Workspace,
+  provider: Pick<Provider, "key" | "settings">
+): Effect.fn.Return<
+  ReadonlyArray<NonNullable<Provider["settings"]["store"]>>,
+  StoreFailed,
+  FileSystem.FileSystem | Path.Path
+> {
+  const holders = yield* (yield* machine).holdersOf(opened, provider.key)
+  return stores.filter((name) => name !== nameOf(provider) && (name === "file" || holders.includes(name)))
 })

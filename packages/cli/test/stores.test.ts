@@ -124,6 +124,27 @@ describe.concurrent("stores of one machine", () => {
   )
 
   it.live(
+    "logout forgets what is left in a store that the provider had before",
+    () =>
+      Effect.gen(function* () {
+        const { extensions, keyfob, login } = yield* make
+        yield* keyfob.done([...login("file"), "--scope", "a"], { env: sesame })
+        yield* keyfob.done([...login("file"), "--scope", "b"], { env: sesame })
+        yield* keyfob.done(["login", "m", "--store", "encrypted_file"], { env: sesame })
+        yield* keyfob.done(["login", "m", "--store", "memory"], { env: sesame })
+        assert.deepStrictEqual(yield* extensions, [".json", ".json", ".sealed"])
+        // What cannot be opened is not removed, and nobody is told that it was.
+        const locked = yield* keyfob.run(["logout", "m"], { env: { ...sesame, KEYFOB_STORE_PASSPHRASE: "wrong" } })
+        Keyfob.failsWith(locked, 6, /cannot be unlocked, and was left as it is/)
+        assert.deepStrictEqual(yield* extensions, [".sealed"])
+        const [row] = yield* keyfob.json(["logout", "m"], { env: sesame })
+        assert.deepInclude(row, { provider: "m", removed: true })
+        assert.deepStrictEqual(yield* extensions, [])
+      }).pipe(Effect.scoped),
+    240_000
+  )
+
+  it.live(
     "auto: says where it went and why, and looks nowhere else afterwards",
     () =>
       Effect.gen(function* () {

@@ -73,8 +73,8 @@ describe("types", () => {
     expectTypeOf<Ladder["choice"]>().toEqualTypeOf<
       Effect.Effect<{ readonly store: string; readonly passedOver: ReadonlyArray<StoreFailed> }, StoreFailed>
     >()
-    expectTypeOf<Ladder["holderOf"]>().toEqualTypeOf<
-      (key: CredentialKey) => Effect.Effect<string | undefined, StoreFailed>
+    expectTypeOf<Ladder["holdersOf"]>().toEqualTypeOf<
+      (key: CredentialKey) => Effect.Effect<ReadonlyArray<string>, StoreFailed>
     >()
   })
 

@@ -8,7 +8,7 @@ import * as Flag from "effect/cli/Flag"
 import { type AuthError, type Credential, CredentialStore, type Logout, printable, type StoreFailed } from "keyfob"
 import { type Failure, reportOf } from "../failure.ts"
 import { answer } from "../output.ts"
-import { type Outside, resolve, withRemedy } from "../provider.ts"
+import { type Outside, type Provider, resolve, withRemedy } from "../provider.ts"
 import * as secret from "../secret.ts"
 import * as store from "../store.ts"
 import * as target from "../target.ts"
@@ -73,7 +73,38 @@ interface Outcome extends Logout.LogoutResult {
 
 const isCorrupt = ({ reason }: StoreFailed) => reason === "Corrupt"
 
-/** All of the provider's credentials: the one under its present settings, and any that earlier settings left. */
+/** The provider's credentials in one store: the one under its present settings, and any that earlier settings left. */
+const forgotten = (
+  opened: workspace.Workspace,
+  provider: Provider,
+  revoke: boolean
+): Effect.Effect<ReadonlyArray<Outcome>, AuthError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const { get, list, modify } = yield* CredentialStore
+    const forgetDamaged = modify(provider.key, ({ read, remove }) =>
+      read.pipe(
+        Effect.as([]),
+        // What cannot be read cannot be revoked, and to forget it is what was asked.
+        Effect.catchIf(isCorrupt, () => Effect.as(remove, [{ removed: true, revoked: false, damaged: true }]))
+      )
+    )
+    const forgotten = yield* get(provider.key).pipe(
+      Effect.as([]),
+      Effect.catchIf(isCorrupt, () => forgetDamaged)
+    )
+    const current = yield* get(provider.key)
+    const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
+    const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
+    const found = [...Option.toArray(current), ...older]
+    if (found.length === 0) return forgotten
+    const online = yield* Effect.promise(() => import("../online.ts"))
+    const read = yield* Effect.forEach(found, (credential) =>
+      online.logout(provider, credential, opened.globals, { revoke })
+    )
+    return [...forgotten, ...read]
+  }).pipe(Effect.provide(store.layer(opened, provider)))
+
+/** All of the provider's credentials, those in stores that it had before too: a plain file, say. */
 const signedOut = Effect.fnUntraced(
   function* (
     opened: workspace.Workspace,
@@ -83,30 +114,11 @@ const signedOut = Effect.fnUntraced(
   ): Effect.fn.Return<Row, AuthError, FileSystem.FileSystem | Path.Path> {
     const { context, name } = configured
     const provider = yield* resolve(configured, outside)
-    const outcomes: ReadonlyArray<Outcome> = yield* Effect.gen(function* () {
-      const { get, list, modify } = yield* CredentialStore
-      const forgetDamaged = modify(provider.key, ({ read, remove }) =>
-        read.pipe(
-          Effect.as([]),
-          // What cannot be read cannot be revoked, and to forget it is what was asked.
-          Effect.catchIf(isCorrupt, () => Effect.as(remove, [{ removed: true, revoked: false, damaged: true }]))
-        )
-      )
-      const forgotten = yield* get(provider.key).pipe(
-        Effect.as([]),
-        Effect.catchIf(isCorrupt, () => forgetDamaged)
-      )
-      const current = yield* get(provider.key)
-      const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
-      const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
-      const found = [...Option.toArray(current), ...older]
-      if (found.length === 0) return forgotten
-      const online = yield* Effect.promise(() => import("../online.ts"))
-      const read = yield* Effect.forEach(found, (credential) =>
-        online.logout(provider, credential, opened.globals, { revoke })
-      )
-      return [...forgotten, ...read]
-    }).pipe(Effect.provide(store.layer(opened, provider)))
+    const outcomes = [...(yield* forgotten(opened, provider, revoke))]
+    for (const former of yield* store.formerOf(opened, provider)) {
+      const there = { ...provider, settings: { ...provider.settings, store: former } }
+      outcomes.push(...(yield* forgotten(opened, there, revoke)))
+    }
     for (const { damaged, revocationError } of outcomes) {
       const why = damaged ? "the stored credential was damaged" : revocationError?.message
       if (why === undefined) continue

@@ -86,6 +86,6 @@ export const rotate = (opened: Workspace): Effect.Effect<number, StoreFailed, Fi
     Effect.provide(Keychain.layer())
   )
 
-/** Which of the ladder's stores has the credential. Opens nothing. */
-export const holderOf = (opened: Workspace, key: CredentialKey) =>
-  StoreLadder.StoreLadder.use((it) => it.holderOf(key)).pipe(Effect.provide(ladder(opened)))
+/** Which of the ladder's stores have the credential. Opens nothing. */
+export const holdersOf = (opened: Workspace, key: CredentialKey) =>
+  StoreLadder.StoreLadder.use((it) => it.holdersOf(key)).pipe(Effect.provide(ladder(opened)))

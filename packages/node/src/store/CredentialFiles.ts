@@ -262,8 +262,12 @@ export const make = Effect.fnUntraced(function* ({
       Effect.flatMap(Effect.forEach((name) => modify(name, rewriteOne))),
       Effect.map((rewritten) => rewritten.reduce((sum, one) => sum + one, 0))
     ),
-    /** Who has the credential, without opening it. */
-    holderOf: (key: CredentialKey) => Effect.map(find(nameOf(key)), (found) => found?.sealing.store)
+    /** Who has the credential, without opening it; the first is asked for it. */
+    holdersOf: (key: CredentialKey) =>
+      Effect.filter(sealings, (sealing) => {
+        const { file } = placeOf(nameOf(key), sealing)
+        return Effect.mapError(fs.exists(file), readFailed(file))
+      }).pipe(Effect.map((holders) => holders.map(({ store }) => store)))
   }
 })
 

@@ -28,8 +28,8 @@ export class StoreLadder extends Context.Service<
       { readonly store: string; readonly passedOver: ReadonlyArray<StoreFailed> },
       StoreFailed
     >
-    /** Which store has the credential. Opens nothing. */
-    readonly holderOf: (key: CredentialKey) => Effect.Effect<string | undefined, StoreFailed>
+    /** Which stores have the credential: several where other settings left it with more than one; the first is asked for it. Opens nothing. */
+    readonly holdersOf: (key: CredentialKey) => Effect.Effect<ReadonlyArray<string>, StoreFailed>
   }
 >()("@keyfob/node/StoreLadder") {}
 
@@ -43,7 +43,7 @@ export const layer = <R = never>({
 }): Layer.Layer<CredentialStore | StoreLadder, never, FileSystem.FileSystem | Path.Path | Keychain | R> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const { choice, holderOf, store } = yield* CredentialFiles.make({
+      const { choice, holdersOf, store } = yield* CredentialFiles.make({
         name: "auto",
         directory,
         sealings: [
@@ -56,7 +56,7 @@ export const layer = <R = never>({
       return Context.make(CredentialStore, store).pipe(
         Context.add(StoreLadder, {
           choice: Effect.map(choice, ({ passedOver, sealing }) => ({ store: sealing.store, passedOver })),
-          holderOf
+          holdersOf
         })
       )
     })
