@@ -252,17 +252,20 @@ export const make = Effect.fnUntraced(function* (
     return Option.some<Renewed | Fresh>({ outcome: "adopted", credential })
   })
 
+  /** A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out. */
+  const serving = Effect.fnUntraced(function* (credential: Credential) {
+    if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return credential
+    const detail = "expires_in: the token ends before it can be used"
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
+  })
+
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const meanwhile = yield* freshIn(yield* held, minValidity)
     if (Option.isSome(meanwhile)) return meanwhile.value
     const isGoodEnough = (found: Credential, now: number) => RefreshPolicy.isFresh(found, now, minValidity)
     const found = yield* stored(isGoodEnough)
     if (Option.isSome(found)) return found.value.credential
-    const { credential } = yield* underLease(isGoodEnough)
-    if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return credential
-    // A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out.
-    const detail = "expires_in: the token ends before it can be used"
-    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
+    return yield* serving((yield* underLease(isGoodEnough)).credential)
   })
 
   /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
@@ -378,7 +381,8 @@ export const make = Effect.fnUntraced(function* (
   const renewedSince = Effect.fnUntraced(function* (refused: AccessToken) {
     const seen = yield* current
     const isRefused = Option.isNone(seen) || Equal.equals(seen.value.token.value, refused.value)
-    return isRefused ? (yield* after(seen, false)).credential.token : yield* tokenValidFor(Duration.zero)
+    if (!isRefused) return yield* tokenValidFor(Duration.zero)
+    return (yield* serving((yield* after(seen, false)).credential)).token
   })
 
   return {

@@ -102,6 +102,16 @@ describe("AuthorizedHttpClient", () => {
     }
   )
 
+  it.effect("R5 a renewal that brings a token without any life is an error, and no request", () => {
+    const { layer, tokensSent } = scene(status(401), [tokens(2, { expires_in: 0 })])
+    return Effect.gen(function* () {
+      yield* signedIn
+      const client = yield* authorized()
+      assert.deepInclude(yield* Effect.flip(client.get(things)), { _tag: "AnswerRejected", reason: "Malformed" })
+      assert.deepStrictEqual(tokensSent(), ["Bearer access-1"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("nobody signed in: a typed error, and no request", () => {
     const { http, layer } = scene([])
     return Effect.gen(function* () {
