@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { Credential, CredentialStore, Explain } from "keyfob"
+import { Credential, CredentialStore, Explain, StoreFailed } from "keyfob"
 import { Auki, keyOf, type Settings } from "@keyfob/auki"
 import { apiUrl, FakeAuki } from "@keyfob/auki/testing"
 import { alice, base, bob, counts, domain, known, nextProcess, tokenOf } from "./given.ts"
@@ -188,6 +188,37 @@ describe("a token that was brought, and then another", () => {
       yield* minutes(122)
       yield* nextProcess(given, network)
       assert.deepStrictEqual(yield* counts, [1, 2, 0, 0])
+    }).pipe(Effect.provide(world))
+  )
+
+  it.effect("attack: R1 R3 nor does that put it back over what could not be written yet", () =>
+    Effect.gen(function* () {
+      const given = renewable(yield* sessionOf(alice))
+      const store = yield* CredentialStore
+      const failure = new StoreFailed({ reason: "Full", store: "test", location: "a place" })
+      let isFull = false
+      const full = CredentialStore.make({
+        ...store,
+        modify: (key, change) =>
+          store.modify(key, (slot) =>
+            // The mark is written, and what comes of it is not.
+            change({ ...slot, write: (one) => (isFull && one.spending === undefined ? failure : slot.write(one)) })
+          )
+      })
+      const program = Effect.gen(function* () {
+        const { login, network } = yield* Auki
+        yield* network.token
+        yield* minutes(61)
+        isFull = true
+        const failing = yield* Effect.forkChild(Effect.flip(network.token))
+        yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
+        assert.deepStrictEqual(yield* Fiber.join(failing), failure)
+        isFull = false
+        yield* login()
+        yield* network.token
+      })
+      yield* Effect.provideService(nextProcess(given, program), CredentialStore, full)
+      assert.deepStrictEqual(yield* counts, [1, 1, 0, 0])
     }).pipe(Effect.provide(world))
   )
 

@@ -107,8 +107,8 @@ export const found = (slot: Slot): Effect.Effect<Option.Option<Credential>, Stor
   )
 
 /**
- * Writes it as the generation after what is there, unless that is what has become of the very token that is brought again:
- * its first refresh token is spent by now.
+ * Writes it as the generation after what is there, unless that is what has become of the very token that is brought again,
+ * or is just becoming: its first refresh token is spent by now.
  */
 export const keep = Effect.fnUntraced(function* (
   slot: Slot,
@@ -125,4 +125,4 @@ const hasGoneOn = (kept: Credential, { begunWith, token }: Credential) =>
   kept.begunWith === begunWith &&
   kept.refreshToken !== undefined &&
   kept.refused !== true &&
-  !Equal.equals(kept.token.value, token.value)
+  (kept.spending === kept.generation || !Equal.equals(kept.token.value, token.value))
