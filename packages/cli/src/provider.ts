@@ -42,6 +42,7 @@ export const resolve = Effect.fnUntraced(function* (
   { context, name, settings }: Configured,
   { named, secrets = {} }: Outside
 ): Effect.fn.Return<Provider, ConfigurationInvalid> {
+  if (settings.invalid !== undefined) return yield* settings.invalid
   const type = types.find((one) => one.name === settings.type)
   if (type === undefined || settings.known === undefined) {
     const all = types.map((one) => one.name).join(", ")

@@ -165,6 +165,7 @@ export const described = Effect.fnUntraced(function* (
   given: Given,
   before: ProviderEntry | undefined
 ) {
+  if (before?.invalid !== undefined) return yield* before.invalid
   if (before !== undefined && before.type !== type.name) return yield* moved(place, given, before)
   const said = yield* settings(given, before && oauthOf(before))
   const table = yield* Effect.mapError(Schema.encodeEffect(OAuthSettings)(said), ProviderType.invalidOf)

@@ -84,7 +84,7 @@ export const provider = Effect.fnUntraced(function* (
   const { plugins } = workspace.configuration.contexts.get(workspace.context) ?? {}
   const named = (name: string | undefined) => all.find((one) => one.name === name)
   const found = named(wanted) ?? named(plugins?.get(wanted ?? ""))
-  if (found !== undefined) return found
+  if (found !== undefined) return found.settings.invalid === undefined ? found : yield* found.settings.invalid
   if (all.length === 0) return yield* nothingConfigured(workspace)
   const names = all.map((one) => one.name)
   if (name === undefined) {

@@ -110,11 +110,11 @@ describe("provider types in the command", () => {
 
   it.effect("a wrong key is a clear sentence: exit 2, place and what is expected; a misspelled one a warning", () =>
     Effect.gen(function* () {
-      const wrong = yield* (yield* scene(`${basic}password = 12345\n`)).keyfob("status")
+      const wrong = yield* (yield* scene(`${basic}password = 12345\n`)).keyfob("status archive")
       assert.strictEqual(wrong.exitCode, 2)
       assert.match(wrong.stderr, /config\.toml, line 5: contexts\.work\.providers\.archive\.password: expected string/)
       assert.notInclude(wrong.stderr, "12345")
-      const absent = yield* (yield* scene(basic.replace(/username.*\n/, ""))).keyfob("status")
+      const absent = yield* (yield* scene(basic.replace(/username.*\n/, ""))).keyfob("status archive")
       assert.strictEqual(absent.exitCode, 2)
       assert.match(absent.stderr, /archive\.username is missing/)
       const near = yield* (yield* scene(`${basic}pasword = "canary"\n`)).keyfob("status")
@@ -123,6 +123,52 @@ describe("provider types in the command", () => {
       const odd = yield* (yield* scene('[contexts.work.providers.x]\ntype = "odd"\n')).keyfob("token x")
       assert.strictEqual(odd.exitCode, 2)
       assert.match(odd.stderr, /provider x is of type odd; this keyfob knows oauth, basic, static/)
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("a provider that cannot be read fails what needs it, with exit 2, and nothing else", () =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene(`${bearer}${basic.replace(/username.*\n/, "")}`)
+      const env = { KEYFOB_TOKEN: "t" }
+      assert.strictEqual((yield* keyfob("login bearer", { env })).exitCode, 0)
+      assert.strictEqual((yield* keyfob("token bearer")).stdout, "t\n")
+      for (const command of [
+        "context list",
+        "context use work",
+        "context add work other --issuer https://a --client-id b"
+      ])
+        assert.strictEqual((yield* keyfob(command)).exitCode, 0, command)
+      const { exitCode, stdout } = yield* keyfob("status -o json")
+      assert.strictEqual(exitCode, 0)
+      const rows: ReadonlyArray<Record<string, unknown>> = JSON.parse(stdout)
+      const [, archive] = rows
+      assert.deepStrictEqual(
+        rows.map(({ provider, status }) => `${provider} ${status}`),
+        ["bearer authenticated", "archive error", "other login_required"]
+      )
+      assert.deepInclude(archive, { type: "basic" })
+      assert.match(
+        (yield* keyfob("context show work")).stdout,
+        /archive\n {2}type +basic\n {2}error .*username is missing/
+      )
+      const refused = [
+        "token archive",
+        "login archive",
+        "login archive --store memory",
+        "logout archive",
+        "verify a.b.c --provider archive",
+        "doctor",
+        "context remove work"
+      ]
+      for (const command of refused) {
+        const ran = yield* keyfob(command)
+        assert.strictEqual(ran.exitCode, 2, command)
+        assert.match(ran.stdout + ran.stderr, /config\.toml: contexts\.work\.providers\.archive\.username is missing/)
+      }
+      const every = yield* keyfob("logout -o json")
+      assert.strictEqual(every.exitCode, 2)
+      assert.deepInclude(JSON.parse(every.stdout)[0], { provider: "bearer", removed: true })
+      assert.strictEqual((yield* keyfob("context remove work --force")).exitCode, 0)
     }).pipe(Effect.provide(archive))
   )
 

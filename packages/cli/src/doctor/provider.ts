@@ -11,6 +11,7 @@ import { type Finding, ok, problem, warning } from "./finding.ts"
 
 export const provider = Effect.fnUntraced(function* ({ name, settings }: Configured, globals: Globals) {
   const check = `provider ${printable(name)}`
+  if (settings.invalid !== undefined) return [problem(check, settings.invalid)]
   const oauth = oauthOf(settings)
   if (settings.known === undefined) {
     const known = `This keyfob knows ${types.map((type) => type.name).join(", ")}`

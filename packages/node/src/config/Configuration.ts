@@ -32,7 +32,8 @@ export interface Context {
  * Reads the file at `path`; a missing file is an empty configuration.
  *
  * @param types the kinds of providers that are known: each reads its own tables. One of another kind stays as it stands
- * Fails with `ConfigurationInvalid`, which names the file, the place and what is expected there, and never a value.
+ * Fails with `ConfigurationInvalid`, which names the file, the place and what is expected there, and never a value. What is
+ * wrong with one provider stands in its entry instead.
  */
 export const read = Effect.fnUntraced(function* (
   path: string,
@@ -75,7 +76,14 @@ const decode = Effect.fnUntraced(function* (
     return isMissing ? missing(`${where} is missing`) : invalid(`${where}: ${expected}`)
   }
 
-  const providerAt = Effect.fnUntraced(function* (context: string, name: string, value: unknown) {
+  /** What is wrong with one provider keeps nobody from the others. */
+  const providerAt = (context: string, name: string, value: unknown): Effect.Effect<ProviderEntry> =>
+    Effect.catch(readProvider(context, name, value), (invalid) => {
+      const type = isTable(value) && typeof value["type"] === "string" ? value["type"] : ""
+      return Effect.succeed({ type, table: Redacted.make({}), invalid })
+    })
+
+  const readProvider = Effect.fnUntraced(function* (context: string, name: string, value: unknown) {
     const keys = ["contexts", context, "providers", name]
     const table = yield* tableAt(keys, value)
     const typeName = table["type"]

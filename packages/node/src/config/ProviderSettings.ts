@@ -1,6 +1,6 @@
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { OAuthSettings as OAuth, type ProviderType } from "keyfob"
+import { type ConfigurationInvalid, OAuthSettings as OAuth, type ProviderType } from "keyfob"
 import type { Table } from "./TomlDocument.ts"
 
 /** Where a credential may be kept. `auto` is the best this machine has. */
@@ -68,10 +68,12 @@ export type ProviderSettings = OAuthSettings | OtherSettings
 
 /** What the file says about one provider. */
 export type ProviderEntry = typeof PlaceSettings.Type & {
-  /** As the file has it: `oauth`, `aqt`, … */
+  /** As the file has it: `oauth`, `aqt`, …; empty where it has none. */
   readonly type: string
   /** As it stands. */
   readonly table: Redacted.Redacted<Table>
   /** What its type makes of it; absent where nobody knows the type. */
   readonly known?: ProviderType.Known
+  /** What is wrong with its table, of which nothing holds then. */
+  readonly invalid?: ConfigurationInvalid
 }

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { adviceOf } from "keyfob"
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -115,6 +116,30 @@ it.live("a missing or empty file is an empty configuration", () =>
   })
 )
 
+/** What is wrong with the file, or with its one provider. */
+const wrong = Effect.fnUntraced(function* (content: string) {
+  const read = yield* Effect.result(readText(content))
+  if (Result.isFailure(read)) return read.failure
+  const [context] = read.success.contexts.values()
+  const [provider] = context?.providers.values() ?? []
+  assert.isUndefined(provider?.known)
+  return provider?.invalid ?? assert.fail("nothing")
+})
+
+it.live("what is wrong with one provider keeps nobody from the others", () =>
+  Effect.gen(function* () {
+    const broken = '[contexts.work.providers.broken]\ntype = "oauth"\nclient_secret = "s3cret"\n'
+    const { contexts, warnings } = yield* readText(`${broken}${api}`)
+    const providers = contexts.get("work")?.providers
+    assert.deepStrictEqual([...(providers?.keys() ?? [])], ["broken", "api"])
+    assert.deepInclude(providers?.get("broken"), { type: "oauth" })
+    assert.include(providers?.get("broken")?.invalid?.message, "contexts.work.providers.broken.issuer is missing")
+    assert.isDefined(providers?.get("api")?.known)
+    assert.isUndefined(providers?.get("api")?.invalid)
+    assert.deepStrictEqual(warnings, [])
+  })
+)
+
 it.live.each<readonly [string, string]>([
   ['current_context = "work', "config.toml: Unterminated basic string at line 1, column 24"],
   [`${api}client_secret = hunter2\n`, "config.toml: Invalid value at line 5, column 24"],
@@ -140,7 +165,7 @@ it.live.each<readonly [string, string]>([
   [`${api}[contexts.work.providers.api.params]\na = 1`, "line 6: contexts.work.providers.api.params.a: expected string"]
 ])("refuses %j", ([content, message]) =>
   Effect.gen(function* () {
-    const error = yield* Effect.flip(readText(content))
+    const error = yield* wrong(content)
     assert.include(error.message, message)
     assert.strictEqual(error.reason, "InvalidValue")
     assert.strictEqual(adviceOf(error).exitCode, 2)
@@ -160,7 +185,7 @@ it.live.each<readonly [string, string]>([
   ['[contexts.work.providers.api]\ntype = "oauth"\nclient_id = "cli"', "contexts.work.providers.api.issuer is missing"]
 ])("misses what is needed in %j", ([content, message]) =>
   Effect.gen(function* () {
-    const error = yield* Effect.flip(readText(content))
+    const error = yield* wrong(content)
     assert.include(error.message, message)
     assert.strictEqual(error.reason, "MissingValue")
   })
@@ -168,14 +193,14 @@ it.live.each<readonly [string, string]>([
 
 it.live("a header inside a string is no header", () =>
   Effect.gen(function* () {
-    const error = yield* Effect.flip(readText(`${api}audience = """\n[contexts.work]\nflow = 1\n"""\nflow = 2\n`))
+    const error = yield* wrong(`${api}audience = """\n[contexts.work]\nflow = 1\n"""\nflow = 2\n`)
     assert.include(error.message, "line 9: contexts.work.providers.api.flow")
   })
 )
 
 it.live("lines of Windows count too", () =>
   Effect.gen(function* () {
-    const error = yield* Effect.flip(readText(`\uFEFF${api}flow = 2\n`.replaceAll("\n", "\r\n")))
+    const error = yield* wrong(`\uFEFF${api}flow = 2\n`.replaceAll("\n", "\r\n"))
     assert.include(error.message, "line 5: contexts.work.providers.api.flow")
   })
 )

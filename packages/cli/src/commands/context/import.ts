@@ -43,7 +43,7 @@ const aqt = Effect.map(connector.settings, (settings): Found => ({
   providers: [{ context: "aqt", name: "arnica", table: { ...settings, type: "aqt" } }]
 }))
 
-/** Whether a provider can be read here; else why not, so that no table is written that stops every command after this one. */
+/** Whether a provider can be read here; else why not, so that no table is written that is of no use. */
 const readable = Effect.fnUntraced(function* ({ context, name, table }: Found["providers"][number]) {
   const type = types.find((one) => one.name === table.type)
   if (type === undefined) return yield* Effect.fail(`this keyfob knows no type ${printable(table.type)}`)

@@ -41,6 +41,7 @@ export const remove = Command.make(
 ).pipe(Command.withDescription("Remove a context and its providers from the configuration"))
 
 const isSignedIn = Effect.fnUntraced(function* (opened: workspace.Workspace, configured: workspace.Configured) {
+  if (configured.settings.invalid !== undefined) return yield* configured.settings.invalid
   const provider = yield* Effect.option(resolve(configured, { named: false }))
   if (Option.isNone(provider)) return false
   return yield* CredentialStore.use(({ get }) => get(provider.value.key)).pipe(

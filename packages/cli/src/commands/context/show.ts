@@ -41,6 +41,7 @@ export const show = Command.make(
 /** As in config.toml, but that a secret is only said to be there. The tables of types that nobody knows stay closed. */
 const shown = (configured: workspace.Configured): Readonly<Record<string, unknown>> => {
   const { name: provider, settings: entry } = configured
+  if (entry.invalid !== undefined) return { provider, type: entry.type, error: entry.invalid.message }
   const settings = oauthOf(entry)
   return settings === undefined
     ? { provider, type: entry.type, ...tableOf(configured) }
