@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { constants } from "node:os"
+import { isatty } from "node:tty"
 import { printable } from "keyfob"
 import { Ended, UsageError } from "./failure.ts"
 
@@ -52,6 +53,9 @@ const signals: ReadonlyArray<NodeJS.Signals> =
     ? ["SIGINT", "SIGTERM", "SIGHUP"]
     : ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]
 
+/** Also where input comes from a file: one of the three streams is seldom taken off a terminal with the others. */
+const isAtTerminal = () => [0, 1, 2].some((descriptor) => isatty(descriptor))
+
 /**
  * Signals are the program's from now on, until the result is called. A terminal sends those of its keys to both: passed
  * on, they would come twice, and the second means more.
@@ -60,7 +64,7 @@ const passOn = (kill: (name: NodeJS.Signals) => void) => {
   const undo = signals.map((name) => {
     const before = process.listeners(name)
     const isKey = name === "SIGINT" || name === "SIGQUIT"
-    const listener = () => (isKey && process.stdin.isTTY ? undefined : kill(name))
+    const listener = () => (isKey && isAtTerminal() ? undefined : kill(name))
     process.removeAllListeners(name)
     process.on(name, listener)
     return () => {

@@ -117,6 +117,30 @@ describe.concurrent("exec", () => {
   }
 
   it.live(
+    "Ctrl-C on a terminal comes once, also to a program that reads from a file",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob } = yield* signedIn
+        // A terminal's key is a signal to the whole group. What keyfob passes on comes in order, so that SIGUSR1 is the last.
+        const script = `
+          const fs = require("node:fs")
+          let heard = 0, keys = 0
+          const press = () => { keys++; process.kill(0, "SIGINT"); process.kill(process.ppid, "SIGUSR1") }
+          process.on("SIGINT", () => heard++)
+          process.on("SIGUSR1", () => keys < 10 ? press() : process.exit(fs.writeFileSync(process.argv[2], heard + " of " + keys)))
+          setInterval(() => undefined, 1000)
+          press()`
+        const program = keyfob.file("script.js")
+        yield* keyfob.write("script.js", script)
+        const through = ["sh", "-c", `exec script -qefc "exec $* < /dev/null" /dev/null`, "sh"]
+        const args = ["exec", "machine", "--", process.execPath, program, keyfob.file("heard")]
+        yield* keyfob.done(args, { env: { ...env, TERM: "xterm" }, through })
+        assert.strictEqual(yield* keyfob.read("heard"), "10 of 10")
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
     "nothing is run where there is no token, or it is not clear what",
     () =>
       Effect.gen(function* () {
