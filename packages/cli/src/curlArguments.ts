@@ -95,7 +95,7 @@ const isUpload = option(/^--upl/i, "T")
 const readsInput = (args: Arguments) =>
   args.some(
     (arg, index) =>
-      /[@<]-$/.test(arg) ||
-      /^(-T|--upload-file=)[-.]$/.test(arg) ||
+      /[@<]-(;|$)/.test(arg) ||
+      (/[T=][-.]$/.test(arg) && isUpload(arg)) ||
       (/^[-.]$/.test(arg) && isUpload(args[index - 1] ?? ""))
   )

@@ -80,8 +80,10 @@ describe("curl's arguments", () => {
       ["-d", "@-"],
       ["--data-binary=@-"],
       ["-F", "a=<-"],
+      ["-F", "a=@-;type=text/plain"],
       ["-T", "-"],
       ["-T-"],
+      ["-sT-"],
       ["-sT", "."],
       ["--upload-file", "-"]
     )
