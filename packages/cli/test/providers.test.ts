@@ -43,6 +43,11 @@ describe("provider types in the command", () => {
       const missing = yield* keyfob("login archive")
       assert.strictEqual(missing.exitCode, 2)
       assert.match(missing.stderr, /a needed setting is missing: password/)
+      // What reads lines would take the second for something else (RFC 7617 section 2).
+      const lines = yield* keyfob("login archive", { env: { KEYFOB_PASSWORD: "canary\nhost=evil.example" } })
+      assert.strictEqual(lines.exitCode, 2)
+      assert.match(lines.stderr, /a setting has a wrong value: password\n/)
+      assert.notInclude(lines.stderr, "canary")
       const wrong = yield* keyfob("login archive", { env: { KEYFOB_PASSWORD: "canary-wrong" } })
       assert.strictEqual(wrong.exitCode, 4)
       assert.notInclude(wrong.stderr, "canary")

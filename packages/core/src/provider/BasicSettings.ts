@@ -10,7 +10,12 @@ export const Settings = Schema.Struct({
   username: Schema.String.check(
     Schema.isPattern(/^[^:\p{Cc}]+$/u, { expected: "a name without colons and control characters" })
   ),
-  password: Schema.optionalKey(Schema.RedactedFromValue(Schema.NonEmptyString))
+  // Nor is a control character in either: whoever reads lines, git say, would take another one for what follows it.
+  password: Schema.optionalKey(
+    Schema.RedactedFromValue(
+      Schema.String.check(Schema.isPattern(/^\P{Cc}+$/u, { expected: "a password without control characters" }))
+    )
+  )
 })
 
 export type Settings = typeof Settings.Type
