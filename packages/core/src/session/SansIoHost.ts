@@ -218,8 +218,10 @@ export const make = (chance: Array<string>, { redirectUri }: HostOptions = {}): 
       if (status === undefined) return yield* lost("the host had no answer")
       if (status < 200 || status > 599) return yield* lost("the host's answer has a status that is none")
       const isEmpty = answer.body === undefined || [204, 205, 304].includes(status)
+      // As bytes: text would have a content type, though the answer has none.
+      const bytes = isEmpty ? null : new TextEncoder().encode(answer.body)
       const response = yield* Effect.try({
-        try: () => new Response(isEmpty ? null : answer.body, { status, headers: answer.headers ?? {} }),
+        try: () => new Response(bytes, { status, headers: answer.headers ?? {} }),
         catch: () => lost("the host's answer has headers that are none")
       })
       return HttpClientResponse.fromWeb(request, response)

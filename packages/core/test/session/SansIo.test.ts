@@ -286,6 +286,18 @@ describe("a state", () => {
     }).pipe(Effect.provide(scene()))
   )
 
+  it.effect("an answer of which the host tells no headers is read as one without a content type", () =>
+    Effect.gen(function* () {
+      const begun = yield* SansIo.start(login(), { now: 0 })
+      const body = JSON.stringify({ issuer, token_endpoint: `${issuer}/token` })
+      const { actions } = yield* SansIo.feed(login(), begun.state, { now: 0, id: 1, status: 200, body })
+      assert.deepStrictEqual(
+        requestsOf(actions).map(({ url }) => url),
+        [`${issuer}/token`]
+      )
+    }).pipe(Effect.provide(scene()))
+  )
+
   it.effect("keeps nothing of an answer that nobody waits for", () =>
     Effect.gen(function* () {
       const begun = yield* SansIo.start(login(), { now: 0 })
