@@ -44,12 +44,26 @@ it.live(
   120_000
 )
 
-it.live("git: the end of the token, erase and what is not known are quiet", () =>
+it.live("git: the end of the token; erase, what is not known and a host that was written into another are quiet", () =>
   Effect.gen(function* () {
     const { jwt, keyfob } = yield* scene
     const asked = "protocol=https\nhost=git.example:8443\n"
     const get = yield* keyfob("credential git --host git.example:8443 --username x get", {}, asked)
     assert.strictEqual(get.stdout, `username=x\npassword=${jwt}\npassword_expiry_utc=4000000000\n`)
+    const known = `capability[]=authtype\ncapability[]=state\n${asked}\n`
+    assert.include((yield* keyfob("credential git --host git.example:8443 get", {}, known)).stdout, jwt)
+    for (const written of [
+      "protocol=https\nhost=evil.example\nhost=git.example:8443\n",
+      "protocol=https\nhost=evil.example\n\nhost=git.example:8443\n",
+      "protocol=http\nhost=git.example:8443\nprotocol=https\n",
+      "protocol=https\nhost=git.example:8443\r\n",
+      "protocol=https\nhost=evil.example\rhost=git.example:8443\n",
+      "host=git.example:8443\n",
+      ""
+    ]) {
+      const none = yield* keyfob("credential git --host git.example:8443 get", {}, written)
+      assert.deepInclude(none, { exitCode: 0, stdout: "", stderr: "" }, JSON.stringify(written))
+    }
     for (const action of ["store", "erase", "capability"]) {
       const { exitCode, stderr, stdout } = yield* keyfob(`credential git --host git.example:8443 ${action}`, {}, asked)
       assert.deepStrictEqual([exitCode, stdout, stderr], [0, "", ""])

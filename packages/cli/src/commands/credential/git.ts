@@ -54,13 +54,21 @@ export const git = Command.make(
   })
 ).pipe(Command.withDescription("A credential helper of git's: credential.helper = !keyfob credential git --host HOST"))
 
-const attributes = (text: string): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    text.split(/\r?\n/).flatMap((line) => {
+/**
+ * Up to an empty line, each ended by a line feed alone. Two hosts are none: with a line break in an address, somebody could
+ * write the second one (CVE-2020-5260).
+ */
+const attributes = (text: string): Readonly<Record<string, string>> => {
+  const pairs = text
+    .replace(/(^|\n)\n.*$/s, "")
+    .split("\n")
+    .flatMap((line) => {
       const at = line.indexOf("=")
-      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)]]
+      return at < 0 ? [] : [[line.slice(0, at), line.slice(at + 1)] as const]
     })
-  )
+  const single = pairs.filter(([key]) => !key.endsWith("[]")).map(([key]) => key)
+  return new Set(single).size === single.length ? Object.fromEntries(pairs) : {}
+}
 
 const lines = (token: AccessToken, username: string) => {
   const [name, secret] = password.of(token, username)
