@@ -3,7 +3,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { ConfigurationInvalid, printable } from "keyfob"
-import { withoutSecrets } from "./childEnvironment.ts"
 import { type Program, programOutput } from "./programOutput.ts"
 import * as SecretFile from "./SecretFile.ts"
 
@@ -26,7 +25,7 @@ export const command = (
   const timeout = options.timeout ?? "30 seconds"
   const failed = (how: string) =>
     new ConfigurationInvalid({ reason: "Unreadable", detail: `${printable(program[0])} gave no assertion: ${how}` })
-  return programOutput(program, { timeout, env: withoutSecrets() }).pipe(
+  return programOutput(program, { timeout }).pipe(
     Effect.mapError((failure) =>
       failed(
         failure._tag === "TimedOut"

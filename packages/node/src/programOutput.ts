@@ -2,6 +2,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Promised } from "keyfob"
 import { execFile } from "node:child_process"
+import { withoutSecrets } from "./childEnvironment.ts"
 
 /** A program and its arguments. No shell reads them, and everybody can: nothing secret belongs there. */
 export type Program = readonly [string, ...ReadonlyArray<string>]
@@ -11,14 +12,14 @@ export type ProgramFailure = { readonly _tag: "Ended"; readonly how: string } | 
 
 /**
  * What a program prints on stdout, up to 64 KiB, without white space at its ends. It may ask a person on its terminal, and
- * prints what is wrong on stderr.
+ * prints what is wrong on stderr. It sees the environment without what was meant for Keyfob (`KEYFOB_…`).
  */
 export const programOutput = (
   [program, ...args]: Program,
-  options: { readonly timeout: Duration.Input; readonly env?: NodeJS.ProcessEnv }
+  options: { readonly timeout: Duration.Input }
 ): Effect.Effect<string, ProgramFailure> =>
   Effect.callback<string, ProgramFailure>((resume) => {
-    const { env = process.env } = options
+    const env = withoutSecrets()
     const child = execFile(program, args, { encoding: "utf8", maxBuffer: 64 * 1024, env }, (error, stdout) =>
       resume(
         error === null

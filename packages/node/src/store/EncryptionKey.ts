@@ -53,7 +53,8 @@ export const passphrase = (text: Redacted.Redacted, options: { readonly cost?: n
 
 /**
  * The passphrase that a command prints, without white space at its ends. The command is a program and its arguments: no
- * shell reads them. It has 30 s, may ask a person on its terminal, and prints what is wrong on stderr.
+ * shell reads them. It has 30 s, may ask a person on its terminal, prints what is wrong on stderr, and sees the environment
+ * without what was meant for Keyfob (`KEYFOB_…`).
  */
 export const command = (
   program: Program,

@@ -377,6 +377,18 @@ describe("a passphrase from a command", () => {
   )
 
   live(
+    "it does not see what was meant for Keyfob",
+    Effect.gen(function* () {
+      process.env["KEYFOB_CLIENT_SECRET"] = "canary"
+      yield* Effect.addFinalizer(() => Effect.sync(() => delete process.env["KEYFOB_CLIENT_SECRET"]))
+      const printed = yield* textOf(
+        node("console.log(process.env.PATH !== undefined, process.env.KEYFOB_CLIENT_SECRET)")
+      )
+      assert.strictEqual(printed, "true undefined")
+    })
+  )
+
+  live(
     "one that fails, is missing, prints nothing or too much: Locked, and not a word of what it printed",
     Effect.gen(function* () {
       for (const bad of [
