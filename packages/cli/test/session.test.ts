@@ -2,6 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { text } from "node:stream/consumers"
 import * as Keyfob from "./Keyfob.ts"
 
 const env = { KEYFOB_CLIENT_SECRET: clients.billing.secret }
@@ -31,6 +35,40 @@ const signedIn = Effect.gen(function* () {
 const isLong = (secret: string) => secret.length >= 16
 
 describe.concurrent("R14: a session", () => {
+  it.live(
+    "a terminal that is closed cuts off no renewal: what it brought is kept (R1)",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const { access_token: before } = yield* keyfob.json(["token", "demo"])
+        // The window is closed when the provider has been asked, and has not answered yet.
+        const between = createServer((request, response) => {
+          void text(request).then(async (body) => {
+            process.kill(Number(readFileSync(keyfob.file("pid"), "utf8")), "SIGHUP")
+            const headers = { "content-type": request.headers["content-type"] ?? "" }
+            const answer = await fetch(`${provider.issuer}/token`, { method: "POST", headers, body })
+            response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text())
+          })
+        })
+        yield* Effect.acquireRelease(
+          Effect.promise(() => new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve))),
+          () => Effect.sync(() => between.close())
+        )
+        const { port } = between.address() as AddressInfo // TCP, so never a string or null
+        const config = yield* keyfob.read("config.toml")
+        const endpoints = `token_endpoint = "http://127.0.0.1:${port}/"\njwks_uri = "${provider.issuer}/jwks"\n`
+        yield* keyfob.write("config.toml", `${config}\n[contexts.default.providers.demo.endpoints]\n${endpoints}`)
+        const line = `echo \\$\\$ > '${keyfob.file("pid")}'; exec $*`
+        const through = ["sh", "-c", `exec script -qefc "${line}" /dev/null`, "sh"]
+        yield* keyfob.run(["refresh", "demo", "--force"], { through, env: { TERM: "xterm" } })
+        yield* keyfob.write("config.toml", config)
+        assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
+        assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
+        yield* keyfob.done(["refresh", "demo", "--force"])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
   it.live(
     "a token that is bound to a key (DPoP) is kept so, and no header is made of it",
     () =>
