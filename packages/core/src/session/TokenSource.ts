@@ -187,6 +187,7 @@ export const make = Effect.fnUntraced(function* (
   const remembered = (credential: Credential) =>
     Effect.flatMap(revision, (revision) => Effect.as(remember(credential, revision), credential))
 
+  let written: Credential | undefined
   /**
    * The slot under the lease. A mark that comes or goes changes no token, nor does what cannot be written: it goes on to be
    * given from memory.
@@ -194,6 +195,7 @@ export const make = Effect.fnUntraced(function* (
   const remembering = (slot: Slot): Slot => ({
     ...slot,
     write: Effect.fnUntraced(function* (credential) {
+      written = credential
       const before = yield* held
       yield* Effect.tapError(slot.write(credential), () =>
         Option.isSome(before) && credential.refused !== true ? remembered(before.value) : Effect.void
@@ -216,7 +218,9 @@ export const make = Effect.fnUntraced(function* (
           }
           const last = yield* Ref.get(trouble)
           if (!insist && last !== undefined && isBefore(yield* moment, last.until)) return yield* last.failure
-          return { outcome: "renewed", credential: yield* remembered(yield* exchange(slot, current)) } as const
+          const credential = yield* remembered(yield* exchange(slot, current))
+          // Where the lease was taken from us, it is what somebody else wrote there.
+          return { outcome: credential === written ? "renewed" : "adopted", credential } as const
         })
       )
       .pipe(

@@ -324,8 +324,11 @@ describe("Renewal", () => {
     "invalid_grant after somebody else went on with the session (a lease that was lost): theirs is adopted",
     () =>
       Effect.gen(function* () {
-        const { renew } = yield* source()
-        assert.strictEqual((yield* renew).credential.generation, 2)
+        const { observe, renew } = yield* source()
+        const told: Array<string> = []
+        yield* observe(({ _tag }) => void told.push(_tag))
+        const { credential, outcome } = yield* renew
+        assert.deepStrictEqual([credential.generation, outcome, told], [2, "adopted", ["Adopted"]])
         assert.deepInclude(yield* kept(), { generation: 2, refused: false })
       }).pipe(Effect.provide(overtakenBy(credential(2))))
   )
