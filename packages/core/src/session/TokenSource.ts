@@ -84,8 +84,8 @@ export const make = Effect.fnUntraced(function* (
   flow: Flow<unknown>
 ): Effect.fn.Return<TokenSource, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const store = yield* CredentialStore
-  const scope = yield* closingInTime
   const client = yield* TokenBudget.clientOf(flow)
+  const scope = yield* closingInTime
   const revision = store.revisionOf(flow.key)
   const theirs = Terms.under(flow)
   const get = theirs(store.get(flow.key))

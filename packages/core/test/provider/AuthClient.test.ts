@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Result, Schema } from "effect"
+import { Context, DateTime, Duration, Effect, Layer, Option, Redacted, Result, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair } from "jose"
 import {
@@ -390,10 +390,12 @@ describe("AuthClient", () => {
     )
     const authentication = ClientAuthentication.privateKeyJwt(key)
     return Effect.gen(function* () {
+      const scope = yield* Scope.make()
       const { token } = yield* AuthProvider.fromFlow(() =>
         ClientCredentials.make({ issuer, clientId: "billing", authentication })
-      )
+      ).pipe(Scope.provide(scope))
       assert.strictEqual((yield* Effect.flip(token()))._tag, "ConfigurationInvalid")
+      assert.strictEqual(scope.state._tag, "Empty", "a look that finds none leaves nothing behind")
       isThere = true
       yield* token()
       yield* token()
