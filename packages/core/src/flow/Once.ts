@@ -6,7 +6,8 @@ import type { Assigned, UnattendedError, UnattendedFlow } from "./Flow.ts"
 
 /**
  * Signs in with credentials that a session takes the place of: once it is there, and can be renewed, they are forgotten, and
- * so they are with a logout: neither end is a sign-in here that nobody asked for. Who starts anew with them asks for one.
+ * so they are with a logout: neither end is a sign-in here that nobody asked for. Who starts anew with them asks for one, by the `login` of a
+ * `Replaceable`.
  */
 export const make = <A>(
   { account, issuer }: CredentialKey,
