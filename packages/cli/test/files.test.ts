@@ -69,6 +69,22 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
   )
 
   it.live(
+    "a configuration that cannot be changed is told before anybody signs in: 2, and the provider is not asked",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, server } = yield* signedIn
+        yield* keyfob.done(["logout", "m"], { env })
+        server.asked.length = 0
+        yield* keyfob.write("config.toml", "contexts = { default = { providers = {} } }\n")
+        Keyfob.failsWith(yield* keyfob.run(login(server.issuer), { env }), 2, /change it by hand/)
+        assert.deepStrictEqual(server.asked, [])
+        assert.deepStrictEqual(yield* keyfob.files, ["config.toml"])
+        yield* keyfob.done([...login(server.issuer), "--no-save"], { env })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "a credential that cannot be read: exit 6",
     () =>
       Effect.gen(function* () {

@@ -3,7 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { type ConfigurationInvalid, type Credential, LoginRequired, printable, RefreshPolicy } from "keyfob"
+import {
+  type ConfigurationInvalid,
+  type Credential,
+  CredentialStore,
+  LoginRequired,
+  printable,
+  RefreshPolicy
+} from "keyfob"
 import { Failure } from "../failure.ts"
 import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
@@ -41,9 +48,13 @@ export const login = Command.make(
     const opened = yield* here
     const outside = yield* secret.read(flags, opened.globals)
     const name = Option.getOrUndefined(flags.provider)
-    const signIn = Effect.fnUntraced(function* (configured: workspace.Configured, named: boolean) {
+    const signIn = Effect.fnUntraced(function* (
+      configured: workspace.Configured,
+      named: boolean,
+      beforehand?: ReturnType<typeof remember>
+    ) {
       const provider = yield* resolve(configured, { ...outside, named })
-      return yield* signedIn(opened, provider, flags.force, browserFlags.requestOf(flags)).pipe(
+      return yield* signedIn(opened, provider, flags.force, browserFlags.requestOf(flags), beforehand).pipe(
         withRemedy(opened, provider)
       )
     })
@@ -58,7 +69,8 @@ export const login = Command.make(
       )
     }
     const configured = yield* described(opened, name, flags)
-    const { json, text } = yield* signIn(configured, true)
+    const beforehand = flags.save ? remember(opened, configured, configured.said, "check") : undefined
+    const { json, text } = yield* signIn(configured, true, beforehand)
     if (flags.save) yield* remember(opened, configured, configured.said)
     yield* answer(opened.globals, json, () => text)
   })
@@ -88,7 +100,8 @@ const signedIn = Effect.fnUntraced(function* (
   opened: workspace.Workspace,
   provider: Provider,
   force: boolean,
-  request: LoginRequest
+  request: LoginRequest,
+  beforehand?: ReturnType<typeof remember>
 ) {
   const { globals } = opened
   const describe = Effect.fnUntraced(function* (credential: Credential, outcome: Outcome, now: number) {
@@ -117,8 +130,9 @@ const signedIn = Effect.fnUntraced(function* (
         remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}${force ? " --force" : ""}`
       })
     }
-    // Nobody should sign in, and then hear that it cannot be kept.
+    // Nobody should sign in, and then hear that it cannot be kept, or that no logout will know of it.
     yield* store.ready(opened, provider)
+    if (beforehand !== undefined) yield* CredentialStore.use(({ modify }) => modify(provider.key, () => beforehand))
     const online = yield* Effect.promise(() => import("../online.ts"))
     const credential = yield* online.login(provider, globals, request)
     if (provider.attended) yield* event(opened.globals, { event: "authorized" })

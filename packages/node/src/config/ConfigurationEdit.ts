@@ -13,6 +13,7 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { ConfigurationInvalid, printable, ProviderType, type StoreFailed } from "keyfob"
 import * as DurableFile from "../store/DurableFile.ts"
 import { errnoOf } from "../store/FileFailure.ts"
@@ -150,28 +151,49 @@ export const apply = Effect.fn("ConfigurationEdit.apply")(function* (
   path: string,
   ...changes: ReadonlyArray<Change>
 ): Effect.fn.Return<void, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> {
+  yield* asInvalid(path, write(path, changes))
+})
+
+/** Fails where {@link apply} would, and changes nothing: for who would rather not hear that when all else is done. */
+export const check = Effect.fn("ConfigurationEdit.check")(function* (
+  path: string,
+  ...changes: ReadonlyArray<Change>
+): Effect.fn.Return<void, ConfigurationInvalid, FileSystem.FileSystem | Path.Path> {
+  yield* asInvalid(path, prepare(path, changes))
+})
+
+const asInvalid = <A, R>(
+  path: string,
+  effect: Effect.Effect<A, ConfigurationInvalid | PlatformError | StoreFailed, R | Scope.Scope>
+) => {
   const cannotWrite = (why: string | undefined) =>
     new ConfigurationInvalid({ reason: "Unreadable", detail: `${path} cannot be written (${why})` })
-  yield* write(path, changes).pipe(
+  return effect.pipe(
     Effect.scoped,
     Effect.catchTags({
       PlatformError: (error) => cannotWrite(errnoOf(error)),
       StoreFailed: (error) => cannotWrite(error.detail)
     })
   )
-})
+}
 
-const write = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<Change>) {
-  const fs = yield* FileSystem.FileSystem
+/** The lease, and the file where a link leads; nothing where the changes change nothing: that needs no place to write. */
+const prepare = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<Change>) {
   const { dirname } = yield* Path.Path
   const durable = yield* DurableFile.make
   const leases = yield* FileLease.make("config")
   const target = yield* targetOf(path)
-
-  // A change that changes nothing needs no place to write.
-  if ((yield* plan(path, target, changes)) === undefined) return
+  if ((yield* plan(path, target, changes)) === undefined) return undefined
   yield* durable.makeDirectory(dirname(target))
-  const lease = yield* leases.acquire(`${target}.lock`)
+  return { lease: yield* leases.acquire(`${target}.lock`), target }
+})
+
+const write = Effect.fnUntraced(function* (path: string, changes: ReadonlyArray<Change>) {
+  const fs = yield* FileSystem.FileSystem
+  const durable = yield* DurableFile.make
+  const prepared = yield* prepare(path, changes)
+  if (prepared === undefined) return
+  const { lease, target } = prepared
   yield* durable.removeTemporaries(target)
   const written: Effect.Effect<void, ConfigurationInvalid | PlatformError | StoreFailed> = Effect.gen(function* () {
     const planned = yield* plan(path, target, changes)
