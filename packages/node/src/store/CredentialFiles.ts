@@ -205,6 +205,8 @@ export const make = Effect.fnUntraced(function* ({
             Effect.catchIf(isCorrupt, () => Effect.succeed(true))
           ))
         const before = isDamaged ? undefined : found?.text
+        // Who has lost the lease must not take away what its holder is just writing.
+        yield* lease.check
         yield* durable.removeTemporaries(path.join(directory, name))
         const text = yield* CredentialText.encode(credential)
         const sealed = yield* sealing.seal(text, place, { before, check: lease.check })

@@ -211,6 +211,29 @@ live(
   })
 )
 
+live(
+  "who has lost the lease leaves the temporary file of who has it now, and writes and removes nothing",
+  Effect.gen(function* () {
+    const { file, fs, names, using } = yield* place
+    const path = yield* file
+    const theirs = DurableFile.temporaryOf(path)
+    const late = yield* using((store) =>
+      store.modify(key, ({ remove, write }) =>
+        Effect.gen(function* () {
+          yield* Effect.orDie(fs.remove(path.replace(/json$/, "lock"), { recursive: true }))
+          yield* Effect.orDie(fs.writeFileString(theirs, "{"))
+          return yield* Effect.forEach([write(credentialOf(2)), remove], Effect.flip)
+        })
+      )
+    )
+    assert.deepStrictEqual(
+      late.map(({ reason }) => reason),
+      ["Busy", "Busy"]
+    )
+    assert.sameMembers([...(yield* names)], [basename(path), basename(theirs)])
+  })
+)
+
 for (const what of ["write", "removal"] as const) {
   live(
     `who is stopped between the look at the lease and the rename changes nothing after the next one's ${what}`,
