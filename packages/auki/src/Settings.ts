@@ -26,8 +26,11 @@ export const Settings = Schema.Struct({
   method: Schema.optionalKey(Schema.Literals(["email", "app_key", "opaque", "oidc"])),
   email: Schema.optionalKey(upTo(320, "an email address of up to 320 bytes")),
   password: hidden(upTo(1024, "a password of up to 1024 bytes")),
-  app_key: Schema.optionalKey(upTo(256, "an app key of up to 256 bytes without a colon", /^[^:]+$/)),
-  app_secret: hidden(upTo(256, "an app secret of up to 256 bytes")),
+  // They go into a header, and to who reads lines: RFC 7617 section 2.
+  app_key: Schema.optionalKey(
+    upTo(256, "an app key of up to 256 bytes without colons and control characters", /^[^:\p{Cc}]+$/u)
+  ),
+  app_secret: hidden(upTo(256, "an app secret of up to 256 bytes without control characters", /^\P{Cc}+$/u)),
   token: hidden(Token),
   refresh_token: hidden(Token),
   /** When `token` ends, in milliseconds since 1970. Default: as the token itself says. */
