@@ -2,9 +2,9 @@
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { constants } from "node:os"
+import { isatty } from "node:tty"
 import { printable } from "keyfob"
 import { Ended, UsageError } from "./failure.ts"
-import { isAtTerminal } from "./terminal.ts"
 
 /** What says where Keyfob's things are; all else that is meant for Keyfob may be a secret. */
 const settings = ["HOME", "CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE"].map((name) => `KEYFOB_${name}`)
@@ -52,6 +52,9 @@ const signals: ReadonlyArray<NodeJS.Signals> =
   process.platform === "win32"
     ? ["SIGINT", "SIGTERM", "SIGHUP"]
     : ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]
+
+/** Also where input comes from a file: it is seldom that none of the three streams is left on a terminal. */
+const isAtTerminal = () => [0, 1, 2].some((descriptor) => isatty(descriptor))
 
 /**
  * Signals are the program's from now on, until the result is called. A terminal sends those of its keys to both: passed

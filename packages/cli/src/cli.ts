@@ -5,13 +5,12 @@ import * as Effect from "effect/Effect"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import { run } from "./commandLine.ts"
 import { teardown } from "./teardown.ts"
-import { isAtTerminal } from "./terminal.ts"
 
 /** Put in by the bundler. */
 declare const KEYFOB_VERSION: string
 
-// A window that is closed ends it as a signal to end does. With nohup no stream is a terminal, and it goes on.
-if (isAtTerminal()) process.on("SIGHUP", () => process.emit("SIGTERM"))
+// A window that is closed ends it as a signal to end does. Node alone would end at once, under nohup too.
+process.on("SIGHUP", () => process.emit("SIGTERM"))
 
 run(process.argv.slice(2), { output: process.env["KEYFOB_OUTPUT"], version: KEYFOB_VERSION }).pipe(
   Effect.provide([NodeServices.layer, UserDirectories.layer]),

@@ -58,9 +58,8 @@ describe.concurrent("R14: a session", () => {
         const config = yield* keyfob.read("config.toml")
         const endpoints = `token_endpoint = "http://127.0.0.1:${port}/"\njwks_uri = "${provider.issuer}/jwks"\n`
         yield* keyfob.write("config.toml", `${config}\n[contexts.default.providers.demo.endpoints]\n${endpoints}`)
-        const line = `echo \\$\\$ > '${keyfob.file("pid")}'; exec $*`
-        const through = ["sh", "-c", `exec script -qefc "${line}" /dev/null`, "sh"]
-        yield* keyfob.run(["refresh", "demo", "--force"], { through, env: { TERM: "xterm" } })
+        const through = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', keyfob.file("pid")]
+        yield* keyfob.run(["refresh", "demo", "--force"], { through })
         yield* keyfob.write("config.toml", config)
         assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
