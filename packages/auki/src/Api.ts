@@ -60,9 +60,11 @@ export const discovery = (http: HttpClient.HttpClient, apiUrl: string, network: 
     repeat: "idempotent",
     refusals: denied
   }).pipe(
+    // Whatever stands beside it: this level is renewed from the one above, and its token says its own end.
+    Effect.map(({ json, ...answer }) =>
+      json === undefined ? answer : { ...answer, json: { error: json["error"], access_token: json["access_token"] } }
+    ),
     Effect.flatMap(granted),
-    // Whatever stands beside it: this level is renewed from the one above.
-    Effect.map(({ issuedAt, token }) => ({ issuedAt, token })),
     Effect.withSpan("keyfob.auki.discovery")
   )
 

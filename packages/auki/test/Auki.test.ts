@@ -36,6 +36,16 @@ describe("the chain", () => {
       }).pipe(Effect.provide(scene()))
   )
 
+  it.effect("B-24 of the answer to a discovery its token counts alone, whatever stands beside it", () =>
+    Effect.gen(function* () {
+      const { next } = yield* FakeAuki
+      const body = { access_token: jwt({ exp: 900 }), expires_in: 0, refresh_token: null }
+      next("/service/domains-access-token", { status: 200, body })
+      const { discovery } = yield* Auki
+      assert.strictEqual((yield* discovery.token).expiresAt?.epochMilliseconds, 900_000)
+    }).pipe(Effect.provide(scene()))
+  )
+
   it.effect("B-28 B-44 X-27 domains are remembered each for itself; what they hang on is shared", () =>
     Effect.gen(function* () {
       const { domainsOf } = yield* Auki
