@@ -36,7 +36,7 @@ describe("the chain", () => {
       }).pipe(Effect.provide(scene()))
   )
 
-  it.effect("B-24 of the answer to a discovery its token counts alone, whatever stands beside it", () =>
+  it.effect("of the answer to a discovery its token counts alone, whatever stands beside it", () =>
     Effect.gen(function* () {
       const { next } = yield* FakeAuki
       const body = { access_token: jwt({ exp: 900 }), expires_in: 0, refresh_token: null }

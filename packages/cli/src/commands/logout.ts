@@ -88,7 +88,7 @@ const forgotten = (
         Effect.catchIf(isCorrupt, () => Effect.as(remove, [{ removed: true, revoked: false, damaged: true }]))
       )
     )
-    const forgotten = yield* get(provider.key).pipe(
+    const damaged = yield* get(provider.key).pipe(
       Effect.as([]),
       Effect.catchIf(isCorrupt, () => forgetDamaged)
     )
@@ -96,12 +96,12 @@ const forgotten = (
     const isCurrent = ({ key }: Credential) => key.canonical === provider.key.canonical
     const older = (yield* list).filter((one) => one.key.account === provider.key.account && !isCurrent(one))
     const found = [...Option.toArray(current), ...older]
-    if (found.length === 0) return forgotten
+    if (found.length === 0) return damaged
     const online = yield* Effect.promise(() => import("../online.ts"))
     const read = yield* Effect.forEach(found, (credential) =>
       online.logout(provider, credential, opened.globals, { revoke })
     )
-    return [...forgotten, ...read]
+    return [...damaged, ...read]
   }).pipe(Effect.provide(store.layer(opened, provider)))
 
 /** All of the provider's credentials, those in stores that it had before too: a plain file, say. */

@@ -31,6 +31,7 @@ export interface Answered extends Answer {
   readonly began: number
 }
 
+/** Asks, and fails with what `refusals` says of the status. What any other answer is, its reader says: {@link session}, {@link renewal}. */
 export const ask = Effect.fnUntraced(function* (
   http: HttpClient.HttpClient,
   url: string | URL,

@@ -77,7 +77,7 @@ const planned = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Plan, StoreFailed> {
   const now = yield* Clock.currentTimeMillis
   const levels = levelsOf(sources)
-  // And whether who asks waits for it.
+  // What is asked for, and whether somebody waits for it.
   const asked = new Map(sources.map(({ key }) => [key.canonical, true]))
   const found = new Map<string, Level>()
   // From the leaves up: a parent is asked by what hangs on it.

@@ -154,7 +154,7 @@ export const apply = Effect.fn("ConfigurationEdit.apply")(function* (
   yield* asInvalid(path, write(path, changes))
 })
 
-/** Fails where {@link apply} would, and changes nothing: for who would rather not hear that when all else is done. */
+/** Fails where {@link apply} would, and leaves the file as it is: for who would rather not hear that when all else is done. */
 export const check = Effect.fn("ConfigurationEdit.check")(function* (
   path: string,
   ...changes: ReadonlyArray<Change>
