@@ -130,7 +130,8 @@ const signedIn = Effect.fnUntraced(function* (
         remedy: `A person must run this: ${workspace.commandFor(opened, "login", provider)}${force ? " --force" : ""}`
       })
     }
-    // Nobody should sign in, and then hear that it cannot be kept, or that no logout will know of it.
+    // Nobody should sign in, and then hear that it cannot be kept, or that no logout will know of it. In the credential's own
+    // place, so that a store which cannot be written is told first.
     yield* store.ready(opened, provider)
     if (beforehand !== undefined) yield* CredentialStore.use(({ modify }) => modify(provider.key, () => beforehand))
     const online = yield* Effect.promise(() => import("../online.ts"))

@@ -9,7 +9,7 @@ import * as Login from "./Login.ts"
 /** A flow, and how somebody signs in with others' credentials in its place. */
 export interface Replaceable {
   readonly flow: UnattendedFlow
-  /** Signs in so, whoever asks unasked going on with that. Fails where it would be kept elsewhere than the first. */
+  /** Signs in with these; who asks unasked goes on with them from then on. Fails where they would be kept elsewhere than the first. */
   readonly login: (
     asked: UnattendedFlow
   ) => Effect.Effect<Credential, Login.LoginError, HttpClient.HttpClient | CredentialStore>
