@@ -1,5 +1,6 @@
-import { type Context, Effect, Layer, Redacted } from "effect"
+import { type Context, Effect, Fiber, Layer, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
 import { CredentialStore } from "keyfob"
 import { Auki, type Settings } from "@keyfob/auki"
 import { apiUrl, ddsUrl, FakeAuki, type FakeAukiOptions } from "@keyfob/auki/testing"
@@ -28,6 +29,16 @@ export const nextProcess = <A, E>(settings: Partial<Settings>, effect: Effect.Ef
 export const domain = (id: string) => Auki.use((auki) => auki.domain(id))
 export const tokenOf = ({ token }: { readonly token: { readonly value: Redacted.Redacted } }) =>
   Redacted.value(token.value)
+
+/** Lets the test's clock pass until it ends, and some real time with each second for the digests on its way. */
+export const inTime = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const fiber = yield* Effect.forkChild(effect)
+  while (fiber.pollUnsafe() === undefined) {
+    yield* TestClock.adjust("1 second")
+    yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
+  }
+  return yield* Fiber.join(fiber)
+})
 
 /** How often each kind of request was made: `login refresh discovery domain`. */
 export const counts = FakeAuki.useSync(({ to }) =>

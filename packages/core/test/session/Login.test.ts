@@ -1,9 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
-import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { CredentialStore, Login, UserPrompt } from "keyfob"
-import { issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import { inTime, issuer, json, metadata, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, gate, kept, observed, person, storeFailed, tokens, write } from "./given.ts"
 
 /** A provider where the person approves at once. */
@@ -24,11 +23,7 @@ const scene = (granted: Reply, script: Readonly<Record<string, Reply>> = {}) => 
   return { store, http, layer: Layer.mergeAll(store.layer, http.layer, prompt) }
 }
 
-const login = Effect.gen(function* () {
-  const fiber = yield* Effect.forkChild(Login.login(person))
-  yield* Effect.repeat(TestClock.adjust("1 second"), { times: 15 })
-  return yield* Fiber.join(fiber)
-})
+const login = inTime(Login.login(person))
 
 const signed = (claims: JWTPayload = {}) =>
   Effect.promise(async () => {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
-import { TestClock } from "effect/testing"
 import { CredentialKey, Logout } from "keyfob"
 import {
   broken,
+  inTime,
   issuer,
   json,
   metadata,
@@ -35,13 +35,6 @@ const scene = (revocation: Reply | ReadonlyArray<Reply>, script: Readonly<Record
     http.to(metadata.revocation_endpoint).map(({ form }) => `${form["token_type_hint"]} ${form["token"]}`)
   return { store, http, revoked, layer: Layer.merge(store.layer, http.layer) }
 }
-
-const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(effect)
-    yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
-    return yield* Fiber.join(fiber)
-  })
 
 describe("Logout", () => {
   it.effect("revokes the refresh token, then the access token, then forgets", () => {
@@ -103,7 +96,7 @@ describe("Logout", () => {
   ] as const)("%s is reported, and the credential is forgotten all the same", ([, { layer }, reason]) =>
     Effect.gen(function* () {
       yield* write(credential())
-      const result = yield* patiently(Logout.logout(person))
+      const result = yield* inTime(Logout.logout(person))
       assert.deepInclude(result, { removed: true, revoked: false })
       assert.strictEqual(result.revocationError?.reason, reason)
       assert.isUndefined(yield* kept())

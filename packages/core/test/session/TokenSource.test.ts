@@ -11,7 +11,7 @@ import {
   Logout,
   TokenSource
 } from "keyfob"
-import { answer, broken, issuer, json, metadata, provider, refused, scripted, status } from "../scripted.ts"
+import { answer, broken, inTime, issuer, json, metadata, provider, refused, scripted, status } from "../scripted.ts"
 import {
   credential,
   gate,
@@ -31,12 +31,6 @@ import {
 
 const due = 59.5 // minutes of the hour that `credential()` lives: due, but not over
 const over = 60
-const patiently = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.forkChild(effect)
-    yield* Effect.repeat(TestClock.adjust("1 second"), { times: 20 })
-    return yield* Fiber.join(fiber)
-  })
 const tokenOf = (text: string) => AccessToken.make({ value: Redacted.make(text), type: "Bearer", scopes: [] })
 const herd = <A, E, R>(effect: Effect.Effect<A, E, R>, size = 1000) =>
   Effect.all(
@@ -472,13 +466,13 @@ describe("TokenSource", () => {
           yield* write(credential())
           const { text, token } = yield* source()
           yield* minutes(due)
-          assert.strictEqual(yield* patiently(text), "access-1")
+          assert.strictEqual(yield* inTime(text), "access-1")
           yield* minutes(over)
-          assert.notStrictEqual((yield* patiently(Effect.flip(token)))._tag, "LoginRequired")
+          assert.notStrictEqual((yield* inTime(Effect.flip(token)))._tag, "LoginRequired")
           assert.strictEqual((yield* kept())?.refresh, "refresh-1")
           away = false
           yield* minutes(130)
-          assert.strictEqual(yield* patiently(text), "access-2")
+          assert.strictEqual(yield* inTime(text), "access-2")
         }).pipe(Effect.provide(layer))
       }
     )
@@ -489,7 +483,7 @@ describe("TokenSource", () => {
         const { text } = yield* source(machine)
         assert.strictEqual(yield* text, "access-1")
         yield* minutes(due)
-        assert.strictEqual(yield* patiently(text), "access-1")
+        assert.strictEqual(yield* inTime(text), "access-1")
       }).pipe(Effect.provide(layer))
     })
 
@@ -499,8 +493,8 @@ describe("TokenSource", () => {
         yield* write(credential())
         const { tokenValidFor } = yield* source()
         yield* minutes(50)
-        assert.strictEqual(yield* patiently(textOf(tokenValidFor(Duration.minutes(9)))), "access-1")
-        assert.deepInclude(yield* patiently(Effect.flip(tokenValidFor(Duration.minutes(20)))), {
+        assert.strictEqual(yield* inTime(textOf(tokenValidFor(Duration.minutes(9)))), "access-1")
+        assert.deepInclude(yield* inTime(Effect.flip(tokenValidFor(Duration.minutes(20)))), {
           _tag: "ProviderUnavailable"
         })
       }).pipe(Effect.provide(layer))
@@ -601,7 +595,7 @@ describe("TokenSource", () => {
             isDown ||= operation === "write 2"
             return isDown ? storeFailed("Unavailable") : Effect.void
           }
-          assert.strictEqual(yield* patiently(text), "access-1")
+          assert.strictEqual(yield* inTime(text), "access-1")
           assert.isTrue(isDown)
           store.hooks.before = () => Effect.void
           yield* minutes(over)
@@ -616,7 +610,7 @@ describe("TokenSource", () => {
       return Effect.gen(function* () {
         store.hooks.before = () => Effect.delay(storeFailed("Unavailable"), "1 second")
         const { token } = yield* source()
-        const failures = yield* patiently(herd(Effect.flip(token), 100))
+        const failures = yield* inTime(herd(Effect.flip(token), 100))
         assert.deepStrictEqual([...new Set(failures.map(({ reason }) => reason))], ["Unavailable"])
       }).pipe(Effect.provide(layer))
     })
@@ -630,7 +624,7 @@ describe("TokenSource", () => {
         yield* write(credential())
         const { token } = yield* source()
         yield* minutes(time)
-        yield* patiently(herd(Effect.exit(token)))
+        yield* inTime(herd(Effect.exit(token)))
         assert.lengthOf(sent(), 1)
       }).pipe(Effect.provide(layer))
     })
@@ -808,7 +802,7 @@ describe("TokenSource", () => {
         yield* minutes(over)
         const { token } = yield* source()
         store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
-        assert.strictEqual((yield* patiently(Effect.flip(token)))._tag, "StoreFailed")
+        assert.strictEqual((yield* inTime(Effect.flip(token)))._tag, "StoreFailed")
         store.hooks.before = () => Effect.void
         yield* remove()
         assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NoCredential" })
@@ -823,7 +817,7 @@ describe("TokenSource", () => {
         return Effect.gen(function* () {
           const { text, token } = yield* source(machine)
           store.hooks.before = (operation) => (operation === "write 1" ? storeFailed("Full") : Effect.void)
-          assert.strictEqual((yield* patiently(Effect.flip(token)))._tag, "StoreFailed")
+          assert.strictEqual((yield* inTime(Effect.flip(token)))._tag, "StoreFailed")
           store.hooks.before = () => Effect.void
           assert.deepInclude(yield* Logout.logout(machine), { removed: false })
           assert.strictEqual(yield* text, "access-2")
@@ -839,7 +833,7 @@ describe("TokenSource", () => {
         yield* minutes(over)
         const { token } = yield* source()
         store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
-        yield* patiently(Effect.flip(token))
+        yield* inTime(Effect.flip(token))
         store.hooks.before = () => Effect.void
         yield* write(withoutRefreshToken(credential(1, { refused: true, spending: 1 })))
         assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "RefreshUnfinished" })
@@ -853,7 +847,7 @@ describe("TokenSource", () => {
         yield* minutes(over)
         const { text, token } = yield* source()
         store.hooks.before = (operation) => (operation === "write 2" ? storeFailed("Full") : Effect.void)
-        yield* patiently(Effect.flip(token))
+        yield* inTime(Effect.flip(token))
         store.hooks.before = () => Effect.void
         yield* remove()
         yield* write(Credential.make({ ...credential(), refreshToken: Redacted.make("refresh-of-bob") }))
