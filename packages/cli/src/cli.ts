@@ -4,6 +4,9 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as UserDirectories from "effect/persistence/UserDirectories"
 import { run } from "./commandLine.ts"
+import { outputModeOf } from "./globals.ts"
+import * as logging from "./logging.ts"
+import { stopping } from "./stopping.ts"
 import { teardown } from "./teardown.ts"
 
 /** Put in by the bundler. */
@@ -12,7 +15,11 @@ declare const KEYFOB_VERSION: string
 // A window that is closed ends it as a signal to end does. Node alone would end at once, under nohup too.
 process.on("SIGHUP", () => process.emit("SIGTERM"))
 
-run(process.argv.slice(2), { output: process.env["KEYFOB_OUTPUT"], version: KEYFOB_VERSION }).pipe(
+const args = process.argv.slice(2)
+const output = process.env["KEYFOB_OUTPUT"]
+Effect.runFork(Effect.provide(stopping, logging.layer(outputModeOf(args, output))))
+
+run(args, { output, version: KEYFOB_VERSION }).pipe(
   Effect.provide([NodeServices.layer, UserDirectories.layer]),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown })
 )

@@ -5,7 +5,7 @@ import type * as Runtime from "effect/Runtime"
 import { Ended } from "./failure.ts"
 import { reportOfCause } from "./report.ts"
 
-const interrupted = 130
+export const interrupted = 130
 
 export const teardown: Runtime.Teardown = (exit, onExit) => {
   if (Exit.isSuccess(exit)) return onExit(0)

@@ -3,7 +3,7 @@ import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { readFileSync } from "node:fs"
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { text } from "node:stream/consumers"
 import * as Keyfob from "./Keyfob.ts"
@@ -32,6 +32,30 @@ const signedIn = Effect.gen(function* () {
   return { keyfob, provider }
 })
 
+/** `refresh --force` at a token endpoint that answers so, and knows the process that asks. */
+const renewing = Effect.fnUntraced(function* (
+  keyfob: Effect.Success<typeof Keyfob.make>,
+  issuer: string,
+  answer: (pid: number, request: IncomingMessage, response: ServerResponse) => void,
+  options?: Keyfob.Options
+) {
+  const server = createServer((request, response) =>
+    answer(Number(readFileSync(keyfob.file("pid"), "utf8")), request, response)
+  )
+  yield* Effect.acquireRelease(
+    Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
+    () => Effect.sync(() => server.close())
+  )
+  const { port } = server.address() as AddressInfo // TCP, so never a string or null
+  const config = yield* keyfob.read("config.toml")
+  const endpoints = `token_endpoint = "http://127.0.0.1:${port}/"\njwks_uri = "${issuer}/jwks"\n`
+  yield* keyfob.write("config.toml", `${config}\n[contexts.default.providers.demo.endpoints]\n${endpoints}`)
+  const through = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', keyfob.file("pid")]
+  const ran = yield* keyfob.run(["refresh", "demo", "--force"], { ...options, through })
+  yield* keyfob.write("config.toml", config)
+  return ran
+}, Effect.scoped)
+
 const isLong = (secret: string) => secret.length >= 16
 
 describe.concurrent("R14: a session", () => {
@@ -42,28 +66,35 @@ describe.concurrent("R14: a session", () => {
         const { keyfob, provider } = yield* signedIn
         const { access_token: before } = yield* keyfob.json(["token", "demo"])
         // The window is closed when the provider has been asked, and has not answered yet.
-        const between = createServer((request, response) => {
+        yield* renewing(keyfob, provider.issuer, (pid, request, response) => {
           void text(request).then(async (body) => {
-            process.kill(Number(readFileSync(keyfob.file("pid"), "utf8")), "SIGHUP")
+            process.kill(pid, "SIGHUP")
             const headers = { "content-type": request.headers["content-type"] ?? "" }
             const answer = await fetch(`${provider.issuer}/token`, { method: "POST", headers, body })
             response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text())
           })
         })
-        yield* Effect.acquireRelease(
-          Effect.promise(() => new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve))),
-          () => Effect.sync(() => between.close())
-        )
-        const { port } = between.address() as AddressInfo // TCP, so never a string or null
-        const config = yield* keyfob.read("config.toml")
-        const endpoints = `token_endpoint = "http://127.0.0.1:${port}/"\njwks_uri = "${provider.issuer}/jwks"\n`
-        yield* keyfob.write("config.toml", `${config}\n[contexts.default.providers.demo.endpoints]\n${endpoints}`)
-        const through = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', keyfob.file("pid")]
-        yield* keyfob.run(["refresh", "demo", "--force"], { through })
-        yield* keyfob.write("config.toml", config)
         assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
         yield* keyfob.done(["refresh", "demo", "--force"])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "Ctrl-C where a renewal is not answered: one who waits is told of it, the next ends it, and the session stays",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const onLine: Keyfob.Options["onLine"] = (line, signal) =>
+          line.includes("Ctrl-C again") ? signal("SIGINT") : undefined
+        // As npm does it: what the terminal has sent already is passed on.
+        const twice = (pid: number) => [0, 1].forEach(() => process.kill(pid, "SIGINT"))
+        const ran = yield* renewing(keyfob, provider.issuer, twice, { onLine })
+        assert.deepInclude(ran, { code: 130, stdout: "" })
+        assert.match(ran.stderr, /^keyfob: warning: what is on its way is finished first, and nothing lost; .*\n$/)
+        yield* keyfob.done(["refresh", "demo", "--force"])
+        assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
       }).pipe(Effect.scoped),
     120_000
   )
