@@ -944,6 +944,7 @@ describe("settings", () => {
     ["an app secret with one", { ...app, app_secret: Redacted.make("canary\nhost=evil.example") }],
     ["one of 257", { ...app, app_secret: Redacted.make(long(256)) }],
     ["a token of 65537", { method: "opaque", token: Redacted.make(long(65_536)) }],
+    ["one with a line break", { method: "opaque", token: Redacted.make("canary\nx: y") }],
     ["one with a blank before it", { method: "opaque", token: Redacted.make(" canary") }],
     ["none at all", { method: "opaque", token: Redacted.make("") }],
     [
