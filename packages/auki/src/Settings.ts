@@ -12,7 +12,11 @@ const upTo = (limit: number, expected: string, pattern = /^[^]+$/) =>
 
 const hidden = <S extends Schema.Codec<string>>(schema: S) => Schema.optionalKey(Schema.RedactedFromValue(schema))
 
-const Token = upTo(65_536, "a token of up to 65536 visible ASCII characters", /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/)
+const Token = upTo(
+  65_536,
+  "a token of up to 65536 bytes without control characters, and without blanks around it",
+  /^(?!\s)\P{Cc}+(?<!\s)$/u
+)
 
 export const Settings = Schema.Struct({
   /** The API: an origin. */
