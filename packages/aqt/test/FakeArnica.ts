@@ -7,6 +7,7 @@ import { SimulatedProvider } from "@keyfob/testing/Provider"
 import { Clock, Context, type Duration, Effect, Layer } from "effect"
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose"
+import { Promised } from "keyfob"
 
 export const issuer = "https://tenant.arnica.test/"
 export const arnicaUrl = "https://arnica.test/api"
@@ -108,7 +109,7 @@ const make = Effect.fnUntraced(function* (issuer: string) {
         () => false
       )
     )
-    return yield* verified
+    return yield* Promised.run(verified)
   }, Effect.orDie)
 
   const client = HttpClient.make((request, url) =>

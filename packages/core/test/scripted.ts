@@ -6,7 +6,7 @@
 import { Clock, Effect, Fiber, Layer } from "effect"
 import { HttpClient, HttpClientError, type HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import type { AuthError } from "keyfob"
+import { type AuthError, Promised } from "keyfob"
 
 export const issuer = "https://id.example"
 
@@ -115,15 +115,24 @@ export const scripted = (script: Readonly<Record<string, Reply | ReadonlyArray<R
 /** What an error is, in one word: `ProviderUnavailable.TimedOut`. */
 export const named = (error: AuthError) => `${error._tag}.${error.reason}`
 
-// Bodies are read in microtasks and crypto in threads: a moment of real time lets them come in.
+// Bodies are read in microtasks: a moment of real time lets them come in.
 const moment = Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, 1)))
 
-/** Runs an effect to its end while the test's clock moves on by itself, in steps of a tenth of a second. */
+/** Runs an effect to its end while the test's clock moves on by itself, in steps of a tenth of a second; not around jose. */
 export const inTime = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
-  const fiber = yield* Effect.forkChild(effect)
+  let held = 0
+  const hold = <B, F, S>(work: Effect.Effect<B, F, S>) =>
+    Effect.suspend(() => {
+      held++
+      return Effect.ensuring(
+        work,
+        Effect.sync(() => held--)
+      )
+    })
+  const fiber = yield* Effect.forkChild(Effect.provideService(effect, Promised.Around, hold))
   for (;;) {
     yield* moment
     if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
-    yield* TestClock.adjust("100 millis")
+    if (held === 0) yield* TestClock.adjust("100 millis")
   }
 })

@@ -50,10 +50,7 @@ const robot = {
   jwks: { keys: [keys.elliptic.jwk] }
 } satisfies ClientMetadata
 const partner = { issuer: "https://partner.test", jwks: { keys: [keys.elliptic.jwk] } }
-const signing = Effect.flatMap(
-  Effect.promise(() => exportJWK(keys.elliptic.private)),
-  SigningKey.fromJwk
-)
+const signing = Effect.flatMap(Promised.run(Effect.promise(() => exportJWK(keys.elliptic.private))), SigningKey.fromJwk)
 const asRobot = { issuer, clientId: "robot", authentication: ClientAuthentication.privateKeyJwt(signing) }
 
 const scene = (options: ProviderOptions = {}) => SimulatedProvider.layer({ clients: [robot], ...options })
