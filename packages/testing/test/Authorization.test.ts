@@ -3,9 +3,9 @@ import { Clock, Effect } from "effect"
 import { Base64Url } from "effect/encoding"
 import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import { clients, patiently, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
-import { basic, bearer, discover, type Form, get, post, postJson } from "./Caller.ts"
+import { basic, bearer, discover, type Form, get, post, postJson, type Reply } from "./Caller.ts"
 
 const issuer = "https://id.simulated.test"
 const cli = clients.cli.client_id
@@ -108,10 +108,29 @@ describe("the authorization endpoint", () => {
       assert.strictEqual(yield* errorOf({ code_challenge_method: "plain" }), "invalid_request")
       assert.strictEqual(yield* errorOf({ code_challenge: "", code_challenge_method: "" }), "invalid_request")
       assert.strictEqual(yield* errorOf({ prompt: "none" }), "login_required")
+      assert.strictEqual(yield* errorOf({ max_age: "soon" }), "invalid_request")
+      assert.strictEqual(yield* errorOf({ request: "e30.e30." }), "request_not_supported")
       const nowhere = yield* Effect.flip(open(yield* request({ redirect_uri: "https://evil.example/" })))
       assert.deepInclude(nowhere, { _tag: "Stuck", status: 400 })
       const nobody = yield* Effect.flip(open(yield* request({ client_id: "nobody" })))
       assert.deepInclude(nobody, { _tag: "Stuck", status: 400 })
+    })
+  )
+
+  test(
+    "whoever asks how long ago somebody signed in is told when, on renewal too",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice", { after: "20 seconds" })
+      const at = yield* discover(issuer)
+      const signedIn = ({ json }: Reply) => decodeJwt(String(json["id_token"]))["auth_time"]
+      const back = yield* patiently(open(yield* request({ max_age: "300" })))
+      yield* TestClock.adjust("10 seconds")
+      const tokens = yield* redeem(back)
+      assert.strictEqual(signedIn(tokens), 20)
+      yield* TestClock.adjust("1 hour")
+      const form = { client_id: cli, grant_type: "refresh_token", refresh_token: String(tokens.json["refresh_token"]) }
+      assert.strictEqual(signedIn(yield* post(at("token_endpoint"), form)), 20)
+      assert.isUndefined(signedIn(yield* redeem(yield* patiently(open(yield* request())))))
     })
   )
 

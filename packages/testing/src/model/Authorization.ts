@@ -94,6 +94,9 @@ const requestOf = Effect.fnUntraced(function* (
   }
   const prompt = ((yield* optional(turn, "prompt")) ?? "").split(" ")
   // There are no sessions here: somebody always has to sign in.
+  if ((yield* optional(turn, "request")) !== undefined) {
+    return yield* refuse("request_not_supported", "request parameter provided but not supported")
+  }
   if (prompt.includes("none")) return yield* refuse("login_required", "End-User authentication is required")
   const codeChallenge = yield* Pkce.challenge(turn, client)
   const asked = yield* askedScopes(turn)
@@ -106,6 +109,10 @@ const requestOf = Effect.fnUntraced(function* (
     return yield* refuse("unsupported_response_mode", "unsupported response_mode requested")
   }
   const nonce = yield* optional(turn, "nonce")
+  const maxAge = yield* optional(turn, "max_age")
+  if (maxAge !== undefined && !/^\d{1,9}$/.test(maxAge)) {
+    return yield* refuse("invalid_request", "max_age must be a number of seconds")
+  }
   const dpopJkt = yield* optional(turn, "dpop_jkt")
   return {
     clientId: client.client_id,
@@ -117,6 +124,7 @@ const requestOf = Effect.fnUntraced(function* (
     ...(state === undefined ? {} : { state }),
     ...(responseMode === undefined ? {} : { responseMode }),
     ...(nonce === undefined ? {} : { nonce }),
+    ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
     ...(dpopJkt === undefined ? {} : { dpopJkt })
   }
 })

@@ -21,6 +21,8 @@ export interface Issuing {
   /** The sign-in the tokens belong to; none where no person signed in. */
   readonly family?: { readonly id: string; readonly signedInAt: number } | undefined
   readonly nonce?: string | undefined
+  /** When the person signed in, where their ID token says so. */
+  readonly authTime?: number | undefined
   /** Members the grant adds. */
   readonly extra?: Readonly<Record<string, string>>
 }
@@ -108,7 +110,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
 
 /** A refresh token for a family; it lives as long as it is used, and never longer than the sign-in. */
 export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.nonce): string => {
-  const { audience, client, cnf, family, scopes } = issuing
+  const { audience, authTime, client, cnf, family, scopes } = issuing
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
   const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
@@ -119,6 +121,7 @@ export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.no
     expiresAt: Math.min(turn.now + refreshTokenIdle, family.signedInAt + refreshTokenLifetime),
     ...(audience === undefined ? {} : { audience }),
     ...(nonce === undefined ? {} : { nonce }),
+    ...(authTime === undefined ? {} : { authTime }),
     // A confidential client's is bound to the client, not to a key or certificate (RFC 9449 section 5, RFC 8705 section 7.1).
     ...(cnf === undefined || client.token_endpoint_auth_method !== "none" ? {} : { cnf })
   }
@@ -142,7 +145,8 @@ const newIdToken = Effect.fnUntraced(function* (
     exp: seconds(turn.now + accessTokenLifetime),
     iat: seconds(turn.now),
     iss: issuer,
-    ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce })
+    ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce }),
+    ...(issuing.authTime === undefined ? {} : { auth_time: seconds(issuing.authTime) })
   }
   const { lie } = turn.request
   return yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })

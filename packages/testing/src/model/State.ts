@@ -60,6 +60,7 @@ export interface RefreshToken {
   readonly scopes: ReadonlyArray<string>
   readonly audience?: string
   readonly nonce?: string
+  readonly authTime?: number
   readonly issuedAt: number
   readonly expiresAt: number
   readonly spentAt?: number
@@ -96,6 +97,8 @@ export interface AuthorizationRequest {
   readonly state?: string
   readonly responseMode?: ResponseMode
   readonly nonce?: string
+  /** Seconds. Whoever asks for it is told when the person signed in (OpenID Connect Core section 3.1.2.1). */
+  readonly maxAge?: number
   readonly codeChallenge?: string
   /** RFC 9449 section 10. */
   readonly dpopJkt?: string

@@ -391,6 +391,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("plain PKCE", yield* authorize({ code_challenge_method: "plain" }))
       step("short challenge", yield* authorize({ code_challenge: "short" }))
       step("prompt none", yield* authorize({ prompt: "none" }))
+      step("request object", yield* authorize({ request: "e30.e30." }))
+      step("max_age is no number", yield* authorize({ max_age: "soon" }))
       step("unknown client", yield* authorize({ client_id: "nobody" }))
       step("no client", yield* authorize({ client_id: "" }))
       step("unregistered redirect URI", yield* authorize({ redirect_uri: "https://evil.example/" }))

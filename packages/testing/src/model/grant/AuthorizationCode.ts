@@ -36,6 +36,7 @@ export const authorizationCode = Effect.fnUntraced(function* (
     return yield* refuse("invalid_grant", "DPoP proof key thumbprint does not match dpop_jkt")
   }
   turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, value, { ...code, used: true }) }
-  const { audience, nonce, person, scopes } = code
-  return yield* issueAll(turn, { client, subject: person, scopes, audience, cnf, family, nonce })
+  const { audience, maxAge, nonce, person, scopes } = code
+  const authTime = maxAge === undefined ? undefined : family.signedInAt
+  return yield* issueAll(turn, { client, subject: person, scopes, audience, cnf, family, nonce, authTime })
 })

@@ -38,8 +38,8 @@ export const refreshToken = Effect.fnUntraced(function* (
     turn.state = endFamily(turn.state, token.family, "reuse", turn.now)
     return yield* refuse("invalid_grant", "refresh token already used")
   }
-  const { audience, nonce } = token
-  const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce }
+  const { audience, authTime, nonce } = token
+  const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce, authTime }
   if (!rotation) return yield* answer(turn, issuing, value)
   const spentAt = token.spentAt ?? turn.now
   turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, { ...token, spentAt }) }
