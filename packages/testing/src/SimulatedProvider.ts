@@ -75,7 +75,7 @@ export class SimulatedProvider extends Context.Service<
     /** Ends every sign-in, as an administrator would. */
     readonly revokeAll: Effect.Effect<void>
 
-    /** Whether the provider's API would take this token now. */
+    /** Whether this token is good now, for the API it is for: neither expired nor ended. */
     readonly accepts: (token: AccessToken | Redacted.Redacted | string) => Effect.Effect<boolean>
     /** The number of refresh tokens that would be taken now. */
     readonly liveRefreshTokens: Effect.Effect<number>
@@ -237,7 +237,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     const millis = yield* Clock.currentTimeMillis
     trouble = arm(trouble, given, millis)
     const rotations = given.flatMap((fault) =>
-      fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
+      fault._tag === "KeyRotation" ? [clockOf(trouble, millis + Duration.toMillis(fault.after))] : []
     )
     yield* change((state) => ({ ...state, rotations: [...state.rotations, ...rotations].sort((a, b) => a - b) }))
   })

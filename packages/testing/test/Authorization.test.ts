@@ -135,6 +135,37 @@ describe("the authorization endpoint", () => {
   )
 
   test(
+    "a token for one API is refused by others, and a grant brings none for another (RFC 8707)",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const at = yield* discover(issuer)
+      const statuses = Effect.fnUntraced(function* (resource: string) {
+        const { json } = yield* redeem(yield* open(yield* request({ resource })))
+        const token = bearer(json["access_token"])
+        const seen = [(yield* get(idp.apiUrl, token)).status, (yield* get(at("userinfo_endpoint"), token)).status]
+        return { json, seen }
+      })
+      assert.deepStrictEqual((yield* statuses("")).seen, [200, 200])
+      assert.deepStrictEqual((yield* statuses(idp.apiUrl)).seen, [200, 401])
+      const { json, seen } = yield* statuses("https://files.test/")
+      assert.deepStrictEqual(seen, [401, 401])
+      const refresh = (resource: string) => {
+        const refresh_token = String(json["refresh_token"])
+        return post(at("token_endpoint"), { client_id: cli, grant_type: "refresh_token", refresh_token, resource })
+      }
+      assert.strictEqual((yield* refresh("https://mail.test/")).json["error"], "invalid_target")
+      assert.strictEqual((yield* refresh("https://files.test/")).status, 200)
+      const back = yield* open(yield* request({ resource: "https://files.test/" }))
+      assert.strictEqual((yield* redeem(back, { resource: "https://mail.test/" })).json["error"], "invalid_target")
+      for (const resource of ["files", "https://files.test/#f"]) {
+        const refused = yield* open(yield* request({ resource }))
+        assert.strictEqual(refused.searchParams.get("error"), "invalid_target")
+      }
+    })
+  )
+
+  test(
     "a pushed request is good once, for a minute",
     Effect.gen(function* () {
       yield* (yield* SimulatedProvider).approve("alice")
@@ -164,6 +195,24 @@ const keyOf = Effect.fnUntraced(function* (alg: string) {
       )
     )
   return { jwk, sign }
+})
+
+describe("the page where a device's code is typed", () => {
+  test(
+    "tells nobody that they approved what is over, or decided",
+    Effect.gen(function* () {
+      const at = yield* discover(issuer)
+      const ask = Effect.map(post(at("device_authorization_endpoint"), { client_id: cli }), ({ json }) => json)
+      const type = (device: Reply["json"]) =>
+        post(String(device["verification_uri"]), { user_code: String(device["user_code"]), person: "alice" })
+      const decided = yield* ask
+      assert.strictEqual((yield* type(decided)).status, 200)
+      assert.strictEqual((yield* type(decided)).status, 400)
+      const old = yield* ask
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual((yield* type(old)).status, 400)
+    })
+  )
 })
 
 describe("clients that prove who they are by a JWT", () => {
@@ -279,6 +328,58 @@ describe("grants between machines", () => {
   )
 
   test(
+    "an ID token is exchanged for no more than its sign-in has, and not after its end; a JWT is one",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const { json } = yield* redeem(yield* open(yield* request()))
+      const at = yield* discover(issuer)
+      const types = "urn:ietf:params:oauth:token-type"
+      const exchange = (form: Form) =>
+        post(
+          at("token_endpoint"),
+          { grant_type: "urn:ietf:params:oauth:grant-type:token-exchange", ...form },
+          basic({ client_id: "gateway", client_secret: "gateway secret" })
+        )
+      const byAccess = { subject_token: String(json["access_token"]), subject_token_type: `${types}:access_token` }
+      const byId = { subject_token: String(json["id_token"]), subject_token_type: `${types}:id_token` }
+      const made = yield* exchange(byId)
+      assert.strictEqual(made.json["scope"], "api:read")
+      assert.strictEqual((yield* exchange({ ...byId, scope: "api:write" })).json["error"], "invalid_scope")
+      const jwt = yield* exchange({ ...byAccess, requested_token_type: `${types}:jwt` })
+      assert.strictEqual(decodeJwt(String(jwt.json["access_token"])).sub, "alice")
+      for (const wrong of [
+        { ...byAccess, subject_token_type: `${types}:jwt` },
+        { ...byAccess, actor_token_type: `${types}:access_token` }
+      ]) {
+        assert.strictEqual((yield* exchange(wrong)).json["error"], "invalid_request")
+      }
+      yield* idp.revokeAll
+      assert.isFalse(yield* idp.accepts(String(made.json["access_token"])))
+      assert.strictEqual((yield* exchange(byId)).json["error"], "invalid_request")
+    }),
+    {
+      clients: [
+        {
+          client_id: "gateway",
+          client_secret: "gateway secret",
+          grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
+        }
+      ]
+    }
+  )
+
+  test(
+    "who cannot prove who they are gets no token for themselves (RFC 6749 section 4.4)",
+    Effect.gen(function* () {
+      const at = yield* discover(issuer)
+      const asked = yield* post(at("token_endpoint"), { client_id: "open", grant_type: "client_credentials" })
+      assert.deepStrictEqual([asked.status, asked.json["error"]], [400, "unauthorized_client"])
+    }),
+    { clients: [{ client_id: "open", token_endpoint_auth_method: "none", grant_types: ["client_credentials"] }] }
+  )
+
+  test(
     "a client registers itself, and may then do what it registered for",
     Effect.gen(function* () {
       const at = yield* discover(issuer)
@@ -292,7 +393,10 @@ describe("grants between machines", () => {
       const token = yield* post(at("token_endpoint"), { grant_type: "client_credentials" }, basic(credentials))
       assert.strictEqual(token.status, 200)
       assert.strictEqual((yield* register({ redirect_uris: ["#"] })).json["error"], "invalid_redirect_uri")
-      assert.strictEqual((yield* register({ grant_types: 7 })).json["error"], "invalid_client_metadata")
+      const byKey = { token_endpoint_auth_method: "private_key_jwt", grant_types: ["client_credentials"] }
+      for (const wrong of [{ grant_types: 7 }, byKey, { ...byKey, jwks_uri: "https://app.test/jwks" }]) {
+        assert.strictEqual((yield* register(wrong)).json["error"], "invalid_client_metadata")
+      }
     })
   )
 })
@@ -310,6 +414,17 @@ describe("DPoP", () => {
         const { alg: _, kid: __, ...jwk } = key.jwk
         return yield* key.sign({ htm, htu, jti: `p${proofs++}`, ...claims }, { typ: "dpop+jwt", jwk })
       })
+      // RFC 9449 section 10.1: a pushed request with a proof is bound to its key as well.
+      const par = at("pushed_authorization_request_endpoint")
+      const push = Effect.fnUntraced(function* (more: Form) {
+        const refused = yield* post(par, yield* request(more), { dpop: yield* prove("POST", par) })
+        const nonce = refused.headers["dpop-nonce"] ?? ""
+        return yield* post(par, yield* request(more), { dpop: yield* prove("POST", par, { nonce }) })
+      })
+      const pushed = { client_id: cli, request_uri: String((yield* push({})).json["request_uri"]) }
+      assert.strictEqual((yield* redeem(yield* open(pushed))).json["error"], "invalid_grant")
+      assert.strictEqual((yield* push({ dpop_jkt: "another" })).json["error"], "invalid_request")
+
       const back = yield* open(
         yield* request({ dpop_jkt: yield* Effect.promise(() => calculateJwkThumbprint(key.jwk)) })
       )
@@ -333,6 +448,7 @@ describe("DPoP", () => {
       assert.strictEqual((yield* call({ ath, nonce })).status, 200)
       assert.match((yield* call({ ath })).headers["www-authenticate"] ?? "", /^DPoP .*error="use_dpop_nonce"/)
       assert.strictEqual((yield* call({ ath: "other", nonce })).status, 401)
+      assert.strictEqual((yield* call({ ath, nonce, jti: 7 as never })).status, 401) // no text, as no type has it
       yield* TestClock.adjust("10 minutes")
       assert.match((yield* call({ ath, nonce })).headers["www-authenticate"] ?? "", /use_dpop_nonce/)
 

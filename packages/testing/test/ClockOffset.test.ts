@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { CredentialStore, DeviceCode, Login, TokenSource } from "keyfob"
 import { Fault, patiently, SimulatedPerson, SimulatedProvider } from "../src/provider.ts"
 
@@ -25,4 +26,18 @@ it.effect.each([
     assert.isTrue(yield* idp.accepts(yield* api.token))
     assert.strictEqual((yield* api.renew).credential.account?.sub, "alice")
   }).pipe(Effect.provide(layerTest))
+)
+
+it.effect("keys are rotated when that was to be, whatever time the provider takes it for", () =>
+  Effect.gen(function* () {
+    const idp = yield* SimulatedProvider
+    const keys = Effect.andThen(
+      idp.client.get(`${idp.issuer}/jwks`),
+      Effect.map(idp.snapshot, ({ keys }) => keys.length)
+    )
+    yield* idp.faults(Fault.clockAhead("2 days"), Fault.keyRotation("1 hour"))
+    assert.strictEqual(yield* keys, 1)
+    yield* TestClock.adjust("1 hour")
+    assert.strictEqual(yield* keys, 2)
+  }).pipe(Effect.provide(SimulatedProvider.layer()))
 )

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import { authenticate, mayUse } from "./ClientAuthentication.ts"
+import * as Dpop from "./Dpop.ts"
 import { escape, html, json, redirect, type Response } from "./Http.ts"
 import { signIn } from "./Issue.ts"
 import { altered, type Lie } from "./Lie.ts"
@@ -169,7 +170,10 @@ const formPost = (action: string, params: Readonly<Record<string, string>>): Res
   )
 }
 
-/** A client leaves its request here first, so that the browser carries but a reference (RFC 9126 section 2). */
+/**
+ * A client leaves its request here first, so that the browser carries but a reference (RFC 9126 section 2). With a proof,
+ * the code will be good for that key alone (RFC 9449 section 10.1).
+ */
 export const pushedAuthorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
   const client = yield* authenticate(turn)
   if (turn.params.has("request_uri")) return yield* refuse("invalid_request", "request_uri must not be provided")
@@ -178,8 +182,14 @@ export const pushedAuthorization = Effect.fnUntraced(function* (turn: Turn): Eff
     return yield* refuse("invalid_request", "redirect_uri did not match any of the client's registered redirect_uris")
   }
   const request = yield* requestOf(turn, client, redirectUri)
+  const jkt = yield* Dpop.proof(turn)
+  const { dpopJkt = jkt } = request
+  if (jkt !== undefined && jkt !== dpopJkt) {
+    return yield* refuse("invalid_request", "DPoP proof key thumbprint does not match dpop_jkt")
+  }
+  const bound = dpopJkt === undefined ? request : { ...request, dpopJkt }
   const uri = `${requestUriPrefix}${draw(turn)}`
-  turn.state = { ...turn.state, pushed: HashMap.set(turn.state.pushed, uri, request) }
+  turn.state = { ...turn.state, pushed: HashMap.set(turn.state.pushed, uri, bound) }
   return json({ expires_in: pushedLifetime / 1000, request_uri: uri }, 201)
 })
 

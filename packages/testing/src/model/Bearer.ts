@@ -12,6 +12,7 @@ import type { Turn } from "./Turn.ts"
  */
 export const authorize = Effect.fnUntraced(function* (
   turn: Turn,
+  takes: (audience: string) => boolean,
   scope?: string
 ): Effect.fn.Return<AccessToken, Refusal> {
   const found = /^(bearer|dpop) +(\S+)$/i.exec(turn.request.headers["authorization"] ?? "")
@@ -34,6 +35,9 @@ export const authorize = Effect.fnUntraced(function* (
     })
   if (token === undefined || !isValid(turn.state, token, turn.now)) {
     return yield* challenge(401, "invalid_token", "access token is unknown, expired or revoked")
+  }
+  if (token.audience !== undefined && !takes(token.audience)) {
+    return yield* challenge(401, "invalid_token", "access token is for another audience")
   }
   if ((token.cnf?.jkt !== undefined) !== isDpop) {
     return yield* challenge(401, "invalid_token", "access token is sent by the wrong scheme")

@@ -5,7 +5,7 @@ import * as Chance from "./Chance.ts"
 import { escape, html, json, type Response } from "./Http.ts"
 import type { Script } from "./Person.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
-import type { State } from "./State.ts"
+import type { DeviceGrant, State } from "./State.ts"
 import { askedAudience, askedScopes, draw, locate, optional, type Turn } from "./Turn.ts"
 
 export const grantType = "urn:ietf:params:oauth:grant-type:device_code"
@@ -46,15 +46,21 @@ export const deviceAuthorization = Effect.fnUntraced(function* (turn: Turn): Eff
 
 /** What a person who types a code decides. The state unchanged where no waiting device shows that code. */
 export const decide = (state: State, typed: string, script: Script): State => {
-  const letters = lettersOf(typed)
+  const waits = waiting(typed, script.since)
   return {
     ...state,
-    devices: HashMap.map(state.devices, (device) =>
-      device.decided === undefined && lettersOf(device.userCode) === letters && script.since < device.expiresAt
-        ? { ...device, decided: script }
-        : device
-    )
+    devices: HashMap.map(state.devices, (device) => (waits(device) ? { ...device, decided: script } : device))
   }
+}
+
+/** Whether a device shows that code and waits for a decision. */
+const waiting = (typed: string, now: number) => {
+  const letters = lettersOf(typed)
+  return (device: DeviceGrant): boolean =>
+    device.decided === undefined &&
+    device.usedFor === undefined &&
+    lettersOf(device.userCode) === letters &&
+    now < device.expiresAt
 }
 
 /** RFC 8628 section 6.1: letter case and punctuation do not count. */
@@ -74,8 +80,8 @@ export const verificationPage = Effect.fnUntraced(function* (turn: Turn): Effect
       polls: 0,
       wrongPasswords: 0
     })
-    const waiting = HashMap.some(turn.state.devices, ({ userCode }) => lettersOf(userCode) === lettersOf(typed))
-    if (!waiting || !Object.hasOwn(turn.state.settings.people, person)) {
+    const isThere = HashMap.some(turn.state.devices, waiting(typed, turn.now))
+    if (!isThere || !Object.hasOwn(turn.state.settings.people, person)) {
       return html("Sign in", "<p>There is no such code, or no such person.</p>", 400)
     }
     turn.state = after

@@ -36,7 +36,8 @@ export const proof = Effect.fnUntraced(function* (
     },
     catch: () => reject("DPoP proof does not verify")
   })
-  const { ath, htm, htu, iat, nonce } = payload
+  const { ath, htm, htu, iat, jti, nonce } = payload
+  if (typeof jti !== "string") return yield* reject("DPoP proof jti must be a string")
   if (htm !== turn.request.method) return yield* reject("DPoP proof htm mismatch")
   const about = typeof htu === "string" ? URL.parse(htu) : null
   if (about === null || about.origin + about.pathname !== turn.url.origin + turn.url.pathname) {

@@ -18,6 +18,8 @@ export interface Issuing {
   readonly audience?: string | undefined
   readonly cnf?: Confirmation | undefined
   readonly actor?: string | undefined
+  /** Default: as the settings say. */
+  readonly format?: "jwt" | undefined
   /** The sign-in the tokens belong to; none where no person signed in. */
   readonly family?: { readonly id: string; readonly signedInAt: number } | undefined
   readonly nonce?: string | undefined
@@ -85,7 +87,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
   }
   const id = draw(turn)
   const value =
-    accessTokens === "opaque"
+    (issuing.format ?? accessTokens) === "opaque"
       ? id
       : yield* sign(
           turn,

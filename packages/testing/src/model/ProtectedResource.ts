@@ -3,14 +3,15 @@ import { authorize } from "./Bearer.ts"
 import { json, type Response, text } from "./Http.ts"
 import type { Refusal } from "./Refusal.ts"
 import { personOf } from "./State.ts"
-import type { Turn } from "./Turn.ts"
+import { locate, type Turn } from "./Turn.ts"
 
 /** An API of the provider's own: `/api/me` says who calls, to any good token; `/api/needs/SCOPE` wants the scope. */
 export const protectedResource = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
   const needed = /\/api\/needs\/(.*)$/.exec(turn.url.pathname)?.[1]
   const scope = needed === undefined ? undefined : scopeOf(needed)
   if (scope === null) return text("Not Found", 404)
-  const token = yield* authorize(turn, scope)
+  const own = locate(turn, "/api")
+  const token = yield* authorize(turn, (audience) => audience === own || audience.startsWith(`${own}/`), scope)
   const name = personOf(turn.state, token.subject)?.name
   return json({
     sub: token.subject,

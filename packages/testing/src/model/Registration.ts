@@ -35,6 +35,7 @@ const Registration = Schema.Struct({
   response_types: Strings,
   redirect_uris: Strings,
   post_logout_redirect_uris: Strings,
+  jwks_uri: Schema.optionalKey(Schema.String),
   jwks: Schema.optionalKey(Schema.Struct({ keys: Schema.Array(Key) })),
   id_token_signed_response_alg: Schema.optionalKey(Schema.Literals(["RS256", "PS256", "ES256", "ES384", "EdDSA"])),
   dpop_bound_access_tokens: Schema.optionalKey(Schema.Boolean),
@@ -63,7 +64,13 @@ export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
     return yield* refuse("invalid_redirect_uri", "redirect_uris is mandatory property")
   }
   const method = said.token_endpoint_auth_method ?? "client_secret_basic"
-  const { jwks, ...rest } = said
+  const { jwks, jwks_uri, ...rest } = said
+  if (jwks_uri !== undefined) {
+    return yield* refuse("invalid_client_metadata", "jwks_uri is not supported: keys are registered as jwks")
+  }
+  if (method === "private_key_jwt" && (jwks?.keys ?? []).length === 0) {
+    return yield* refuse("invalid_client_metadata", "private_key_jwt needs keys: jwks is mandatory property")
+  }
   const client: ClientMetadata = {
     ...rest,
     client_id: draw(turn, 21),

@@ -63,8 +63,21 @@ export const askedScopes = (turn: Turn): Effect.Effect<ReadonlyArray<string>, Re
 
 /** The API the token shall be for: `resource` (RFC 8707) or `audience` (as several providers call it); one at most. */
 export const askedAudience = (turn: Turn): Effect.Effect<string | undefined, Refusal> => {
-  const [first, ...more] = [...turn.params.getAll("resource"), ...turn.params.getAll("audience")]
+  const given = (name: string) => turn.params.getAll(name).filter((value) => value !== "")
+  const resources = given("resource")
+  if (!resources.every((resource) => URL.canParse(resource) && !resource.includes("#"))) {
+    return Effect.fail(refuse("invalid_target", "resource indicator must be an absolute URI without a fragment"))
+  }
+  const [first, ...more] = [...resources, ...given("audience")]
   return more.length > 0
     ? Effect.fail(refuse("invalid_target", "only a single resource indicator value is supported"))
     : Effect.succeed(first)
 }
+
+/** The API of a grant, which a token request may name once more; it may name no other (RFC 8707 section 2.2). */
+export const sameAudience = (turn: Turn, granted: string | undefined): Effect.Effect<void, Refusal> =>
+  Effect.flatMap(askedAudience(turn), (asked) =>
+    asked === undefined || asked === granted
+      ? Effect.void
+      : Effect.fail(refuse("invalid_target", "resource indicator is not the one that was granted"))
+  )

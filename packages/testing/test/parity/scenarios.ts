@@ -426,7 +426,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   ),
 
   DPoP: scenario(
-    Effect.fnUntraced(function* (step, at) {
+    Effect.fnUntraced(function* (step, at, { open }) {
       const { jwk } = yield* key
       const { crv, kty, x, y } = jwk
       const prove = (htm: string, htu: string, claims: JWTPayload = {}) =>
@@ -442,6 +442,31 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("tokens", tokens)
       const access = String(tokens.json["access_token"])
       const userinfo = at("userinfo_endpoint")
+      const pushing = at("pushed_authorization_request_endpoint")
+      const pushed = yield* post(
+        pushing,
+        {
+          ...bound,
+          response_type: "code",
+          redirect_uri,
+          scope: "openid",
+          code_challenge: yield* hash(verifier),
+          code_challenge_method: "S256"
+        },
+        { dpop: yield* prove("POST", pushing) }
+      )
+      step("pushed with a proof", pushed)
+      const reference = new URLSearchParams({ ...bound, request_uri: String(pushed.json["request_uri"]) })
+      const end = yield* open(`${at("authorization_endpoint")}?${reference}`, "approve")
+      const stolen: Reply = { status: 303, headers: {}, json: end instanceof URL ? backOf(end) : {} }
+      const elsewhere = yield* Effect.promise(() => generateKeyPair("ES256", { extractable: true }))
+      const thief = yield* Effect.promise(async () =>
+        new SignJWT({ htm: "POST", htu: token, jti: crypto.randomUUID() })
+          .setIssuedAt()
+          .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk: await exportJWK(elsewhere.publicKey) })
+          .sign(elsewhere.privateKey)
+      )
+      step("its code with another key", yield* redeem(stolen, bound, { dpop: thief }))
       step("as bearer", yield* get(userinfo, bearer(access)))
       const call = Effect.fnUntraced(function* (claims: JWTPayload) {
         return yield* get(userinfo, {

@@ -7,7 +7,7 @@ import * as Pkce from "../Pkce.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { endFamily, isLive, lookup } from "../State.ts"
-import { required, type Turn } from "../Turn.ts"
+import { required, sameAudience, type Turn } from "../Turn.ts"
 
 /** Tokens for a code (RFC 6749 section 4.1.3). A code that comes twice was stolen: all that came of it ends (4.1.2). */
 export const authorizationCode = Effect.fnUntraced(function* (
@@ -35,6 +35,7 @@ export const authorizationCode = Effect.fnUntraced(function* (
   if (code.dpopJkt !== undefined && code.dpopJkt !== cnf?.jkt) {
     return yield* refuse("invalid_grant", "DPoP proof key thumbprint does not match dpop_jkt")
   }
+  yield* sameAudience(turn, code.audience)
   turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, value, { ...code, used: true }) }
   const { audience, maxAge, nonce, person, scopes } = code
   const authTime = maxAge === undefined ? undefined : family.signedInAt

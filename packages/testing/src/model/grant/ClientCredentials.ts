@@ -1,8 +1,9 @@
 import * as Effect from "effect/Effect"
+import { methodOf } from "../ClientAuthentication.ts"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
-import type { Refusal } from "../Refusal.ts"
+import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { askedAudience, askedScopes, type Turn } from "../Turn.ts"
 
@@ -11,6 +12,9 @@ export const clientCredentials = Effect.fnUntraced(function* (
   turn: Turn,
   client: ClientMetadata
 ): Effect.fn.Return<Response, Refusal> {
+  if (methodOf(client) === "none") {
+    return yield* refuse("unauthorized_client", "client_credentials needs a client that proves who it is")
+  }
   const cnf = yield* Confirmation.required(turn, client)
   const asked = yield* askedScopes(turn)
   const scopes = asked.filter((scope) => scope !== "openid" && scope !== "offline_access")

@@ -7,7 +7,7 @@ import * as Person from "../Person.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { type DeviceGrant, endFamily, lookup } from "../State.ts"
-import { required, type Turn } from "../Turn.ts"
+import { required, sameAudience, type Turn } from "../Turn.ts"
 
 /**
  * A poll (RFC 8628 section 3.5): the person has decided, or the client is told to wait, or to wait longer. A code that
@@ -28,6 +28,7 @@ export const deviceCode = Effect.fnUntraced(function* (
   }
   if (turn.now >= device.expiresAt) return yield* refuse("expired_token", "device code is expired")
 
+  yield* sameAudience(turn, device.audience)
   const keep = (changed: Partial<DeviceGrant>) => {
     turn.state = { ...turn.state, devices: HashMap.set(turn.state.devices, value, { ...device, ...changed }) }
   }

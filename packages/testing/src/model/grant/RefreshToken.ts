@@ -6,7 +6,7 @@ import { answer, newRefreshToken } from "../Issue.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { endFamily, isLive, lookup } from "../State.ts"
-import { optional, required, type Turn } from "../Turn.ts"
+import { optional, required, sameAudience, type Turn } from "../Turn.ts"
 
 /**
  * A fresh access token for a refresh token (RFC 6749 section 6). With rotation, each is good for one use; a second use
@@ -27,6 +27,7 @@ export const refreshToken = Effect.fnUntraced(function* (
     return yield* refuse("invalid_grant", "grant not found or no longer valid")
   }
   const scopes = yield* narrowed(turn, token.scopes)
+  yield* sameAudience(turn, token.audience)
   if (token.cnf?.jkt !== undefined && token.cnf.jkt !== cnf?.jkt) {
     return yield* refuse("invalid_grant", "failed jkt verification")
   }

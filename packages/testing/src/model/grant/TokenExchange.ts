@@ -1,13 +1,14 @@
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
-import { createLocalJWKSet, jwtVerify } from "jose"
+import { createLocalJWKSet, type JWTPayload, jwtVerify } from "jose"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import { published } from "../Keys.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
-import { isValid, lookup } from "../State.ts"
+import { type Family, isLive, isValid, lookup } from "../State.ts"
 import { askedAudience, optional, required, type Turn } from "../Turn.ts"
 
 export const grantType = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -26,6 +27,9 @@ export const tokenExchange = Effect.fnUntraced(function* (
   const cnf = yield* Confirmation.required(turn, client)
   const subject = yield* read(turn, yield* required(turn, "subject_token"), yield* required(turn, "subject_token_type"))
   const actorToken = yield* optional(turn, "actor_token")
+  if (actorToken === undefined && (yield* optional(turn, "actor_token_type")) !== undefined) {
+    return yield* refuse("invalid_request", "actor_token_type must not be there without an actor_token")
+  }
   const actor =
     actorToken === undefined ? undefined : yield* read(turn, actorToken, yield* required(turn, "actor_token_type"))
   const asked = yield* optional(turn, "scope")
@@ -41,6 +45,7 @@ export const tokenExchange = Effect.fnUntraced(function* (
     cnf,
     family: lookup(turn.state.families, subject.family),
     actor: actor?.subject,
+    format: wanted === `${typePrefix}jwt` ? ("jwt" as const) : undefined,
     extra: { issued_token_type: wanted }
   }
   return yield* answer(turn, issuing)
@@ -54,7 +59,7 @@ interface Meant {
 
 /** Whom a token is about; a bad one is `invalid_request` here (section 2.2.2). */
 const read = Effect.fnUntraced(function* (turn: Turn, value: string, type: string): Effect.fn.Return<Meant, Refusal> {
-  if (type === `${typePrefix}access_token` || type === `${typePrefix}jwt`) {
+  if (type === `${typePrefix}access_token` || (type === `${typePrefix}jwt` && value.includes("."))) {
     const token = lookup(turn.state.accessTokens, value)
     if (token !== undefined && isValid(turn.state, token, turn.now)) return token
   }
@@ -65,7 +70,14 @@ const read = Effect.fnUntraced(function* (turn: Turn, value: string, type: strin
         currentDate: new Date(turn.now)
       })
     ).pipe(Effect.option)
-    if (Option.isSome(claims)) return { subject: claims.value.payload.sub ?? "", scopes: turn.state.settings.scopes }
+    const family = Option.isSome(claims) ? standing(turn, claims.value.payload) : undefined
+    if (family !== undefined) return { subject: family.person, scopes: family.scopes, family: family.id }
   }
   return yield* refuse("invalid_request", "the token is not valid, or not of its type")
 })
+
+/** The sign-in an ID token tells of: the last one of this person at this client, if it stands. */
+const standing = (turn: Turn, { aud, sub }: JWTPayload): Family | undefined =>
+  HashMap.toValues(turn.state.families)
+    .filter(({ clientId, id, person }) => person === sub && clientId === aud && isLive(turn.state, id, turn.now))
+    .sort((a, b) => b.signedInAt - a.signedInAt)[0]
