@@ -12,12 +12,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -71,15 +72,25 @@ const assertHolds = (found: Option.Option<Credential>, expected: Credential) =>
 
 const inTime = Effect.timeout("10 seconds")
 
-/**
- * Registers the suite under `name`. `layer` is built anew for each case; with `durable` a case asks that a second build
- * finds what the first one wrote.
- */
-export const suite = <E>(
-  name: string,
-  layer: Layer.Layer<CredentialStore, E>,
-  options: { readonly durable?: boolean } = {}
-): void => {
+export interface Options {
+  /** What one build of the layer writes, others find: it is held against them, as against other processes. Default: false. */
+  readonly durable?: boolean
+  /**
+   * Ends the lease that somebody holds on a key, as its time or a broken connection does, for a store whose leases can end
+   * under their holder. Default: they cannot.
+   */
+  readonly endLease?: (key: CredentialKey) => Effect.Effect<unknown, unknown>
+}
+
+/** Registers the suite under `name`. `layer` is built anew for each case. */
+export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, options: Options = {}): void => {
+  /** The store as two processes have it; where it is not durable, there is but one. */
+  const two = Effect.gen(function* () {
+    const build = Effect.map(Layer.build(Layer.fresh(layer)), Context.get(CredentialStore))
+    const one = yield* build
+    return [one, options.durable === true ? yield* build : one] as const
+  })
+
   describe(`CredentialStore contract: ${name}`, () => {
     it.live("has nothing at first", () =>
       Effect.gen(function* () {
@@ -233,30 +244,94 @@ export const suite = <E>(
     )
 
     it.live(
-      "lets one at a time modify a credential",
+      "lets one at a time modify a credential, of all processes",
       () =>
         Effect.gen(function* () {
-          const store = yield* CredentialStore
+          const stores = yield* two
           const key = keyOf("counted")
-          const increment = store.modify(key, (slot) =>
-            Effect.gen(function* () {
-              const before = yield* slot.read
-              yield* Effect.sleep("5 millis")
-              yield* slot.write(
-                credentialOf(key, Option.match(before, { onNone: () => 1, onSome: (it) => it.generation + 1 }))
-              )
-            })
-          )
-          yield* inTime(
-            Effect.all(
-              Array.from({ length: 10 }, () => increment),
-              { concurrency: "unbounded" }
+          const increment = (store: CredentialStore["Service"]) =>
+            store.modify(key, (slot) =>
+              Effect.gen(function* () {
+                const before = yield* slot.read
+                yield* Effect.sleep("5 millis")
+                yield* slot.write(
+                  credentialOf(key, Option.match(before, { onNone: () => 1, onSome: (it) => it.generation + 1 }))
+                )
+              })
             )
-          )
-          assertHolds(yield* store.get(key), credentialOf(key, 10))
-        }).pipe(Effect.provide(layer)),
+          const all = Array.from({ length: 5 }, () => stores.map(increment)).flat()
+          yield* inTime(Effect.all(all, { concurrency: "unbounded" }))
+          for (const store of stores) assertHolds(yield* store.get(key), credentialOf(key, 10))
+        }).pipe(Effect.scoped),
       20_000
     )
+
+    it.live("shows at once what another process wrote and removed", () =>
+      Effect.gen(function* () {
+        const [one, other] = yield* two
+        const key = keyOf("seen")
+        const listed = Effect.map(other.list, (all) => all.filter((found) => found.key.account === "seen").map(clear))
+        for (const generation of [1, 2]) {
+          const credential = credentialOf(key, generation)
+          yield* one.modify(key, (slot) => slot.write(credential))
+          assertHolds(yield* other.get(key), credential)
+          assertHolds(yield* other.modify(key, (slot) => slot.read), credential)
+          assert.deepStrictEqual(yield* listed, [clear(credential)])
+        }
+        yield* one.modify(key, (slot) => slot.remove)
+        assert.deepStrictEqual(yield* other.get(key), Option.none())
+        assert.deepStrictEqual(yield* listed, [])
+      }).pipe(Effect.scoped)
+    )
+
+    it.live(
+      "shows nobody half of what is being written",
+      () =>
+        Effect.gen(function* () {
+          const [one, other] = yield* two
+          const key = keyOf("whole")
+          const short = credentialOf(key, 1)
+          const value = Redacted.make("aZ09-._~+/=".repeat(2000))
+          const long = Credential.make({ ...short, token: AccessToken.make({ ...short.token, value }) })
+          const writing = one.modify(key, (slot) =>
+            Effect.forEach(Array.from({ length: 10 }, () => [short, long]).flat(), slot.write, { discard: true })
+          )
+          yield* one.modify(key, (slot) => slot.write(long))
+          const writer = yield* Effect.forkChild(writing)
+          while (writer.pollUnsafe() === undefined) {
+            const found = yield* other.get(key)
+            assert.include([clear(short), clear(long)], Option.getOrUndefined(Option.map(found, clear)))
+            yield* Effect.sleep("1 millis")
+          }
+          yield* inTime(Fiber.join(writer))
+        }).pipe(Effect.scoped),
+      20_000
+    )
+
+    const { endLease } = options
+    if (endLease !== undefined) {
+      it.live(
+        "takes nothing from a holder whose lease has ended, once another had it",
+        () =>
+          Effect.gen(function* () {
+            const [one, other] = yield* two
+            const key = keyOf("late")
+            const newer = credentialOf(key, 2)
+            yield* one.modify(key, (slot) =>
+              Effect.gen(function* () {
+                yield* slot.write(credentialOf(key, 1))
+                yield* endLease(key)
+                yield* inTime(other.modify(key, ({ write }) => write(newer)))
+                for (const late of [slot.write(credentialOf(key, 3)), slot.remove]) {
+                  assert.strictEqual((yield* Effect.flip(late))._tag, "StoreFailed")
+                  assertHolds(yield* other.get(key), newer)
+                }
+              })
+            )
+          }).pipe(Effect.scoped),
+        60_000
+      )
+    }
 
     it.live(
       "holds nobody up who modifies another credential, or reads",
