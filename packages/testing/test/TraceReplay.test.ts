@@ -4,7 +4,7 @@ import { Effect, Layer } from "effect"
 import { Base64Url } from "effect/encoding"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { CompactSign, decodeJwt, exportJWK, generateKeyPair } from "jose"
-import { ClientCredentials, CredentialStore, Login } from "keyfob"
+import { ClientCredentials, CredentialStore, Login, Promised } from "keyfob"
 import { clients, Fault, patiently, SimulatedBrowser, SimulatedProvider, Trace } from "../src/index.ts"
 import { discover, post } from "./Caller.ts"
 
@@ -38,16 +38,17 @@ const token = (more: object = {}) => ({ access_token: "s3cret-token", token_type
 const withIdToken =
   (wrong?: Parameters<typeof idToken>[1], more?: object) =>
   (keys: Keys): Answer =>
-    Effect.flatMap(
-      Effect.promise(() => idToken(keys, wrong)),
-      (id_token) => json(token({ id_token, ...more }))
+    Effect.flatMap(Promised.run(Effect.promise(() => idToken(keys, wrong))), (id_token) =>
+      json(token({ id_token, ...more }))
     )
 
 const atHash = (text: string) =>
-  Effect.promise(async () => {
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
-    return Base64Url.encode(hash.subarray(0, 16))
-  })
+  Promised.run(
+    Effect.promise(async () => {
+      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
+      return Base64Url.encode(hash.subarray(0, 16))
+    })
+  )
 
 /** What the token endpoint does, and what that is to a client. */
 const troubles: Readonly<Record<string, readonly [ends: string, answer: Answer | ((keys: Keys) => Answer)]>> = {
