@@ -112,6 +112,27 @@ export const suite = (
     )
 
     if (flow.attended) {
+      it.effect("believes no answer that is not to its own request", () =>
+        Effect.gen(function* () {
+          const idp = yield* SimulatedProvider
+          yield* idp.approve("alice")
+          const { idToken } = yield* login()
+          // A device asks for its answer itself: nobody can bring it another.
+          if (!(yield* idp.requests).some(({ endpoint }) => endpoint === "authorization")) return
+          const lies = [
+            Fault.onRequest({ endpoint: "authorization" }, Fault.callback({ state: "another" })),
+            Fault.onRequest({ endpoint: "authorization" }, Fault.callback({ iss: "https://another.example" })), // RFC 9207
+            ...(idToken === undefined
+              ? []
+              : [Fault.onRequest({ endpoint: "token" }, Fault.idToken({ claims: { nonce: "another" } }))])
+          ]
+          for (const lie of lies) {
+            yield* idp.faults(lie)
+            assert.isTrue(Exit.isFailure(yield* Effect.exit(login())), JSON.stringify(lie))
+          }
+        }).pipe(Effect.provide(layer))
+      )
+
       it.effect("says that the person said no", () =>
         Effect.gen(function* () {
           yield* (yield* SimulatedProvider).deny("alice", { after: "20 seconds" })
