@@ -35,7 +35,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
     state: ended !== undefined ? `${ended.because} at ${iso(ended.at)}` : isLive(state, id, now) ? "live" : "expired",
     refreshTokens: HashMap.toEntries(state.refreshTokens)
       .filter(([, token]) => token.family === id)
-      .sort(([, a], [, b]) => a.issuedAt - b.issuedAt)
+      .sort(([, a], [, b]) => a.nth - b.nth)
       .map(([value, token]) => ({
         token: fingerprint(value),
         state: isRefreshable(state, token, now) ? "live" : token.spentAt === undefined ? "ended" : "spent",
@@ -44,7 +44,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
   })),
   accessTokens: HashMap.toEntries(state.accessTokens)
     .filter(([, token]) => isValid(state, token, now))
-    .sort(([, a], [, b]) => a.issuedAt - b.issuedAt)
+    .sort(([, a], [, b]) => a.nth - b.nth)
     .map(([value, token]) => ({
       token: fingerprint(value),
       subject: token.subject,
@@ -56,7 +56,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
 
 /** Every sign-in there was, oldest first. */
 export const familiesOf = (state: State): ReadonlyArray<Family> =>
-  HashMap.toValues(state.families).sort((a, b) => a.signedInAt - b.signedInAt)
+  HashMap.toValues(state.families).sort((a, b) => a.nth - b.nth)
 
 const iso = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
 

@@ -4,7 +4,14 @@ import { Base64Url } from "effect/encoding"
 import type { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
-import { clients, patiently, type ProviderOptions, SimulatedBrowser, SimulatedProvider } from "../src/provider.ts"
+import {
+  clients,
+  Fault,
+  patiently,
+  type ProviderOptions,
+  SimulatedBrowser,
+  SimulatedProvider
+} from "../src/provider.ts"
 import { basic, bearer, discover, type Form, get, post, postJson, type Reply } from "./Caller.ts"
 
 const issuer = "https://id.simulated.test"
@@ -75,6 +82,28 @@ describe("the authorization endpoint", () => {
       assert.isFalse(
         yield* idp.accepts(String(tokens.json["access_token"])),
         "a second use takes back what the first gave"
+      )
+    })
+  )
+
+  test(
+    "what came in one instant is in the order in which it came, whatever the clock is set to",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const scopes = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? "openid" : "openid offline_access"))
+      yield* idp.approve("alice")
+      for (const [index, scope] of scopes.entries()) {
+        if (index === 4) yield* idp.faults(Fault.clockBehind("1 hour"))
+        yield* redeem(yield* open(yield* request({ scope })))
+      }
+      assert.deepStrictEqual(
+        (yield* idp.families).map((family) => family.scopes.join(" ")),
+        scopes
+      )
+      const { families } = yield* idp.snapshot
+      assert.deepStrictEqual(
+        families.map(({ scope }) => scope),
+        scopes
       )
     })
   )

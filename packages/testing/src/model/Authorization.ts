@@ -212,7 +212,7 @@ export const signInPage = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Re
   const { script } = turn.state
   if (script.decision === "ignore") return form(turn, "")
   const wrong = interaction.wrongPasswords
-  const actsAt = Math.max(interaction.askedAt, script.since) + script.after * (1 + wrong)
+  const actsAt = Person.beginsAt(script, interaction.askedAt, turn.now) + script.after * (1 + wrong)
   if (turn.now < actsAt) return { ...html("Sign in", ""), again: actsAt - turn.now }
   if (wrong < script.wrongPasswords) {
     const tried = { ...interaction, wrongPasswords: wrong + 1 }

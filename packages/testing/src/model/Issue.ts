@@ -37,9 +37,15 @@ export const signIn = (
   scopes: ReadonlyArray<string>,
   id = draw(turn, 12)
 ) => {
-  const family = { id, clientId: client, person, scopes, signedInAt: turn.now }
+  const family = { id, nth: next(turn), clientId: client, person, scopes, signedInAt: turn.now }
   turn.state = { ...turn.state, families: HashMap.set(turn.state.families, id, family) }
   return family
+}
+
+const next = (turn: Turn) => {
+  const issued = turn.state.issued + 1
+  turn.state = { ...turn.state, issued }
+  return issued
 }
 
 /** The tokens of a sign-in: access token, ID token for `openid`, refresh token for who may have one. */
@@ -75,6 +81,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
   const { actor, audience, client, cnf, family, scopes, subject } = issuing
   const { accessTokenClaims, accessTokenLifetime, accessTokens, issuer } = turn.state.settings
   const token: AccessToken = {
+    nth: next(turn),
     clientId: client.client_id,
     subject,
     scopes,
@@ -116,6 +123,7 @@ export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.no
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
   const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
+    nth: next(turn),
     clientId: client.client_id,
     family: family.id,
     scopes,

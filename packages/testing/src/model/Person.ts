@@ -15,11 +15,18 @@ export interface Script {
   readonly scopes?: ReadonlyArray<string>
 }
 
+/**
+ * When a person who was asked at `askedAt` begins to act: not before they were told to, unless the clock was set back since,
+ * so that it seems to be still to come.
+ */
+export const beginsAt = ({ since }: Script, askedAt: number, now: number): number =>
+  since > now ? askedAt : Math.max(askedAt, since)
+
 /** Whether a person who was asked at `askedAt` and let `polls` go by has acted by `now`. */
 export const hasActed = (script: Script, askedAt: number, polls: number, now: number): boolean =>
   script.decision !== "ignore" &&
   polls >= script.polls &&
-  now >= Math.max(askedAt, script.since) + script.after * (1 + script.wrongPasswords)
+  now >= beginsAt(script, askedAt, now) + script.after * (1 + script.wrongPasswords)
 
 /** What they consent to of what was asked. */
 export const consented = (script: Script, asked: ReadonlyArray<string>): ReadonlyArray<string> => {

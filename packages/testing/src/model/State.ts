@@ -20,6 +20,8 @@ export interface SigningKey {
 /** One sign-in and all that came of it: ends as a whole (RFC 9700 section 4.14.2). */
 export interface Family {
   readonly id: string
+  /** Its place among everything that was issued. */
+  readonly nth: number
   readonly clientId: string
   readonly person: string
   readonly scopes: ReadonlyArray<string>
@@ -38,6 +40,7 @@ export interface Confirmation {
 }
 
 export interface AccessToken {
+  readonly nth: number
   readonly clientId: string
   /** The person, or the client itself. */
   readonly subject: string
@@ -55,6 +58,7 @@ export interface AccessToken {
 }
 
 export interface RefreshToken {
+  readonly nth: number
   readonly clientId: string
   readonly family: string
   readonly scopes: ReadonlyArray<string>
@@ -129,6 +133,8 @@ export interface State {
   readonly rotations: ReadonlyArray<number>
   readonly script: Script
   readonly clients: HashMap.HashMap<string, ClientMetadata>
+  /** How many sign-ins and tokens there were: an instant may see several, and a clock that is set has no order. */
+  readonly issued: number
   readonly families: HashMap.HashMap<string, Family>
   readonly accessTokens: HashMap.HashMap<string, AccessToken>
   readonly refreshTokens: HashMap.HashMap<string, RefreshToken>
@@ -150,6 +156,7 @@ export const initial = (settings: Settings): State => ({
   rotations: [],
   script: { decision: "ignore", person: "nobody", since: 0, after: 0, polls: 0, wrongPasswords: 0 },
   clients: HashMap.fromIterable(settings.clients.map((client) => [client.client_id, client])),
+  issued: 0,
   families: HashMap.empty(),
   accessTokens: HashMap.empty(),
   refreshTokens: HashMap.empty(),

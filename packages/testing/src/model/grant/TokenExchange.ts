@@ -80,4 +80,4 @@ const read = Effect.fnUntraced(function* (turn: Turn, value: string, type: strin
 const standing = (turn: Turn, { aud, sub }: JWTPayload): Family | undefined =>
   HashMap.toValues(turn.state.families)
     .filter(({ clientId, id, person }) => person === sub && clientId === aud && isLive(turn.state, id, turn.now))
-    .sort((a, b) => b.signedInAt - a.signedInAt)[0]
+    .sort((a, b) => b.nth - a.nth)[0]
