@@ -86,6 +86,7 @@ export const clientOf = (network: Network, by: Owner): HttpClient.HttpClient => 
       if (url.pathname === "/api/me" && bearer !== undefined) witness.used(by, bearer, "a request", yield* CurrentAsk)
       const isExchange = spent !== null || form.get("grant_type") === "client_credentials"
       if (isExchange) network.checkNeed(by, spent === null ? "machine" : "person", yield* CurrentAsk)
+      if (spent !== null) witness.sends(network.leaseOf(by))
       yield* world.turn(by, `send ${url.pathname}`)
       if (spent !== null) network.checkMark(by, spent)
       const exchange =

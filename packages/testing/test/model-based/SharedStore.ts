@@ -11,7 +11,12 @@ import type { Owner, World } from "./World.ts"
 
 interface Lease {
   readonly by: Owner
+  /** Whether a refresh was unfinished when it was taken. */
+  isMarked: boolean
 }
+
+const isMarked = (credential: Credential | undefined) =>
+  credential !== undefined && credential.spending === credential.generation
 
 interface Place {
   credential: Credential | undefined
@@ -104,6 +109,7 @@ export class SharedStore {
         () => {
           if (place.lease !== undefined) place.lease.by.lostLease = true
           place.lease = lease
+          lease.isMarked = isMarked(place.credential)
           return Effect.void
         }
       )
@@ -133,9 +139,11 @@ export class SharedStore {
           }),
         remove: operate("remove", () => {
           if (isLost()) return failed("Busy")
+          const { credential } = place
           place.credential = undefined
           place.emptiedAt = this.time()
-        })
+          return credential
+        }).pipe(Effect.map((removed) => removed && witness.partedFrom(owner, removed, this.time())))
       }
     }
     return CredentialStore.make({
@@ -145,7 +153,7 @@ export class SharedStore {
       modify: (key, use) => {
         const place = this.placeOf(key)
         return Effect.acquireUseRelease(
-          Effect.sync((): Lease => ({ by: owner })),
+          Effect.sync((): Lease => ({ by: owner, isMarked: false })),
           (lease) =>
             take(place, lease).pipe(
               Effect.timeoutOrElse({ duration: waitAtMost, orElse: () => Effect.fail(failed("Busy")) }),
@@ -153,7 +161,9 @@ export class SharedStore {
             ),
           (lease) =>
             Effect.sync(() => {
-              if (place.lease === lease) place.lease = undefined
+              if (place.lease !== lease) return
+              place.lease = undefined
+              if (!lease.isMarked && isMarked(place.credential)) witness.leftMarked(lease)
             })
         )
       }

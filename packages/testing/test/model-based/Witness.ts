@@ -55,6 +55,10 @@ export class Witness {
   readonly exchanges: Array<Exchange> = []
   /** Every access token that ever was durable, with its end as it was written. */
   readonly durable = new Map<string, Issued>()
+  /** How often somebody was about to send under a lease. */
+  private readonly sending = new Map<object, number>()
+  /** What each process itself removed, and when. */
+  private readonly parted = new Map<Owner, Map<string, number>>()
   /** Refresh tokens the provider said `invalid_grant` to. */
   readonly refused = new Set<string>()
   /** Every secret there was, and every text that somebody could have read. */
@@ -181,9 +185,37 @@ export class Witness {
     }
   }
 
+  /** Somebody is about to send under a lease: from then on who is cut off cannot know whether it went. */
+  sends(lease: object | undefined) {
+    if (lease !== undefined) this.sending.set(lease, (this.sending.get(lease) ?? 0) + 1)
+  }
+
+  /** A process has removed a credential, and knows it. */
+  partedFrom(by: Owner, { token }: Credential, tick: number) {
+    const those = this.parted.get(by) ?? new Map<string, number>()
+    this.parted.set(by, those.set(Redacted.value(token.value), tick))
+  }
+
+  /** A lease was given back, and the mark that was made under it is still there. */
+  leftMarked(lease: { readonly by: Owner }) {
+    const all = this.exchanges.filter((exchange) => exchange.lease === lease)
+    const last = all.at(-1)
+    if (all.length !== this.sending.get(lease)) return
+    if (last?.isHarmless === true && last.by.writeFaults === last.writeFaultsBefore) {
+      this.broken(
+        "only an unfinished refresh is told as such",
+        `${lease.by.name} left the mark of what was not processed`
+      )
+    }
+  }
+
   /** A token is about to be used, or was given to somebody to use. */
   used(by: Owner, access: string, what: string, ask: Ask | undefined) {
     const issued = this.durable.get(access)
+    const partedAt = this.parted.get(by)?.get(access)
+    if (partedAt !== undefined && ask !== undefined && ask.tick > partedAt) {
+      this.broken("never a token that was signed out of", `${what} of ${by.name}, which removed it before it was asked`)
+    }
     if (issued === undefined) {
       this.broken("on disk before it is used", `${what} of ${by.name} with a token that never was durable`)
       return
