@@ -202,6 +202,15 @@ const places: Readonly<
   "a user name": (secret) => [withHeader("authorization", `Basic ${Base64.encode(`${secret}:x`)}`)],
   "a password": (secret) => [withHeader("authorization", `Basic ${Base64.encode(`x:${secret}`)}`)],
   "a client's id": (secret) => [post({ client_id: secret, client_secret: "x", audience: secret, aud: secret })],
+  "an audience that is an address": (secret) => [
+    post({ audience: `https://api.example/${encode(secret)}`, resource: `https://${Hex.encode(secret)}.example/` })
+  ],
+  "an address under the name of an issuer": (secret) =>
+    answering({
+      iss: `https://a.example/${encode(secret)}`,
+      issuer: `https://${Hex.encode(secret)}.example`,
+      aud: url
+    }),
   "a cookie": (secret) => [withHeader("cookie", `sid=${Hex.encode(secret)}`)],
   "a content type": (secret) => [withHeader("accept", `application/${Hex.encode(secret)}+json; ${encode(secret)}=1`)],
   "a header nobody knows": (secret) => [withHeader("x-key", Hex.encode(secret))],

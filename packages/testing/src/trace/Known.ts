@@ -10,7 +10,7 @@ export interface Known {
   readonly urls: ReadonlySet<string>
   readonly hosts: ReadonlySet<string>
   readonly scopes: ReadonlySet<string>
-  /** Clients and audiences. One that no provider knows may be a secret that was put in the wrong place. */
+  /** Clients, audiences and who signed. One that no provider knows may be a secret that was put in the wrong place. */
   readonly identifiers: ReadonlySet<string>
 }
 
@@ -24,7 +24,8 @@ export const knownIn = (raw: ReadonlyArray<RawExchange>, verdicts: Verdicts): Kn
     const document = jsonOf(outcome.body)
     if (!words.wellKnown.test(url) || !isObject(document) || typeof document["issuer"] !== "string") continue
     const issuer = url.replace(/\?.*$/s, "").replace(words.wellKnown, "")
-    for (const one of [url, issuer, issuer.replace(/\/$/, ""), `${issuer.replace(/\/$/, "")}/`]) urls.add(one)
+    for (const one of [url, document["issuer"], issuer, issuer.replace(/\/$/, ""), `${issuer.replace(/\/$/, "")}/`])
+      urls.add(one)
     for (const scope of listed(document["scopes_supported"])) scopes.add(scope)
     for (const [name, text] of Object.entries(document)) {
       const endpoint = Object.hasOwn(words.endpoints, name) ? words.endpoints[name] : undefined
@@ -62,8 +63,13 @@ const identifiersIn = (
     for (const [name, value] of form) if (names.includes(name)) found.add(value)
   }
   for (const [text, verdict] of verdicts.signatures) {
-    const { aud = null, azp = null, client_id = null } = (verdict === "good" ? jwtOf(text)?.claims : undefined) ?? {}
-    for (const one of [aud, azp, client_id].flat()) if (typeof one === "string") found.add(one)
+    const {
+      aud = null,
+      azp = null,
+      client_id = null,
+      iss = null
+    } = (verdict === "good" ? jwtOf(text)?.claims : undefined) ?? {}
+    for (const one of [aud, azp, client_id, iss].flat()) if (typeof one === "string") found.add(one)
   }
   return new Set([...found].filter((text) => !secrets.has(text) && /^[\u0021-\u007e]{1,200}$/.test(text)))
 }

@@ -75,13 +75,13 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
       .map((part) => (publicParts.has(part) ? part : number(part)))
       .join("/")
 
-  /** A URL with its shape: where it leads is shown only where the provider's metadata, or its own name, makes it public. */
-  const url = (text: string, isIdentifier = false): string | undefined => {
+  /** A URL with its shape: where it leads is shown only where the provider's metadata, or what it granted, makes it public. */
+  const url = (text: string): string | undefined => {
     const parts = partsOf(text)
     if (parts === undefined) return undefined
     const { authority, fragment, query, scheme, userInfo } = parts
     const open = options.hideHosts !== true
-    const isPublic = open && (isIdentifier || known.urls.has(`${scheme}${authority}${parts.path}`))
+    const isPublic = open && (known.identifiers.has(text) || known.urls.has(`${scheme}${authority}${parts.path}`))
     const keepsHost = loopback.test(authority) || isPublic || (open && known.hosts.has(authority))
     const fields = query === undefined ? [] : [...new URLSearchParams(query)].map(field)
     return [
@@ -107,8 +107,7 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
         .join(" ")
     const read = jwt(text)
     if (read !== undefined) return read
-    if (words.plainIdentifiers.has(name) && known.identifiers.has(text)) return text
-    return url(text, name !== "client_id" && words.identifiers.has(name)) ?? number(text)
+    return url(text) ?? (words.identifiers.has(name) && known.identifiers.has(text) ? text : number(text))
   }
 
   const jwt = (text: string): Jwt | undefined => {

@@ -60,11 +60,8 @@ export const names = list(`
   registration_client_uri client_id_issued_at client_secret_expires_at
 `)
 
-/** Who and what for, as the client was configured: public, and held against each other. */
-export const identifiers = list("client_id iss issuer aud azp audience resource")
-
-/** Those of them that need not be URLs. */
-export const plainIdentifiers = list("client_id aud azp audience")
+/** Who and what for, as the client was configured, where it is no URL: public once a provider knows it. */
+export const identifiers = list("client_id aud azp audience")
 
 /** Nothing under these names is kept, not even a word: somebody's password may be `password`. */
 export const hidden = list(`
