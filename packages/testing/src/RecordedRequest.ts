@@ -61,6 +61,9 @@ const harmless = new Set([
   "token_type_hint"
 ])
 
+const asRecorded = (name: string, value: string | Redacted.Redacted) =>
+  typeof value !== "string" || harmless.has(name) ? value : Redacted.make(value, { label: name })
+
 /** The parameters of a request, wherever it has them. */
 export const paramsOf = (request: Request): ReadonlyMap<string, string> => {
   const query = request.url.includes("?") ? request.url.slice(request.url.indexOf("?")) : ""
@@ -78,12 +81,7 @@ export const record = (request: Request, facts: Facts, now: number): Omit<Record
     ...(facts.endpoint === undefined ? {} : { endpoint: facts.endpoint }),
     ...(facts.grant === undefined ? {} : { grant: facts.grant }),
     ...(facts.client === undefined ? {} : { client: facts.client }),
-    params: Object.fromEntries(
-      [...facts.params].map(([name, value]) => [
-        name,
-        harmless.has(name) ? value : Redacted.make(value, { label: name })
-      ])
-    ),
+    params: Object.fromEntries([...facts.params].map(([name, value]) => [name, asRecorded(name, value)])),
     ...(authorization === undefined ? {} : { authorization: Redacted.make(authorization, { label: "authorization" }) })
   }
 }
@@ -95,13 +93,13 @@ export const print = (request: RecordedRequest): string => {
   return `${DateTime.formatIso(request.at)}  ${what.join(" ")} → ${end.join(" ")}`
 }
 
-/** What a request is expected to be: each member that is given must be equal. */
+/** What a request is expected to be: each member that is given must be equal. A secret may be given in clear. */
 export type Expected = Partial<Omit<RecordedRequest, "params">> & { readonly params?: RecordedRequest["params"] }
 
 export const fits = (request: RecordedRequest, expected: Expected): boolean =>
   entriesOf(expected).every(([name, value]) =>
     name === "params"
-      ? Object.entries(value).every(([param, wanted]) => Equal.equals(request.params[param], wanted))
+      ? Object.entries(value).every(([param, wanted]) => Equal.equals(request.params[param], asRecorded(param, wanted)))
       : Equal.equals(request[name], value)
   )
 
@@ -164,8 +162,11 @@ const printExpected = (expected: Expected, compared: ReadonlySet<string>): strin
 }
 
 /** What is compared and not in a record's line. */
-const detailsOf = ({ authorization, client, endpoint, params, path }: Expected, compared: ReadonlySet<string>) =>
-  Object.entries({ path: endpoint === undefined ? undefined : path, client, authorization, ...params })
+const detailsOf = ({ authorization, client, endpoint, params = {}, path }: Expected, compared: ReadonlySet<string>) => {
+  const printed = Object.entries(params).map(([name, value]) => [name, asRecorded(name, value)] as const)
+  const all = { path: endpoint === undefined ? undefined : path, client, authorization, ...Object.fromEntries(printed) }
+  return Object.entries(all)
     .filter(([name, value]) => value !== undefined && compared.has(name))
     .map(([name, value]) => `  ${name}=${String(value)}`)
     .join("")
+}
