@@ -338,7 +338,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
   "Answers and requests that are too large or too slow": [
     {
       attack: "An answer without an end fills the memory.",
-      check: [`${core}/protocol/HttpExchange.ts`, "Stream.limitBytes(limit, cutOff),", ""],
+      check: [`${core}/protocol/HttpExchange.ts`, "if (size > most) return Effect.fail(tooLarge())", ""],
       test: [`${tests}/protocol/HttpExchange.test.ts`, "X-15 X-22 one byte more is too large"]
     },
     {

@@ -129,21 +129,26 @@ export const readText = <E>(
   response: HttpClientResponse.HttpClientResponse,
   limit: ByteSize.ByteSize,
   tooLarge: () => E
-): Effect.Effect<string, HttpClientError.HttpClientError | E> => {
-  type Bytes = Stream.Stream<Uint8Array, HttpClientError.HttpClientError | E>
-  const bytes: Bytes = response.stream
-  const cutOff = (): Bytes => Stream.fail(tooLarge())
-  return bytes.pipe(
-    Stream.limitBytes(limit, cutOff),
-    Stream.decodeText,
-    Stream.mkString,
-    // An answer without a body (revocation) is an empty text, not a failure.
-    Effect.catchIf(
-      (error) => HttpClientError.isHttpClientError(error) && error.reason._tag === "EmptyBodyError",
-      () => Effect.succeed("")
+): Effect.Effect<string, HttpClientError.HttpClientError | E> =>
+  Effect.suspend(() => {
+    const decoder = new TextDecoder()
+    const most = ByteSize.toNumberUnsafe(limit)
+    let size = 0
+    let text = ""
+    return Stream.runForEach(response.stream, (bytes) => {
+      size += bytes.length
+      if (size > most) return Effect.fail(tooLarge())
+      text += decoder.decode(bytes, { stream: true })
+      return Effect.void
+    }).pipe(
+      // An answer without a body (revocation) is an empty text, not a failure.
+      Effect.catchIf(
+        (error) => HttpClientError.isHttpClientError(error) && error.reason._tag === "EmptyBodyError",
+        () => Effect.void
+      ),
+      Effect.map(() => text + decoder.decode())
     )
-  )
-}
+  })
 
 const parse = (headers: Headers.Headers, text: string): Pick<Answer, "json" | "defect"> => {
   const contentType = headers["content-type"]

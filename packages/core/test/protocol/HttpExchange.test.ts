@@ -306,6 +306,19 @@ describe("HttpExchange: what it accepts", () => {
     })
   )
 
+  it.effect("X-15 a body is one text, wherever the network has cut it", () =>
+    Effect.gen(function* () {
+      const bytes = new TextEncoder().encode(`{"a":"Zoë €"}`)
+      const one = new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          for (const byte of bytes) controller.enqueue(Uint8Array.of(byte))
+          controller.close()
+        }
+      })
+      assert.deepStrictEqual(yield* object(answer(one, asJson)), { a: "Zoë €" })
+    })
+  )
+
   it.effect("X-15 the answer to an error status is bounded too", () =>
     Effect.gen(function* () {
       const large = answer(sized(600 * 1024), { ...asJson, status: 400 })
