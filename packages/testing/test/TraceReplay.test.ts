@@ -1,10 +1,10 @@
 /** Whatever goes wrong at a provider goes wrong again in the replay, by the same name. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { Base64Url } from "effect/encoding"
 import { HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { CompactSign, decodeJwt, exportJWK, generateKeyPair } from "jose"
-import { ClientCredentials, CredentialStore, Login, Promised } from "keyfob"
+import { AuthorizationCode, ClientCredentials, CredentialStore, Login, Promised } from "keyfob"
 import { clients, Fault, patiently, SimulatedBrowser, SimulatedProvider, Trace } from "../src/index.ts"
 import { discover, post } from "./Caller.ts"
 
@@ -215,6 +215,49 @@ for (const lie of [undefined, "another"]) {
       const replayed = yield* again
       if (lie === undefined) assert.strictEqual(replayed, "second")
       else assert.notInclude(["second", "another"], replayed)
+    })
+  )
+}
+
+/** A login whose browser is somebody else's business: the recorder sees the program's requests alone. */
+const browserFlow = AuthorizationCode.make({
+  issuer: "https://id.simulated.test",
+  clientId: clients.cli.client_id,
+  scopes: ["openid", "offline_access"]
+})
+
+const beginning = Login.begin(browserFlow, { redirectUri: "http://127.0.0.1:49152/callback" })
+
+for (const end of ["alice", "TokenRejected", "LoginFailed"]) {
+  it.effect(`a login in a browser ends as it did: ${end}`, () =>
+    Effect.gen(function* () {
+      const attempt = <E, R>(browser: (url: string) => Effect.Effect<URL, E, R>) =>
+        Effect.gen(function* () {
+          const { pending, url } = yield* beginning
+          const { href } = yield* browser(Redacted.value(url))
+          return yield* Effect.match(Login.complete(browserFlow, pending, href), {
+            onFailure: ({ _tag }) => _tag,
+            onSuccess: ({ account }) => account?.sub ?? "nobody"
+          })
+        }).pipe(Effect.provide(CredentialStore.layerMemory))
+      const trace = yield* Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* end === "LoginFailed" ? idp.deny() : idp.approve("alice")
+        if (end === "TokenRejected") {
+          yield* idp.faults(Fault.onRequest({ endpoint: "token" }, Fault.idToken({ claims: { iss: "a lie" } })))
+        }
+        const browser = (url: string) =>
+          Effect.provideService(SimulatedBrowser.visit(url), HttpClient.HttpClient, idp.client)
+        assert.strictEqual(yield* attempt(browser), end)
+        return yield* (yield* Trace.Recorder).trace
+      }).pipe(Effect.provide(Trace.record().pipe(Layer.provideMerge(SimulatedProvider.layer()))))
+      yield* Effect.gen(function* () {
+        const replay = yield* Trace.Replay
+        const again = yield* attempt(replay.visit)
+        // Who it was is a number.
+        assert.match(again, end === "alice" ? /^~\d+$/ : new RegExp(end))
+        assert.deepStrictEqual(yield* replay.left, [])
+      }).pipe(Effect.provide(Trace.replay(trace)))
     })
   )
 }

@@ -17,12 +17,18 @@ import { standStill } from "./standStill.ts"
 import { type Body, type Exchange, Jwt, outline, type Outcome, type Trace } from "./Trace.ts"
 import * as words from "./words.ts"
 
-/** What is left of a trace that is being replayed. */
+/** A trace that is being replayed. */
 export class Replay extends Context.Service<
   Replay,
   {
     /** The outline of what the client has not asked for, yet or any more. */
     readonly left: Effect.Effect<ReadonlyArray<string>>
+    /**
+     * Opens an authorization URL, as the person's browser did, of which a trace has seen nothing: where it comes back to,
+     * with the code that was spent then, or with `access_denied` if none was. ID tokens for that code have the nonce it asked
+     * for, where the trace does not know of another.
+     */
+    readonly visit: (url: string) => Effect.Effect<URL>
   }
 >()("@keyfob/testing/Replay") {}
 
@@ -43,6 +49,8 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const once = Semaphore.makeUnsafe(1)
       // Nonces of the trace, and what this client has drawn in their place.
       const nonces = new Map<string, string>()
+      // What the client asked for in its browser, or in the request it pushed for that.
+      let asked = new URLSearchParams()
       let start: number | undefined
 
       /** At the first request, since times in signed tokens count from there. */
@@ -58,7 +66,15 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
           const exchange = find(trace, used, request, url)
           if (exchange === undefined) return yield* Effect.die(noAnswer(trace, used, request, url))
           used.add(exchange)
+          if (exchange.endpoint === "pushed_authorization_request") {
+            asked = formOf(request)
+            asked.delete("nonce") // which the trace knows
+          }
           for (const [recorded, drawn] of nonceOf(exchange, request)) nonces.set(recorded, drawn)
+          const drawn = asked.get("nonce")
+          if (exchange.grant === "authorization_code" && drawn !== null) {
+            for (const recorded of browsed(trace, exchange)) nonces.set(recorded, drawn)
+          }
           const { outcome } = exchange
           if (outcome._tag === "Unanswered") return yield* Effect.never
           yield* Effect.sleep(outcome.after)
@@ -71,7 +87,13 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const left = Effect.sync(() =>
         outline({ ...trace, exchanges: trace.exchanges.filter((exchange) => !used.has(exchange)) })
       )
-      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Replay, { left }), Context.merge(time))
+      const visit = (url: string) =>
+        Effect.sync(() => {
+          const address = new URL(url)
+          if (!address.searchParams.has("request_uri")) asked = address.searchParams
+          return comeBack(trace, used, address, asked)
+        })
+      return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Replay, { left, visit }), Context.merge(time))
     })
   )
 
@@ -80,9 +102,38 @@ const formOf = ({ body }: HttpClientRequest.HttpClientRequest) =>
 
 /** What the client drew where the trace has the number of a nonce: in a pushed request (RFC 9126), else no client says it. */
 const nonceOf = ({ body }: Exchange, request: HttpClientRequest.HttpClientRequest) => {
-  const recorded = body._tag === "Form" ? body.fields.find(([name]) => name === "nonce")?.[1] : undefined
+  const recorded = fieldOf(body, "nonce")
   const drawn = formOf(request).get("nonce")
   return typeof recorded === "string" && drawn !== null ? [[recorded, drawn] as const] : []
+}
+
+/** The nonces of an answer that no recorded request has: a browser carried them. */
+const browsed = (trace: Trace, { outcome }: Exchange): ReadonlyArray<string> => {
+  if (outcome._tag !== "Answered" || outcome.body._tag !== "Json") return []
+  const known = new Set(trace.exchanges.map(({ body }) => fieldOf(body, "nonce")))
+  return jwtsIn(outcome.body.value)
+    .map(({ claims }) => claims["nonce"])
+    .filter((nonce) => typeof nonce === "string")
+    .filter((nonce) => !known.has(nonce))
+}
+
+const fieldOf = (body: Body, name: string) =>
+  body._tag === "Form" ? body.fields.find(([field]) => field === name)?.[1] : undefined
+
+/** Back to the client, with the code that is spent next, or a no where none is, and the name of who is asked (RFC 9207). */
+const comeBack = (trace: Trace, used: ReadonlySet<Exchange>, address: URL, asked: URLSearchParams): URL => {
+  const back = new URL(asked.get("redirect_uri") ?? "")
+  const spends = trace.exchanges.find((exchange) => exchange.grant === "authorization_code" && !used.has(exchange))
+  const code = spends === undefined ? undefined : fieldOf(spends.body, "code")
+  const issuer = trace.exchanges
+    .map(({ outcome }) => (outcome._tag === "Answered" && outcome.body._tag === "Json" ? outcome.body.value : null))
+    .filter(isObject)
+    .find((metadata) => metadata["authorization_endpoint"] === address.origin + address.pathname)?.["issuer"]
+  const answer = code === undefined ? { error: "access_denied" } : { code }
+  for (const [name, value] of Object.entries({ ...answer, state: asked.get("state"), iss: issuer })) {
+    if (typeof value === "string") back.searchParams.set(name, value)
+  }
+  return back
 }
 
 /** The first answer that nobody had yet, among those to the same question. */
