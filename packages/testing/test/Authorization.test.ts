@@ -147,19 +147,23 @@ describe("the authorization endpoint", () => {
   )
 
   test(
-    "whoever asks how long ago somebody signed in is told when, on renewal too",
+    "whoever asks how long ago somebody signed in is told when, and who asks for a way, which; on renewal too",
     Effect.gen(function* () {
       yield* (yield* SimulatedProvider).approve("alice", { after: "20 seconds" })
       const at = yield* discover(issuer)
-      const signedIn = ({ json }: Reply) => decodeJwt(String(json["id_token"]))["auth_time"]
-      const back = yield* patiently(open(yield* request({ max_age: "300" })))
+      const signedIn = ({ json }: Reply) => {
+        const { acr, auth_time } = decodeJwt(String(json["id_token"]))
+        return [auth_time, acr]
+      }
+      const back = yield* patiently(open(yield* request({ max_age: "300", acr_values: "phr pwd" })))
       yield* TestClock.adjust("10 seconds")
       const tokens = yield* redeem(back)
-      assert.strictEqual(signedIn(tokens), 20)
+      assert.deepStrictEqual(signedIn(tokens), [20, "phr"])
       yield* TestClock.adjust("1 hour")
       const form = { client_id: cli, grant_type: "refresh_token", refresh_token: String(tokens.json["refresh_token"]) }
-      assert.strictEqual(signedIn(yield* post(at("token_endpoint"), form)), 20)
-      assert.isUndefined(signedIn(yield* redeem(yield* patiently(open(yield* request())))))
+      assert.deepStrictEqual(signedIn(yield* post(at("token_endpoint"), form)), [20, "phr"])
+      const unasked = yield* redeem(yield* patiently(open(yield* request())))
+      assert.deepStrictEqual(signedIn(unasked), [undefined, undefined])
     })
   )
 

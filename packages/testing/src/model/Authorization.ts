@@ -94,10 +94,10 @@ const requestOf = Effect.fnUntraced(function* (
     return yield* refuse("unauthorized_client", "authorization_code is not allowed for this client")
   }
   const prompt = ((yield* optional(turn, "prompt")) ?? "").split(" ")
-  // There are no sessions here: somebody always has to sign in.
   if ((yield* optional(turn, "request")) !== undefined) {
     return yield* refuse("request_not_supported", "request parameter provided but not supported")
   }
+  // There are no sessions here: somebody always has to sign in.
   if (prompt.includes("none")) return yield* refuse("login_required", "End-User authentication is required")
   const codeChallenge = yield* Pkce.challenge(turn, client)
   const asked = yield* askedScopes(turn)
@@ -114,6 +114,7 @@ const requestOf = Effect.fnUntraced(function* (
   if (maxAge !== undefined && !/^\d{1,9}$/.test(maxAge)) {
     return yield* refuse("invalid_request", "max_age must be a number of seconds")
   }
+  const [acr = ""] = ((yield* optional(turn, "acr_values")) ?? "").split(" ")
   const dpopJkt = yield* optional(turn, "dpop_jkt")
   return {
     clientId: client.client_id,
@@ -126,6 +127,7 @@ const requestOf = Effect.fnUntraced(function* (
     ...(responseMode === undefined ? {} : { responseMode }),
     ...(nonce === undefined ? {} : { nonce }),
     ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
+    ...(acr === "" ? {} : { acr }),
     ...(dpopJkt === undefined ? {} : { dpopJkt })
   }
 })

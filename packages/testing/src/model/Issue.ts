@@ -25,6 +25,8 @@ export interface Issuing {
   readonly nonce?: string | undefined
   /** When the person signed in, where their ID token says so. */
   readonly authTime?: number | undefined
+  /** How they did, where they were asked to in a certain way. */
+  readonly acr?: string | undefined
   /** Members the grant adds. */
   readonly extra?: Readonly<Record<string, string>>
 }
@@ -119,7 +121,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
 
 /** A refresh token for a family; it lives as long as it is used, and never longer than the sign-in. */
 export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.nonce): string => {
-  const { audience, authTime, client, cnf, family, scopes } = issuing
+  const { acr, audience, authTime, client, cnf, family, scopes } = issuing
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
   const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
@@ -132,6 +134,7 @@ export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.no
     ...(audience === undefined ? {} : { audience }),
     ...(nonce === undefined ? {} : { nonce }),
     ...(authTime === undefined ? {} : { authTime }),
+    ...(acr === undefined ? {} : { acr }),
     // A confidential client's is bound to the client, not to a key or certificate (RFC 9449 section 5, RFC 8705 section 7.1).
     ...(cnf === undefined || client.token_endpoint_auth_method !== "none" ? {} : { cnf })
   }
@@ -156,7 +159,8 @@ const newIdToken = Effect.fnUntraced(function* (
     iat: seconds(turn.now),
     iss: issuer,
     ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce }),
-    ...(issuing.authTime === undefined ? {} : { auth_time: seconds(issuing.authTime) })
+    ...(issuing.authTime === undefined ? {} : { auth_time: seconds(issuing.authTime) }),
+    ...(issuing.acr === undefined ? {} : { acr: issuing.acr })
   }
   const { lie } = turn.request
   return yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })

@@ -65,6 +65,7 @@ export interface RefreshToken {
   readonly audience?: string
   readonly nonce?: string
   readonly authTime?: number
+  readonly acr?: string
   readonly issuedAt: number
   readonly expiresAt: number
   readonly spentAt?: number
@@ -103,6 +104,8 @@ export interface AuthorizationRequest {
   readonly nonce?: string
   /** Seconds. Whoever asks for it is told when the person signed in (OpenID Connect Core section 3.1.2.1). */
   readonly maxAge?: number
+  /** How the person signs in: in the way that is preferred of those asked for (`acr_values`). */
+  readonly acr?: string
   readonly codeChallenge?: string
   /** RFC 9449 section 10. */
   readonly dpopJkt?: string
