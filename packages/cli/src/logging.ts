@@ -5,7 +5,7 @@ import * as Logger from "effect/Logger"
 import * as References from "effect/References"
 import { printable } from "keyfob"
 import type { OutputMode } from "./globals.ts"
-import { stringify } from "./output.ts"
+import { stringify, tolerant } from "./output.ts"
 import { Streams } from "./streams.ts"
 
 const names: Readonly<Record<string, string>> = { Warn: "warning" }
@@ -24,7 +24,7 @@ export const layer = (mode: OutputMode): Layer.Layer<never> =>
         const event = names[logLevel] ?? logLevel.toLowerCase()
         const text = textOf(message)
         const line = mode === "json" ? stringify({ event, message: text }) : `keyfob: ${event}: ${text}`
-        Context.get(fiber.context, Streams).stderr.write(`${line}\n`)
+        tolerant(Context.get(fiber.context, Streams).stderr).write(`${line}\n`)
       })
     ]),
     Layer.succeed(References.MinimumLogLevel, "Warn")

@@ -32,15 +32,17 @@ export const stringify = (json: unknown, indent?: number): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
+/** A stream that somebody may have stopped reading (a pipe, a closed window): without a listener its event ends the process. */
+export const tolerant = (stream: NodeJS.WritableStream): NodeJS.WritableStream =>
+  stream.listenerCount("error") === 0 ? stream.on("error", () => undefined) : stream
+
 /**
  * Writes a line (or several) and waits until it is out, so that the process may end. Somebody who stopped reading
  * (`keyfob status | head -1`) has read enough: a broken pipe is no failure.
  */
 const write = (stream: NodeJS.WritableStream, text: string): Effect.Effect<void, OutputFailed> =>
   Effect.callback((resume) => {
-    // The callback is told as well; without a listener the event would end the process.
-    if (stream.listenerCount("error") === 0) stream.on("error", () => undefined)
-    stream.write(`${text}\n`, (error) => {
+    tolerant(stream).write(`${text}\n`, (error) => {
       const code = error instanceof Error && "code" in error ? String(error.code) : undefined
       resume(code === undefined || code === "EPIPE" ? Effect.void : new OutputFailed({ code }))
     })

@@ -25,6 +25,17 @@ const configured = Effect.gen(function* () {
 })
 
 describe.concurrent("R14: the command line", () => {
+  it.live("a warning that nobody can read any more ends nothing", () =>
+    Effect.gen(function* () {
+      const keyfob = yield* configured
+      yield* keyfob.write("config.toml", `nobody = "knows this"\n${config}`)
+      const read = yield* keyfob.run(["context", "list"])
+      assert.match(read.stderr, /^keyfob: warning: .* is not a known key\n$/)
+      const through = ["sh", "-c", 'exec 3>&1; { "$@" 2>&1 >&3; echo "code $?" >&3; } | true', "sh"]
+      assert.strictEqual((yield* keyfob.run(["context", "list"], { through })).stdout, `${read.stdout}code 0\n`)
+    }).pipe(Effect.scoped)
+  )
+
   it.live(
     "help on stdout, also for the bare command and a bare group",
     () =>
