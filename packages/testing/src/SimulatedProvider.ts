@@ -184,10 +184,13 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     turn.withPermit(
       Effect.gen(function* () {
         const clock = yield* SettledClock.current
-        const time = yield* now
-        const work = Machine.step(state, request, time)
+        const millis = yield* Clock.currentTimeMillis
+        const time = clockOf(trouble, millis)
+        const { rotations } = state
+        const due = rotations.filter((at) => at <= millis).map((at) => Math.min(clockOf(trouble, at), time))
+        const work = Machine.step({ ...state, rotations: due }, request, time)
         const [next, response] = yield* clock === undefined ? work : clock.hold(work)
-        state = next
+        state = { ...next, rotations: rotations.filter((at) => at > millis) }
         return { ...response, headers: { date: new Date(time).toUTCString(), ...response.headers } }
       })
     )
@@ -237,7 +240,7 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
     const millis = yield* Clock.currentTimeMillis
     trouble = arm(trouble, given, millis)
     const rotations = given.flatMap((fault) =>
-      fault._tag === "KeyRotation" ? [clockOf(trouble, millis + Duration.toMillis(fault.after))] : []
+      fault._tag === "KeyRotation" ? [millis + Duration.toMillis(fault.after)] : []
     )
     yield* change((state) => ({ ...state, rotations: [...state.rotations, ...rotations].sort((a, b) => a - b) }))
   })

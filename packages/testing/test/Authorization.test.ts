@@ -366,6 +366,8 @@ describe("grants between machines", () => {
       const idp = yield* SimulatedProvider
       yield* idp.approve("alice")
       const { json } = yield* redeem(yield* open(yield* request()))
+      // Another sign-in of the same person at the same client changes nothing.
+      yield* redeem(yield* open(yield* request({ scope: "openid api:read api:write" })))
       const at = yield* discover(issuer)
       const types = "urn:ietf:params:oauth:token-type"
       const exchange = (form: Form) =>

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Clock, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CredentialStore, DeviceCode, Login, TokenSource } from "keyfob"
 import { Fault, patiently, SimulatedPerson, SimulatedProvider } from "../src/provider.ts"
@@ -28,16 +28,36 @@ it.effect.each([
   }).pipe(Effect.provide(layerTest))
 )
 
-it.effect("keys are rotated when that was to be, whatever time the provider takes it for", () =>
+it.effect.each([
+  ["before, and goes ahead", [Fault.clockAhead("2 days"), Fault.keyRotation("1 hour")]],
+  ["after, and goes ahead", [Fault.keyRotation("1 hour"), Fault.clockAhead("2 days")]],
+  ["after, and goes back", [Fault.keyRotation("1 hour"), Fault.clockBehind("2 days")]]
+] as const)("keys are rotated when that was to be, whatever time the provider takes it for: set %s", ([, faults]) =>
   Effect.gen(function* () {
     const idp = yield* SimulatedProvider
     const keys = Effect.andThen(
       idp.client.get(`${idp.issuer}/jwks`),
       Effect.map(idp.snapshot, ({ keys }) => keys.length)
     )
-    yield* idp.faults(Fault.clockAhead("2 days"), Fault.keyRotation("1 hour"))
+    for (const fault of faults) yield* idp.faults(fault)
     assert.strictEqual(yield* keys, 1)
     yield* TestClock.adjust("1 hour")
     assert.strictEqual(yield* keys, 2)
   }).pipe(Effect.provide(SimulatedProvider.layer()))
+)
+
+it.effect.each(["told", "asked"])("a person who was %s before the clock was set back acts all the same", (before) =>
+  Effect.gen(function* () {
+    const idp = yield* SimulatedProvider
+    yield* TestClock.adjust("2 hours")
+    if (before === "told") yield* idp.approve("alice")
+    const login = yield* Effect.forkChild(Login.login(flow))
+    yield* TestClock.adjust("1 second")
+    yield* idp.faults(Fault.clockBehind("1 hour"))
+    if (before === "asked") yield* idp.approve("alice")
+    const began = yield* Clock.currentTimeMillis
+    const { account } = yield* patiently(Fiber.join(login))
+    assert.strictEqual(account?.sub, "alice")
+    assert.isBelow((yield* Clock.currentTimeMillis) - began, 60_000)
+  }).pipe(Effect.provide(layerTest))
 )

@@ -163,7 +163,12 @@ const newIdToken = Effect.fnUntraced(function* (
     ...(issuing.acr === undefined ? {} : { acr: issuing.acr })
   }
   const { lie } = turn.request
-  return yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })
+  const value = yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })
+  if (issuing.family !== undefined) {
+    const told = { family: issuing.family.id, expiresAt: turn.now + accessTokenLifetime }
+    turn.state = { ...turn.state, idTokens: HashMap.set(turn.state.idTokens, value, told) }
+  }
+  return value
 })
 
 /** The left half of the access token's hash; Ed25519 hashes with SHA-512. */

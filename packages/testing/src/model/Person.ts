@@ -16,11 +16,11 @@ export interface Script {
 }
 
 /**
- * When a person who was asked at `askedAt` begins to act: not before they were told to, unless the clock was set back since,
- * so that it seems to be still to come.
+ * When a person who was asked at `askedAt` begins to act: not before they were told to. What seems to be still to come was
+ * before the clock was set back, and holds nobody up.
  */
 export const beginsAt = ({ since }: Script, askedAt: number, now: number): number =>
-  since > now ? askedAt : Math.max(askedAt, since)
+  Math.max(...[askedAt, since].filter((at) => at <= now))
 
 /** Whether a person who was asked at `askedAt` and let `polls` go by has acted by `now`. */
 export const hasActed = (script: Script, askedAt: number, polls: number, now: number): boolean =>

@@ -132,7 +132,7 @@ export interface State {
   readonly chance: Chance.Chance
   /** Newest first among those of one algorithm. */
   readonly keys: ReadonlyArray<SigningKey>
-  /** When the keys will be rotated next, earliest first. */
+  /** When the keys will be rotated next, earliest first; by the `Clock`, whatever the provider takes for now. */
   readonly rotations: ReadonlyArray<number>
   readonly script: Script
   readonly clients: HashMap.HashMap<string, ClientMetadata>
@@ -141,6 +141,8 @@ export interface State {
   readonly families: HashMap.HashMap<string, Family>
   readonly accessTokens: HashMap.HashMap<string, AccessToken>
   readonly refreshTokens: HashMap.HashMap<string, RefreshToken>
+  /** The sign-ins that ID tokens tell of. */
+  readonly idTokens: HashMap.HashMap<string, { readonly family: string; readonly expiresAt: number }>
   readonly devices: HashMap.HashMap<string, DeviceGrant>
   readonly codes: HashMap.HashMap<string, AuthorizationCode>
   readonly pushed: HashMap.HashMap<string, AuthorizationRequest>
@@ -163,6 +165,7 @@ export const initial = (settings: Settings): State => ({
   families: HashMap.empty(),
   accessTokens: HashMap.empty(),
   refreshTokens: HashMap.empty(),
+  idTokens: HashMap.empty(),
   devices: HashMap.empty(),
   codes: HashMap.empty(),
   pushed: HashMap.empty(),

@@ -15,6 +15,7 @@ export const sweep = (state: State, now: number): State => {
     ...state,
     accessTokens: HashMap.filter(state.accessTokens, recent),
     refreshTokens: HashMap.filter(state.refreshTokens, recent),
+    idTokens: HashMap.filter(state.idTokens, recent),
     devices: HashMap.filter(state.devices, recent),
     codes: HashMap.filter(state.codes, recent),
     pushed: HashMap.filter(state.pushed, ({ askedAt }) => now < askedAt + day),

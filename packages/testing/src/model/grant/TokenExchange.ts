@@ -1,14 +1,13 @@
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
-import { createLocalJWKSet, type JWTPayload, jwtVerify } from "jose"
+import { createLocalJWKSet, jwtVerify } from "jose"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import { published } from "../Keys.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
-import { type Family, isLive, isValid, lookup } from "../State.ts"
+import { isLive, isValid, lookup } from "../State.ts"
 import { askedAudience, optional, required, type Turn } from "../Turn.ts"
 
 export const grantType = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -70,14 +69,11 @@ const read = Effect.fnUntraced(function* (turn: Turn, value: string, type: strin
         currentDate: new Date(turn.now)
       })
     ).pipe(Effect.option)
-    const family = Option.isSome(claims) ? standing(turn, claims.value.payload) : undefined
-    if (family !== undefined) return { subject: family.person, scopes: family.scopes, family: family.id }
+    const told = Option.isSome(claims) ? lookup(turn.state.idTokens, value) : undefined
+    const family = lookup(turn.state.families, told?.family)
+    if (family !== undefined && isLive(turn.state, family.id, turn.now)) {
+      return { subject: family.person, scopes: family.scopes, family: family.id }
+    }
   }
   return yield* refuse("invalid_request", "the token is not valid, or not of its type")
 })
-
-/** The sign-in an ID token tells of: the last one of this person at this client, if it stands. */
-const standing = (turn: Turn, { aud, sub }: JWTPayload): Family | undefined =>
-  HashMap.toValues(turn.state.families)
-    .filter(({ clientId, id, person }) => person === sub && clientId === aud && isLive(turn.state, id, turn.now))
-    .sort((a, b) => b.nth - a.nth)[0]
