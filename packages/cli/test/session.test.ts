@@ -56,6 +56,13 @@ const renewing = Effect.fnUntraced(function* (
   return ran
 }, Effect.scoped)
 
+/** Lets the provider answer. */
+const forward = async (issuer: string, request: IncomingMessage, response: ServerResponse) => {
+  const headers = { "content-type": request.headers["content-type"] ?? "" }
+  const answer = await fetch(`${issuer}/token`, { method: "POST", headers, body: await text(request) })
+  response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text())
+}
+
 const isLong = (secret: string) => secret.length >= 16
 
 describe.concurrent("R14: a session", () => {
@@ -67,16 +74,36 @@ describe.concurrent("R14: a session", () => {
         const { access_token: before } = yield* keyfob.json(["token", "demo"])
         // The window is closed when the provider has been asked, and has not answered yet.
         yield* renewing(keyfob, provider.issuer, (pid, request, response) => {
-          void text(request).then(async (body) => {
-            process.kill(pid, "SIGHUP")
-            const headers = { "content-type": request.headers["content-type"] ?? "" }
-            const answer = await fetch(`${provider.issuer}/token`, { method: "POST", headers, body })
-            response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text())
-          })
+          process.kill(pid, "SIGHUP")
+          void forward(provider.issuer, request, response)
         })
         assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
         yield* keyfob.done(["refresh", "demo", "--force"])
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live(
+    "Ctrl-C, and then the terminal is closed: that cuts off no renewal either",
+    () =>
+      Effect.gen(function* () {
+        const { keyfob, provider } = yield* signedIn
+        const { access_token: before } = yield* keyfob.json(["token", "demo"])
+        let close = () => {}
+        const closed = new Promise<void>((resolve) => (close = resolve))
+        const onLine: Keyfob.Options["onLine"] = (line, signal) => {
+          if (!line.includes("Ctrl-C again")) return
+          signal("SIGHUP")
+          close()
+        }
+        const late = (pid: number, request: IncomingMessage, response: ServerResponse) => {
+          process.kill(pid, "SIGINT")
+          void closed.then(() => forward(provider.issuer, request, response))
+        }
+        yield* renewing(keyfob, provider.issuer, late, { onLine })
+        assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
+        assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
       }).pipe(Effect.scoped),
     120_000
   )
@@ -92,7 +119,7 @@ describe.concurrent("R14: a session", () => {
         const twice = (pid: number) => [0, 1].forEach(() => process.kill(pid, "SIGINT"))
         const ran = yield* renewing(keyfob, provider.issuer, twice, { onLine })
         assert.deepInclude(ran, { code: 130, stdout: "" })
-        assert.match(ran.stderr, /^keyfob: warning: what is on its way is finished first, and nothing lost; .*\n$/)
+        assert.match(ran.stderr, /^keyfob: warning: waiting for what is on its way, so that nothing is lost; .*\n$/)
         yield* keyfob.done(["refresh", "demo", "--force"])
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
       }).pipe(Effect.scoped),
