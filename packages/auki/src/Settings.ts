@@ -12,7 +12,8 @@ const upTo = (limit: number, expected: string, pattern = /^[^]+$/) =>
 
 const hidden = <S extends Schema.Codec<string>>(schema: S) => Schema.optionalKey(Schema.RedactedFromValue(schema))
 
-const Token = upTo(
+const Token = upTo(65_536, "a token of up to 65536 visible ASCII characters", /^[\x21-\x7e]+$/)
+const RefreshToken = upTo(
   65_536,
   "a token of up to 65536 bytes without control characters, and without blanks around it",
   /^(?!\s)\P{Cc}+(?<!\s)$/u
@@ -36,7 +37,7 @@ export const Settings = Schema.Struct({
   ),
   app_secret: hidden(upTo(256, "an app secret of up to 256 bytes without control characters", /^\P{Cc}+$/u)),
   token: hidden(Token),
-  refresh_token: hidden(Token),
+  refresh_token: hidden(RefreshToken),
   /** When `token` ends, in milliseconds since 1970. Default: as the token itself says. */
   expiry_ms: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),
   refresh_token_expiry_ms: Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0))),

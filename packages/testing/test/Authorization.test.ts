@@ -483,7 +483,7 @@ describe("DPoP", () => {
       assert.strictEqual((yield* call({ ath, nonce })).status, 200)
       assert.match((yield* call({ ath })).headers["www-authenticate"] ?? "", /^DPoP .*error="use_dpop_nonce"/)
       assert.strictEqual((yield* call({ ath: "other", nonce })).status, 401)
-      assert.strictEqual((yield* call({ ath, nonce, jti: 7 as never })).status, 401) // no text, as no type has it
+      assert.strictEqual((yield* call({ ath, nonce, jti: 7 as never })).status, 401) // a number, which the type forbids
       yield* TestClock.adjust("10 minutes")
       assert.match((yield* call({ ath, nonce })).headers["www-authenticate"] ?? "", /use_dpop_nonce/)
 

@@ -80,8 +80,8 @@ export const verificationPage = Effect.fnUntraced(function* (turn: Turn): Effect
       polls: 0,
       wrongPasswords: 0
     })
-    const isThere = HashMap.some(turn.state.devices, waiting(typed, turn.now))
-    if (!isThere || !Object.hasOwn(turn.state.settings.people, person)) {
+    const isWaiting = HashMap.some(turn.state.devices, waiting(typed, turn.now))
+    if (!isWaiting || !Object.hasOwn(turn.state.settings.people, person)) {
       return html("Sign in", "<p>There is no such code, or no such person.</p>", 400)
     }
     turn.state = after
