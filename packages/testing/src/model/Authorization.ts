@@ -240,7 +240,7 @@ const finish = (turn: Turn, id: string, interaction: Interaction, script: Person
     return back(turn, interaction, { error: "access_denied", error_description: "End-User aborted interaction" })
   }
   const scopes = Person.consented(script, request.scopes)
-  const family = signIn(turn, request.clientId, script.person, scopes)
+  const family = signIn(turn, request.clientId, script.person, scopes, request)
   const code = draw(turn)
   const granted = {
     ...request,

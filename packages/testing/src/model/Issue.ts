@@ -6,7 +6,7 @@ import { sign } from "./Keys.ts"
 import { json, type Response } from "./Http.ts"
 import { altered } from "./Lie.ts"
 import type { ClientMetadata, SigningAlgorithm } from "./Settings.ts"
-import type { AccessToken, Confirmation, RefreshToken } from "./State.ts"
+import type { AccessToken, Asked, Confirmation, Family, RefreshToken } from "./State.ts"
 import { draw, type Turn } from "./Turn.ts"
 
 /** What a token endpoint answer is made of. */
@@ -21,12 +21,8 @@ export interface Issuing {
   /** Default: as the settings say. */
   readonly format?: "jwt" | undefined
   /** The sign-in the tokens belong to; none where no person signed in. */
-  readonly family?: { readonly id: string; readonly signedInAt: number } | undefined
+  readonly family?: Pick<Family, "id" | "signedInAt" | "asked"> | undefined
   readonly nonce?: string | undefined
-  /** When the person signed in, where their ID token says so. */
-  readonly authTime?: number | undefined
-  /** How they did, where they were asked to in a certain way. */
-  readonly acr?: string | undefined
   /** Members the grant adds. */
   readonly extra?: Readonly<Record<string, string>>
 }
@@ -37,10 +33,11 @@ export const signIn = (
   client: string,
   person: string,
   scopes: ReadonlyArray<string>,
-  id = draw(turn, 12)
-) => {
-  const family = { id, nth: next(turn), clientId: client, person, scopes, signedInAt: turn.now }
-  turn.state = { ...turn.state, families: HashMap.set(turn.state.families, id, family) }
+  { acr, maxAge }: Asked = {}
+): Family => {
+  const asked = { ...(maxAge === undefined ? {} : { maxAge }), ...(acr === undefined ? {} : { acr }) }
+  const family = { id: draw(turn, 12), nth: next(turn), clientId: client, person, scopes, signedInAt: turn.now, asked }
+  turn.state = { ...turn.state, families: HashMap.set(turn.state.families, family.id, family) }
   return family
 }
 
@@ -121,7 +118,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
 
 /** A refresh token for a family; it lives as long as it is used, and never longer than the sign-in. */
 export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.nonce): string => {
-  const { acr, audience, authTime, client, cnf, family, scopes } = issuing
+  const { audience, client, cnf, family, scopes } = issuing
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
   const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
@@ -133,8 +130,6 @@ export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.no
     expiresAt: Math.min(turn.now + refreshTokenIdle, family.signedInAt + refreshTokenLifetime),
     ...(audience === undefined ? {} : { audience }),
     ...(nonce === undefined ? {} : { nonce }),
-    ...(authTime === undefined ? {} : { authTime }),
-    ...(acr === undefined ? {} : { acr }),
     // A confidential client's is bound to the client, not to a key or certificate (RFC 9449 section 5, RFC 8705 section 7.1).
     ...(cnf === undefined || client.token_endpoint_auth_method !== "none" ? {} : { cnf })
   }
@@ -149,6 +144,7 @@ const newIdToken = Effect.fnUntraced(function* (
   issuing: Issuing,
   accessToken: string
 ): Effect.fn.Return<string> {
+  const { family } = issuing
   const { accessTokenLifetime, algorithms, issuer } = turn.state.settings
   const algorithm = issuing.client.id_token_signed_response_alg ?? algorithms[0]
   const claims: Readonly<Record<string, unknown>> = {
@@ -159,13 +155,13 @@ const newIdToken = Effect.fnUntraced(function* (
     iat: seconds(turn.now),
     iss: issuer,
     ...(issuing.nonce === undefined ? {} : { nonce: issuing.nonce }),
-    ...(issuing.authTime === undefined ? {} : { auth_time: seconds(issuing.authTime) }),
-    ...(issuing.acr === undefined ? {} : { acr: issuing.acr })
+    ...(family?.asked.maxAge === undefined ? {} : { auth_time: seconds(family.signedInAt) }),
+    ...(family?.asked.acr === undefined ? {} : { acr: family.asked.acr })
   }
   const { lie } = turn.request
   const value = yield* sign(turn, altered(claims, lie?.idToken?.claims), { algorithm, lie: lie?.idToken })
-  if (issuing.family !== undefined) {
-    const told = { family: issuing.family.id, expiresAt: turn.now + accessTokenLifetime }
+  if (family !== undefined) {
+    const told = { family: family.id, expiresAt: turn.now + accessTokenLifetime }
     turn.state = { ...turn.state, idTokens: HashMap.set(turn.state.idTokens, value, told) }
   }
   return value

@@ -26,6 +26,8 @@ export interface Family {
   readonly person: string
   readonly scopes: ReadonlyArray<string>
   readonly signedInAt: number
+  /** What was asked of the sign-in, and its ID tokens tell. */
+  readonly asked: Asked
   readonly ended?: { readonly at: number; readonly because: FamilyEnd }
 }
 
@@ -64,8 +66,6 @@ export interface RefreshToken {
   readonly scopes: ReadonlyArray<string>
   readonly audience?: string
   readonly nonce?: string
-  readonly authTime?: number
-  readonly acr?: string
   readonly issuedAt: number
   readonly expiresAt: number
   readonly spentAt?: number
@@ -93,8 +93,15 @@ export interface DeviceGrant {
 /** How the answer travels (OAuth 2.0 Multiple Response Types section 2.1, Form Post Response Mode). Default: `query`. */
 export type ResponseMode = "query" | "fragment" | "form_post"
 
+export interface Asked {
+  /** Seconds. Whoever asks for it is told when the person signed in (OpenID Connect Core section 3.1.2.1). */
+  readonly maxAge?: number
+  /** How the person signs in: in the way that is preferred of those asked for (`acr_values`). */
+  readonly acr?: string
+}
+
 /** An authorization request that was accepted (RFC 6749 section 4.1.1, RFC 7636). */
-export interface AuthorizationRequest {
+export interface AuthorizationRequest extends Asked {
   readonly clientId: string
   readonly redirectUri: string
   readonly scopes: ReadonlyArray<string>
@@ -102,10 +109,6 @@ export interface AuthorizationRequest {
   readonly state?: string
   readonly responseMode?: ResponseMode
   readonly nonce?: string
-  /** Seconds. Whoever asks for it is told when the person signed in (OpenID Connect Core section 3.1.2.1). */
-  readonly maxAge?: number
-  /** How the person signs in: in the way that is preferred of those asked for (`acr_values`). */
-  readonly acr?: string
   readonly codeChallenge?: string
   /** RFC 9449 section 10. */
   readonly dpopJkt?: string

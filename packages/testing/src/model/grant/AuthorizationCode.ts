@@ -37,7 +37,6 @@ export const authorizationCode = Effect.fnUntraced(function* (
   }
   yield* sameAudience(turn, code.audience)
   turn.state = { ...turn.state, codes: HashMap.set(turn.state.codes, value, { ...code, used: true }) }
-  const { acr, audience, maxAge, nonce, person, scopes } = code
-  const authTime = maxAge === undefined ? undefined : family.signedInAt
-  return yield* issueAll(turn, { client, subject: person, scopes, audience, cnf, family, nonce, authTime, acr })
+  const { audience, nonce, person, scopes } = code
+  return yield* issueAll(turn, { client, subject: person, scopes, audience, cnf, family, nonce })
 })

@@ -39,8 +39,8 @@ export const refreshToken = Effect.fnUntraced(function* (
     turn.state = endFamily(turn.state, token.family, "reuse", turn.now)
     return yield* refuse("invalid_grant", "refresh token already used")
   }
-  const { acr, audience, authTime, nonce } = token
-  const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce, authTime, acr }
+  const { audience, nonce } = token
+  const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce }
   if (!rotation) return yield* answer(turn, issuing, value)
   const spentAt = token.spentAt ?? turn.now
   turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, { ...token, spentAt }) }
