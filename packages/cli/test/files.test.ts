@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, utimesSync, writeFileSync } from "node:fs"
 import { readlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
@@ -239,10 +239,12 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         mkdirSync(lock, { mode: 0o700 })
         const [processes, host] = [yield* Effect.promise(() => readlink("/proc/self/ns/pid")), hostname()]
         writeFileSync(`${lock}/nonce`, JSON.stringify({ host, processes, pid: process.pid }))
+        const tenMinutesAgo = Date.now() / 1000 - 600
+        utimesSync(lock, tenMinutesAgo, tenMinutesAgo)
         const { stdout } = yield* keyfob.run(["doctor"])
         assert.match(
           stdout,
-          new RegExp(`ok +locks: ${lock} is held by process ${process.pid} and was taken \\d+ s ago`)
+          new RegExp(`ok +locks: ${lock} is held by process ${process.pid} and was taken 10 min ago`)
         )
         writeFileSync(`${lock}/nonce`, JSON.stringify({ host, processes, pid: 2 ** 30 }))
         assert.match(

@@ -9,6 +9,7 @@ const units = [
 
 export const relative = (instant: DateTime.Utc, now: number): string => {
   const seconds = Math.round((DateTime.toEpochMillis(instant) - now) / 1000)
+  if (seconds === 0) return "now"
   const size = Math.abs(seconds)
   const [unit, length] = units.find(([, length]) => size >= 2 * length) ?? ["s", 1]
   const amount = `${Math.floor(size / length)} ${unit}`
