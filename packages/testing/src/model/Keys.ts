@@ -11,37 +11,38 @@ import { draw, type Turn } from "./Turn.ts"
 export const rotate = Effect.fnUntraced(function* (turn: Turn, at: number) {
   const made: Array<SigningKey> = []
   for (const algorithm of turn.state.settings.algorithms) {
-    made.push(yield* generate(algorithm, draw(turn, 16), at))
+    made.push(yield* generate(algorithm, draw(turn, 16)))
   }
   const goneAt = at + turn.state.settings.retiredKeysStay
   const old = turn.state.keys.map((key) => ({ ...key, goneAt: key.goneAt ?? goneAt }))
   turn.state = { ...turn.state, keys: [...made, ...old.filter((key) => turn.now < key.goneAt)] }
 })
 
-const generate = (algorithm: SigningAlgorithm, kid: string, madeAt: number) =>
+const generate = (algorithm: SigningAlgorithm, kid: string) =>
   Effect.promise(async (): Promise<SigningKey> => {
     const pair = await generateKeyPair(algorithm, { extractable: true })
     const about = { kid, alg: algorithm, use: "sig" }
     return {
       kid,
       algorithm,
-      madeAt,
       public: { ...(await exportJWK(pair.publicKey)), ...about },
       private: { ...(await exportJWK(pair.privateKey)), ...about }
     }
   })
 
-/** Makes the first keys, and carries out the rotations whose time has come. */
+/** The first keys are made when somebody needs one: not every provider signs anything. */
+const begun = (turn: Turn) => (turn.state.keys.length === 0 ? rotate(turn, turn.now) : Effect.void)
+
+/** Carries out the rotations whose time has come. */
 export const keepUp = Effect.fnUntraced(function* (turn: Turn) {
-  if (turn.state.keys.length === 0) yield* rotate(turn, turn.now)
-  for (const at of turn.state.rotations.filter((at) => at <= turn.now)) yield* rotate(turn, at)
-  if (turn.state.rotations.some((at) => at <= turn.now)) {
-    turn.state = { ...turn.state, rotations: turn.state.rotations.filter((at) => at > turn.now) }
-  }
+  const due = turn.state.rotations.filter((at) => at <= turn.now)
+  if (due.length === 0) return
+  if (turn.state.keys.length > 0) for (const at of due) yield* rotate(turn, at)
+  turn.state = { ...turn.state, rotations: turn.state.rotations.filter((at) => at > turn.now) }
 })
 
 /** A JWT signed with the newest key of an algorithm. */
-export const sign = (
+export const sign = Effect.fnUntraced(function* (
   turn: Turn,
   claims: Readonly<Record<string, unknown>>,
   options: {
@@ -49,23 +50,24 @@ export const sign = (
     readonly type?: string
     readonly lie?: IdTokenLie | undefined
   } = {}
-): Effect.Effect<string> => {
+): Effect.fn.Return<string> {
+  yield* begun(turn)
   const { lie } = options
   const wanted = options.algorithm ?? turn.state.settings.algorithms[0]
   const key = turn.state.keys.find(({ algorithm, goneAt }) => algorithm === wanted && goneAt === undefined)
-  if (key === undefined) return Effect.die(new Error(`the simulated provider has no key for ${wanted}`))
+  if (key === undefined) return yield* Effect.die(new Error(`the simulated provider has no key for ${wanted}`))
   const about = altered({ kid: key.kid, ...(options.type === undefined ? {} : { typ: options.type }) }, lie?.header)
   const payload = JSON.stringify(claims)
   if (lie?.signature === "none") {
     const header = JSON.stringify({ alg: "none", ...about })
-    return Effect.succeed(`${Base64Url.encode(header)}.${Base64Url.encode(payload)}.`)
+    return `${Base64Url.encode(header)}.${Base64Url.encode(payload)}.`
   }
   // Not `SignJWT`, which would not sign a claim that is of the wrong type.
-  const signed = Effect.promise(() =>
+  const signed = yield* Effect.promise(() =>
     new CompactSign(new TextEncoder().encode(payload)).setProtectedHeader({ alg: wanted, ...about }).sign(key.private)
   )
-  return lie?.signature === "broken" ? Effect.map(signed, brokenly) : signed
-}
+  return lie?.signature === "broken" ? brokenly(signed) : signed
+})
 
 /** With another first letter of the signature: its last one may hold bits that do not count. */
 const brokenly = (jwt: string) => {
@@ -80,7 +82,7 @@ export const published = (turn: Turn) => ({
 
 /** The key set. */
 export const jwks = (turn: Turn): Effect.Effect<Response> =>
-  Effect.succeed(
+  Effect.map(begun(turn), () =>
     json(published(turn), 200, {
       "content-type": "application/jwk-set+json; charset=utf-8",
       "cache-control": `public, max-age=${turn.state.settings.keysMaxAge / 1000}`

@@ -12,7 +12,6 @@ export interface SigningKey {
   readonly algorithm: SigningAlgorithm
   readonly public: JWK
   readonly private: JWK
-  readonly madeAt: number
   /** Signs nothing any more; published until then. */
   readonly goneAt?: number
 }
