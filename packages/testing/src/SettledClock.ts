@@ -10,14 +10,19 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Scheduler from "effect/Scheduler"
 import type * as TestClock from "effect/testing/TestClock"
 import { Promised } from "keyfob"
+
+type AnyFiber = Fiber.Fiber<unknown, unknown>
 
 export interface SettledClock extends TestClock.TestClock {
   /** Time stands still while the effect runs. */
   readonly hold: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Lets time pass, sleep by sleep, until the fiber has ended; not longer than `limit` milliseconds. */
-  readonly runOut: (fiber: Fiber.Fiber<unknown, unknown>, limit: number) => Effect.Effect<void>
+  /** Starts a fiber, which counts as at work from here on. */
+  readonly begin: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
+  /** Lets time pass, sleep by sleep, until a fiber that was begun has ended; not longer than `limit` milliseconds. */
+  readonly runOut: (fiber: AnyFiber, limit: number) => Effect.Effect<void>
 }
 
 const isTestClock = (clock: Clock.Clock): clock is TestClock.TestClock => "adjust" in clock && "withLive" in clock
@@ -38,7 +43,7 @@ const trip = Effect.promise(() => crypto.subtle.digest("SHA-256", new Uint8Array
 const manyTrips = 2000
 /**
  * The same for one that most probably waits for another fiber, which has gone to sleep; and before the clock moves at all,
- * when nobody has been woken yet and whoever was just forked may be at work.
+ * for one that was begun since it last did and has not slept yet.
  */
 const fewTrips = 32
 /**
@@ -51,29 +56,37 @@ const turns = { afterMove: 1, afterPromise: 5 }
  * Makes one of the test clock in context, and has it stand still around Keyfob's own promises; another clock, and one that
  * is of this kind already, stay as they are.
  */
-export const make: Effect.Effect<Context.Context<never>> = Clock.clockWith((clock) =>
-  Effect.sync(() => {
-    const settled = isTestClock(clock) && !isSettled(clock) ? settle(clock) : clock
-    const context = Context.make(Clock.Clock, settled)
-    return isSettled(settled) ? Context.add(context, Promised.Around, settled.hold) : context
-  })
-)
+export const make: Effect.Effect<Context.Context<never>> = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  if (isSettled(clock)) return Context.make(Clock.Clock, clock).pipe(Context.add(Promised.Around, clock.hold))
+  if (!isTestClock(clock)) return Context.make(Clock.Clock, clock)
+  const atWork = new Set<AnyFiber>()
+  const settled = settle(clock, atWork)
+  return Context.make(Clock.Clock, settled).pipe(
+    Context.add(Promised.Around, settled.hold),
+    Context.add(Scheduler.Scheduler, watched(yield* Scheduler.Scheduler, atWork))
+  )
+})
 
-interface Sleep {
-  readonly until: number
-  readonly fiber: object
-}
+/** Adds whoever does something: a scheduler is asked before each operation. */
+const watched = (scheduler: Scheduler.Scheduler, atWork: Set<AnyFiber>): Scheduler.Scheduler => ({
+  executionMode: scheduler.executionMode,
+  makeDispatcher: () => scheduler.makeDispatcher(),
+  shouldYield: (fiber) => {
+    atWork.add(fiber)
+    return scheduler.shouldYield(fiber)
+  }
+})
 
-const settle = (inner: TestClock.TestClock): SettledClock => {
-  const sleeps = new Set<Sleep>()
+const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock => {
+  const sleeps = new Map<AnyFiber, number>()
   // What happens is numbered: who was woken when, and who slept for the first time when.
   let activity = 0
-  const woken = new Map<Fiber.Fiber<unknown, unknown>, number>()
-  // Who waited for so long that it is not for a promise. They count again when somebody they may wait for has ended.
-  const letBe = new Map<Fiber.Fiber<unknown, unknown>, number>()
+  const woken = new Map<AnyFiber, number>()
+  // Who waited for so long that it is not for a promise. They count again when they do something.
+  const letBe = new Map<AnyFiber, number>()
   let movedAt = 0
-  const firstSlept = new WeakMap<object, number>()
-  let settledAt = -1
+  const firstSlept = new WeakMap<AnyFiber, number>()
   let holds = 0
   const released = Latch.makeUnsafe(true)
 
@@ -85,32 +98,33 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
       active()
       const millis = Duration.toMillis(duration)
       if (millis <= 0) return inner.sleep(duration)
-      const entry = { until: inner.currentTimeMillisUnsafe() + millis, fiber }
-      sleeps.add(entry)
+      sleeps.set(fiber, inner.currentTimeMillisUnsafe() + millis)
       woken.delete(fiber)
       letBe.delete(fiber)
       if (!firstSlept.has(fiber)) firstSlept.set(fiber, activity)
       return Effect.onExit(inner.sleep(duration), (exit) =>
         Effect.sync(() => {
           active()
-          sleeps.delete(entry)
+          sleeps.delete(fiber)
           if (exit._tag === "Success") woken.set(fiber, movedAt)
         })
       )
     })
 
   const isBusy = () => {
+    for (const [fiber, wokenAt] of letBe) {
+      if (!atWork.has(fiber)) continue
+      letBe.delete(fiber)
+      woken.set(fiber, wokenAt)
+    }
     for (const fiber of woken.keys()) {
-      if (fiber.pollUnsafe() === undefined) continue
-      woken.delete(fiber)
-      for (const [other, wokenAt] of letBe) woken.set(other, wokenAt)
-      letBe.clear()
+      if (fiber.pollUnsafe() !== undefined) woken.delete(fiber)
     }
     return woken.size > 0
   }
 
   /** Whether a fiber that came up after that waking sleeps: it is most probably the one that is waited for. */
-  const isExplained = (wokenAt: number) => [...sleeps].some(({ fiber }) => (firstSlept.get(fiber) ?? 0) > wokenAt)
+  const isExplained = (wokenAt: number) => [...sleeps.keys()].some((fiber) => (firstSlept.get(fiber) ?? 0) > wokenAt)
 
   /** Nobody who was woken is at work, nor anybody they forked, who go unseen. */
   const isQuiet = (turns: number) =>
@@ -140,18 +154,17 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
           continue
         }
         trips++
-        if (trips >= fewTrips && [...woken.values()].every(isExplained)) break
-        if (trips < manyTrips) continue
+        if (trips < ([...woken.values()].every(isExplained) ? fewTrips : manyTrips)) continue
         for (const [fiber, wokenAt] of woken) letBe.set(fiber, wokenAt)
         woken.clear()
         break
       }
-      settledAt = activity
+      atWork.clear()
     })
 
   const nextSleep = () => {
     let next = Number.POSITIVE_INFINITY
-    for (const { until } of sleeps) next = Math.min(next, until)
+    for (const until of sleeps.values()) next = Math.min(next, until)
     return next
   }
 
@@ -164,8 +177,11 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
 
   const passTo = (end: number) =>
     Effect.gen(function* () {
-      yield* trip // fibers that were just forked start
-      yield* settled(activity !== settledAt)
+      const self = yield* Effect.fiber
+      yield* moveTo(inner.currentTimeMillisUnsafe()) // fibers that were just forked start
+      yield* settled(
+        [...atWork].some((fiber) => fiber !== self && !sleeps.has(fiber) && fiber.pollUnsafe() === undefined)
+      )
       for (let next = nextSleep(); next <= end; next = nextSleep()) {
         yield* moveTo(next)
         yield* settled(false)
@@ -176,16 +192,11 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
   const runOut: SettledClock["runOut"] = (fiber, limit) =>
     Effect.gen(function* () {
       const end = inner.currentTimeMillisUnsafe() + limit
-      const watch = () => {
-        if (![...sleeps].some((sleep) => sleep.fiber === fiber)) woken.set(fiber, activity)
-      }
-      watch()
       yield* settled(false)
       while (fiber.pollUnsafe() === undefined) {
         const next = nextSleep()
         if (next > end) return
         yield* moveTo(next)
-        watch()
         yield* settled(false)
       }
     })
@@ -221,6 +232,15 @@ const settle = (inner: TestClock.TestClock): SettledClock => {
             holds--
             if (holds === 0) released.openUnsafe()
             active()
+          })
+        )
+      }),
+    begin: (effect) =>
+      Effect.suspend(() => {
+        const begunAt = activity
+        return Effect.tap(Effect.forkChild(effect, { startImmediately: true }), (fiber) =>
+          Effect.sync(() => {
+            if (!sleeps.has(fiber)) woken.set(fiber, begunAt)
           })
         )
       }),

@@ -15,7 +15,7 @@ export const patiently = Effect.fnUntraced(function* <A, E, R>(
 ): Effect.fn.Return<A, E, R> {
   const clock = yield* SettledClock.current
   if (clock === undefined) return yield* program
-  const fiber = yield* Effect.forkChild(program, { startImmediately: true })
+  const fiber = yield* clock.begin(program)
   yield* clock.runOut(fiber, Duration.toMillis(limit))
   if (fiber.pollUnsafe() !== undefined) return yield* Fiber.join(fiber)
   yield* Fiber.interrupt(fiber)

@@ -86,7 +86,7 @@ const toItsEnd = Effect.fnUntraced(function* <A, E, R>(
   const clock = yield* SettledClock.current
   if (clock === undefined) return yield* Effect.exit(program)
   const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(limit)
-  const fiber = yield* Effect.forkChild(program, { startImmediately: true })
+  const fiber = yield* clock.begin(program)
   for (let idle = 0; idle < 100; idle++) {
     yield* clock.runOut(fiber, end - clock.currentTimeMillisUnsafe())
     if (fiber.pollUnsafe() !== undefined) return yield* Fiber.await(fiber)

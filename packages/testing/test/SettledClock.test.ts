@@ -12,6 +12,8 @@ const work = Effect.promise(async () => {
   for (let round = 0; round < 10; round++) await crypto.subtle.digest("SHA-512", new Uint8Array(10_000))
 })
 
+const note = (seen: Array<number>) => Effect.map(Clock.currentTimeMillis, (now) => seen.push(now))
+
 const test = (name: string, program: Effect.Effect<void, never, SimulatedProvider>) =>
   it.effect(name, () => Effect.provide(program, SimulatedProvider.layer()))
 
@@ -20,14 +22,11 @@ describe("the clock of the simulator", () => {
     "stands still while promises are at work, whoever waits for them",
     Effect.gen(function* () {
       const seen: Array<number> = []
-      const note = Effect.andThen(
-        work,
-        Effect.map(Clock.currentTimeMillis, (now) => seen.push(now))
-      )
-      const inChild = Effect.flatMap(Effect.forkDetach(note, { startImmediately: true }), Fiber.join)
-      yield* Effect.forkChild(Effect.repeat(note, Schedule.spaced("1 hour")))
+      const working = Effect.andThen(work, note(seen))
+      const inChild = Effect.flatMap(Effect.forkDetach(working, { startImmediately: true }), Fiber.join)
+      yield* Effect.forkChild(Effect.repeat(working, Schedule.spaced("1 hour")))
       yield* Effect.forkChild(Effect.repeat(inChild, Schedule.spaced("1 hour")))
-      yield* Effect.forkChild(Effect.repeat(Effect.timeout(note, "10 seconds"), Schedule.spaced("1 hour")))
+      yield* Effect.forkChild(Effect.repeat(Effect.timeout(working, "10 seconds"), Schedule.spaced("1 hour")))
       yield* TestClock.adjust("5 hours")
       const hours = [0, 1, 2, 3, 4, 5].flatMap((hour) => [hour, hour, hour].map((hour) => hour * 3_600_000))
       assert.deepStrictEqual(seen, hours)
@@ -41,6 +40,39 @@ describe("the clock of the simulator", () => {
       yield* Effect.forkChild(Effect.delay(Deferred.await(never), "1 minute"))
       yield* TestClock.adjust("1 day")
       assert.strictEqual(yield* Clock.currentTimeMillis, 86_400_000)
+    })
+  )
+
+  test(
+    "does not begin before who was forked has come to rest, be it in nobody's care",
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      yield* Effect.forkDetach(Effect.andThen(work, note(seen)))
+      yield* TestClock.adjust("1 day")
+      assert.deepStrictEqual(seen, [0])
+    })
+  )
+
+  test(
+    "waits again for whom it has let be: who waited for another that sleeps, and then has work",
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const tenth = yield* Deferred.make<void>()
+      const minutes = Effect.gen(function* () {
+        for (let minute = 1; minute <= 60; minute++) {
+          yield* Effect.sleep("1 minute")
+          if (minute === 10) yield* Deferred.succeed(tenth, undefined)
+        }
+      })
+      const waiting = Effect.gen(function* () {
+        yield* Effect.sleep("1 hour")
+        yield* Effect.forkDetach(minutes)
+        yield* Deferred.await(tenth)
+        yield* Effect.andThen(work, note(seen))
+      })
+      yield* Effect.forkChild(waiting)
+      yield* TestClock.adjust("1 day")
+      assert.deepStrictEqual(seen, [4_200_000])
     })
   )
 
@@ -92,8 +124,7 @@ describe("the clock of the simulator", () => {
       Effect.gen(function* () {
         const seen: Array<number> = []
         const long = Effect.forEach(Array.from({ length: 20 }), () => work)
-        const note = Effect.map(Clock.currentTimeMillis, (now) => seen.push(now))
-        const begun = Effect.forkDetach(Effect.forkDetach(Effect.andThen(Promised.run(long), note)))
+        const begun = Effect.forkDetach(Effect.forkDetach(Effect.andThen(Promised.run(long), note(seen))))
         const hourly = Effect.repeat(Effect.andThen(first, begun), Schedule.spaced("1 hour"))
         yield* Effect.forkChild(Effect.delay(hourly, "1 hour"))
         yield* TestClock.adjust("3 hours")
@@ -143,7 +174,7 @@ describe("the clock of the simulator", () => {
     Effect.gen(function* () {
       const clock = yield* SettledClock.current
       if (clock === undefined) return assert.fail("another clock")
-      const fiber = yield* Effect.forkChild(Effect.andThen(Effect.sleep("90 minutes"), work))
+      const fiber = yield* clock.begin(Effect.andThen(Effect.sleep("90 minutes"), work))
       yield* Effect.forkChild(Effect.sleep("1 day"))
       yield* clock.runOut(fiber, 3_600_000)
       assert.isUndefined(fiber.pollUnsafe())
