@@ -65,11 +65,14 @@ const secretsIn = (texts: ReadonlyArray<string>): ReadonlySet<string> => {
 /** A text in the forms it may travel in. */
 export const spellings = (text: string): ReadonlyArray<string> => {
   const bytes = new TextEncoder().encode(text)
-  const rims = [0, 1, 2].map((offset) => {
-    // In the middle of something else, base64 shifts; what the neighbours share is left out.
-    const whole = Base64.encode(new Uint8Array([...new Uint8Array(offset), ...bytes]))
-    return whole.slice(offset === 0 ? 0 : 4, whole.length - (whole.endsWith("=") ? 4 : 0))
-  })
+  const rims = [0, 1, 2]
+    .map((offset) => {
+      // In the middle of something else, base64 shifts; what the neighbours share is left out.
+      const whole = Base64.encode(new Uint8Array([...new Uint8Array(offset), ...bytes]))
+      return whole.slice(offset === 0 ? 0 : 4, whole.length - (whole.endsWith("=") ? 4 : 0))
+    })
+    // What is left of a few bytes is in some word: "z{~" is "ent-", as in content-type.
+    .filter((rim) => rim.length >= 8)
   return [
     text,
     JSON.stringify(text).slice(1, -1),
