@@ -1,17 +1,25 @@
 /** Programs of the system that serve a test: on a free loopback port, in a directory of their own, stopped with the scope. */
 import { Effect } from "effect"
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process"
+import { randomInt } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
+/**
+ * A port for a server that starts later. None of those that the system gives out by itself (from 32768 on Linux, from 49152
+ * elsewhere): some client or server would have it by then.
+ */
 export const freePort = Effect.callback<number>((resume) => {
   const probe = createServer()
-  probe.listen(0, "127.0.0.1", () => {
+  const listen = () => probe.listen(randomInt(20_000, 32_768), "127.0.0.1")
+  probe.on("error", listen)
+  probe.on("listening", () => {
     const { port } = probe.address() as AddressInfo // TCP, so never a string or null
     probe.close(() => resume(Effect.succeed(port)))
   })
+  listen()
 })
 
 export const directory = (prefix: string) =>

@@ -5,7 +5,7 @@ import { clients, EmbeddedProvider, type Fault, Person } from "@keyfob/embedded"
 import { DateTime, Effect, Layer, Redacted } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { ClientAuthentication, EndSession, Jwt, OAuthClient, Userinfo } from "keyfob"
-import { type AddressInfo, createServer } from "node:net"
+import { freePort } from "../../../embedded/src/server.ts"
 import * as DeviceAuthorization from "../../src/protocol/DeviceAuthorization.ts"
 import { discover } from "../../src/protocol/Discovery.ts"
 import { revoke } from "../../src/protocol/Revocation.ts"
@@ -51,14 +51,6 @@ const need = <A>(value: A | undefined): A => {
   return value as A // asserted just above
 }
 
-/** A port that was free a moment ago. */
-const closedPort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as AddressInfo // TCP, so never a string or null
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
-
 const requestsTo = (path: string) =>
   Effect.flatMap(EmbeddedProvider, ({ requests }) =>
     Effect.map(requests, (all) => all.filter((request) => request.path === path))
@@ -91,9 +83,7 @@ for (const [name, http] of [
 
     it.effect("A-13 a provider that is not there is unreachable", () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(
-          discover(yield* HttpClient.HttpClient, `http://127.0.0.1:${yield* closedPort}`)
-        )
+        const error = yield* Effect.flip(discover(yield* HttpClient.HttpClient, `http://127.0.0.1:${yield* freePort}`))
         assert.deepInclude({ ...error }, { _tag: "ProviderUnavailable", reason: "Unreachable", detail: "ECONNREFUSED" })
       })
     )
