@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
+import { ConfigProvider, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { hostname, tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
@@ -80,6 +81,7 @@ describe("Browser: what opens a page", () => {
   })
 })
 
+// On a test's clock: however slow a program is, it does not count as one that hangs.
 describe("Browser: opening", () => {
   /** A folder for programs, which goes away with the test. */
   const folder = Effect.acquireRelease(
@@ -95,7 +97,7 @@ describe("Browser: opening", () => {
   const named = (...commands: ReadonlyArray<string>) =>
     Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ BROWSER: commands.join(":") })))
 
-  it.live("hands the address over as it is, and none of our secrets", () =>
+  it.effect("hands the address over as it is, and none of our secrets", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const file = program(path, "browser", `printf '%s|%s' "$1" "$KEYFOB_CLIENT_SECRET" > '${path}/seen'`)
@@ -106,7 +108,7 @@ describe("Browser: opening", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("no shell reads a command or an address", () =>
+  it.effect("no shell reads a command or an address", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const hostile = `https://id.example/?$(touch ${path}/pwned);touch%20${path}/pwned|x`
@@ -116,7 +118,7 @@ describe("Browser: opening", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("what is missing or fails leaves it to the next; false where nothing works", () =>
+  it.effect("what is missing or fails leaves it to the next; false where nothing works", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const fails = program(path, "fails", "exit 3")
@@ -132,16 +134,20 @@ describe("Browser: opening", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live(
-    "a program that hangs is not waited for",
-    () =>
-      Effect.gen(function* () {
-        const path = yield* folder
-        const file = program(path, "hangs", `echo $$ > '${path}/pid'; exec sleep 60`)
-        yield* Effect.addFinalizer(() => Effect.sync(() => process.kill(Number(readFileSync(`${path}/pid`, "utf8")))))
-        assert.isTrue(yield* Browser.make({ command: file }).open(url))
-      }).pipe(Effect.scoped),
-    20_000
+  it.effect("a program that hangs is not waited for", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const file = program(path, "hangs", `echo $$ > '${path}/new' && mv '${path}/new' '${path}/pid'; exec sleep 60`)
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.kill(Number(readFileSync(`${path}/pid`, "utf8")))))
+      const opening = yield* Effect.forkChild(Browser.make({ command: file }).open(url))
+      yield* Effect.promise(async () => {
+        while (!existsSync(`${path}/pid`)) await new Promise((done) => setTimeout(done, 10))
+      })
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(opening.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(yield* Fiber.join(opening))
+    }).pipe(Effect.scoped)
   )
 })
 
