@@ -16,11 +16,16 @@ const opened = Effect.fnUntraced(function* (
   options: { readonly ports?: ReadonlyArray<number>; readonly responseMode?: "query" | "form_post" } = {}
 ) {
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  let recognized = 0
   const reception = yield* RedirectReceiver.use(({ open }) =>
     open({
       issuer: "https://id.example",
       responseMode: options.responseMode ?? "query",
-      recognizes: (text) => new URLSearchParams(text.replace(/^.*\?/, "")).get("state") === state
+      recognizes: (text) => {
+        const isOurs = new URLSearchParams(text.replace(/^.*\?/, "")).get("state") === state
+        if (isOurs) recognized++
+        return isOurs
+      }
     })
   ).pipe(
     Scope.provide(scope),
@@ -29,6 +34,8 @@ const opened = Effect.fnUntraced(function* (
   const fiber = yield* Effect.forkChild(reception.answer, { startImmediately: true })
   return {
     ...reception,
+    /** Until so many requests have come with the right state. */
+    arrived: (count: number) => Effect.repeat(Effect.sleep("5 millis"), { until: () => recognized >= count }),
     port: Number(new URL(reception.redirectUri).port),
     /** The answer, if there is one by now. */
     taken: Effect.map(Effect.yieldNow, () => fiber.pollUnsafe()),
@@ -163,11 +170,11 @@ describe("LoopbackReceiver", () => {
 
   it.live("a second request with the right state changes nothing, and is told the same end", () =>
     Effect.gen(function* () {
-      const { end, join, port } = yield* opened()
+      const { arrived, end, join, port } = yield* opened()
       const first = yield* Effect.forkChild(ask(port, answer))
       assert.strictEqual(yield* join, answer)
       const second = yield* Effect.forkChild(ask(port, `/callback?error=access_denied&state=${state}`))
-      yield* Effect.sleep("50 millis")
+      yield* arrived(2)
       yield* end()
       for (const fiber of [first, second]) assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
     }).pipe(Effect.scoped)
