@@ -3,12 +3,14 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { CredentialStoreContract } from "@keyfob/testing"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { CredentialKey, CredentialStore, StoreFailed } from "keyfob"
 import { existsSync, mkdtempSync } from "node:fs"
 import { rm } from "node:fs/promises"
@@ -402,22 +404,26 @@ describe("a passphrase from a command", () => {
     })
   )
 
-  live(
-    "one that does not end is ended: Unavailable",
+  it.effect("one that does not end is ended: Unavailable", () =>
     Effect.gen(function* () {
       const { fs, path, directory } = yield* place
       yield* fs.makeDirectory(directory)
       const file = path.join(directory, "pid")
-      const script = `require("fs").writeFileSync(process.argv[1], String(process.pid)); setInterval(() => {}, 1000)`
+      const script = `const fs = require("fs"); fs.writeFileSync(process.argv[1] + ".new", String(process.pid));
+        fs.renameSync(process.argv[1] + ".new", process.argv[1]); setInterval(() => {}, 1000)`
       const source = EncryptionKey.command([process.execPath, "-e", script, file], { timeout: "1 second" })
-      yield* failsWith(source, "Unavailable")
+      const asking = yield* Effect.forkChild(failsWith(source, "Unavailable"))
+      const moment = Effect.promise(() => new Promise((done) => setTimeout(done, 10)))
+      yield* Effect.repeat(Effect.andThen(moment, fs.exists(file)), { until: (there) => there })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(asking)
       const pid = Number(yield* fs.readFileString(file))
       // Killed and reaped, or about to be.
       yield* Effect.repeat(
-        Effect.sync(() => isThere(pid)),
-        { while: (there) => Effect.as(Effect.sleep("10 millis"), there) }
+        Effect.map(moment, () => isThere(pid)),
+        { while: (there) => there }
       )
-    })
+    }).pipe(Effect.provide(quiet))
   )
 
   live(
