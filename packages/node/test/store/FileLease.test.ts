@@ -1,7 +1,8 @@
 /** The lease of the file store: waiting, taking over, losing. The clock is a test's, the files are real. */
-import { assert, it, vi } from "@effect/vitest"
+import { assert, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -17,7 +18,7 @@ import { readFile, readlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as path from "node:path"
 import { inspect } from "node:util"
-import { atWork, type Before, credentialOf, errno, key, layerStore } from "./interceptedFileSystem.ts"
+import { type Before, credentialOf, errno, key, layerStore } from "./interceptedFileSystem.ts"
 
 const place = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -56,6 +57,14 @@ const gone = held({
   pid: 2 ** 30
 })
 
+/** Until nothing of this process is at work on a file, and what was has been heard of. */
+const stillFiles = Effect.promise(async () => {
+  for (let idle = 0; idle < 3;) {
+    await new Promise((done) => setTimeout(done, 1))
+    idle = process.getActiveResourcesInfo().some((what) => what.startsWith("FSReq")) ? 0 : idle + 1
+  }
+})
+
 /**
  * Lets virtual time pass until the fiber ends, never while a file is at work: a busy machine must not make the wait look
  * longer. Gives the seconds it took.
@@ -66,9 +75,7 @@ const pass = <A, E>(fiber: Fiber.Fiber<A, E>, each: Effect.Effect<void> = Effect
     while (fiber.pollUnsafe() === undefined) {
       yield* each
       yield* TestClock.adjust("250 millis")
-      for (let idle = 0; idle < 3; idle = atWork.calls === 0 ? idle + 1 : 0) {
-        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
-      }
+      yield* stillFiles
     }
     return ((yield* Clock.currentTimeMillis) - start) / 1000
   })
@@ -187,20 +194,18 @@ test(
     yield* take(gone)
     const next = path.join(lock, "next")
     // Somebody else is faster: by the time of our unlink there is a living holder.
-    let overtaken = false
+    const overtaken = yield* Deferred.make<void>()
     const faster: Before = (method, path) =>
       method === "remove" && path === holderFile
         ? fs
             .writeFileString(holderFile, held({}))
-            .pipe(Effect.andThen(fs.rename(holderFile, next)), Effect.andThen(Effect.sync(() => (overtaken = true))))
+            .pipe(Effect.andThen(fs.rename(holderFile, next)), Effect.andThen(Deferred.succeed(overtaken, undefined)))
         : Effect.void
     const waiting = yield* Effect.forkChild(using(write(2), faster))
-    yield* Effect.promise(() => vi.waitUntil(() => overtaken))
+    yield* Deferred.await(overtaken)
     for (let step = 0; step < 20; step++) {
       yield* TestClock.adjust("250 millis")
-      for (let idle = 0; idle < 3; idle = atWork.calls === 0 ? idle + 1 : 0) {
-        yield* Effect.promise(() => new Promise((done) => setTimeout(done, 1)))
-      }
+      yield* stillFiles
     }
     assert.isUndefined(waiting.pollUnsafe())
     assert.deepStrictEqual(yield* fs.readDirectory(lock), ["next"])

@@ -4,7 +4,6 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { type PlatformError, systemError } from "effect/PlatformError"
-import type * as Scope from "effect/Scope"
 import { Credential, CredentialKey, AccessToken, type CredentialStore } from "keyfob"
 import * as DateTime from "effect/DateTime"
 import * as Redacted from "effect/Redacted"
@@ -22,26 +21,9 @@ export const errno = (code: string): PlatformError =>
     cause: Object.assign(new Error(code), { code })
   })
 
-/** How many calls to any of these file systems have not come back yet. */
-export const atWork = { calls: 0 }
-
-const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.suspend(() => {
-    atWork.calls++
-    return Effect.ensuring(
-      effect,
-      Effect.sync(() => atWork.calls--)
-    )
-  })
-
 const intercept = <T extends object>(target: T, before: Before): T => {
   const call = (method: string, path: unknown, effect: unknown) =>
-    Effect.isEffect(effect)
-      ? Effect.andThen(
-          before(method, typeof path === "string" ? path : ""),
-          counted(effect as Effect.Effect<unknown, PlatformError, Scope.Scope>)
-        )
-      : effect
+    Effect.isEffect(effect) ? Effect.andThen(before(method, typeof path === "string" ? path : ""), effect) : effect
   return new Proxy(target, {
     get: (_, property) => {
       const member: unknown = Reflect.get(target, property)
