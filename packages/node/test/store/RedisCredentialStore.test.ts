@@ -9,7 +9,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redis from "effect/persistence/Redis"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import type { StoreFailed } from "keyfob"
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -50,6 +52,7 @@ fenced.suite("redis", {
   forget: send("FLUSHALL"),
   spoil: (text) => Effect.flatMap(ours, (name) => send("HSET", name, "value", text)),
   damaged: Effect.flatMap(ours, (name) => send("HGET", name, "damaged")),
+  answered: send("PING"), // one thing after the other
   hang: Effect.sync(() => shared.process.kill("SIGSTOP")),
   resume: Effect.sync(() => shared.process.kill("SIGCONT"))
 })
@@ -76,16 +79,17 @@ const reasonOf = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<
     return "reason" in error ? error.reason : error._tag
   })
 
+/** Again and again while the client has not got its new connection yet. */
+const untilConnected = <A>(effect: Effect.Effect<A, StoreFailed>) =>
+  Effect.retry(effect, { while: ({ reason }) => reason === "Unavailable", schedule: Schedule.spaced("10 millis") })
+
 describe("Redis", () => {
   test(
     "no server at the start",
     Effect.gen(function* () {
-      const { process, url } = yield* RedisServer.start()
-      yield* Effect.callback<void>((resume) => {
-        process.once("exit", () => resume(Effect.void))
-        process.kill("SIGKILL")
-      })
-      const error = yield* failure(storeAt(url))
+      const server = yield* RedisServer.start()
+      yield* killed(server)
+      const error = yield* failure(storeAt(server.url))
       assert.deepInclude(error, { reason: "Unavailable", detail: "ECONNREFUSED" })
     })
   )
@@ -113,7 +117,7 @@ describe("Redis", () => {
       yield* fenced.write(store, 1)
       yield* store.modify(key, (slot) =>
         Effect.gen(function* () {
-          server.process.kill("SIGKILL")
+          yield* killed(server)
           assert.strictEqual(yield* reasonOf(slot.write(credentialOf(2))), "Unavailable")
           assert.strictEqual(yield* reasonOf(slot.remove), "Unavailable")
           assert.strictEqual(yield* reasonOf(slot.read), "Unavailable")
@@ -128,7 +132,7 @@ describe("Redis", () => {
   test(
     "a replica can be read, and is ReadOnly to who wants to write",
     Effect.gen(function* () {
-      const primary = yield* RedisServer.start()
+      const primary = yield* primaryServer
       const replica = yield* replicaOf(primary)
       yield* fenced.write(yield* fenced.opened(storeAt(primary.url)), 1)
       yield* inSync(primary)
@@ -183,11 +187,11 @@ describe("Redis", () => {
           yield* send("CLIENT", "PAUSE", "60000", "WRITE")
           const writing = yield* Effect.forkChild(reasonOf(slot.write(credentialOf(2))), { startImmediately: true })
           // Until the script waits in the server.
-          yield* Effect.repeat(send<string>("CLIENT", "LIST"), { until: (list) => /cmd=evalsha/.test(list) })
+          yield* Effect.repeat(send<string>("CLIENT", "LIST"), { until: (list) => /flags=b .*cmd=evalsha/.test(list) })
           yield* send("CLIENT", "KILL", "SKIPME", "yes", "TYPE", "normal")
           assert.strictEqual(yield* Fiber.join(writing), "Unavailable")
           yield* send("CLIENT", "UNPAUSE")
-          yield* Effect.retry(slot.write(credentialOf(2)), { times: 100 })
+          yield* untilConnected(slot.write(credentialOf(2)))
         })
       )
       assert.isAbove(id, 0)
@@ -223,7 +227,7 @@ describe("Redis", () => {
   test(
     "a primary that is lost with a lease it had just handed out: the holder of before cannot write over the one of after",
     Effect.gen(function* () {
-      const primary = yield* RedisServer.start()
+      const primary = yield* primaryServer
       const replica = yield* replicaOf(primary)
       const way = yield* TcpProxy.make(primary.port)
       const url = `redis://127.0.0.1:${way.port}`
@@ -238,12 +242,9 @@ describe("Redis", () => {
             yield* slot.read
             if (lost === "lease and fence") yield* way.leadTo(replica.port)
             else yield* send("DEL", `${yield* ours}:lease`)
-            const late = Effect.retry(slot.write(credentialOf(9)), {
-              times: 100,
-              while: ({ reason }) => reason === "Unavailable"
-            })
+            const late = untilConnected(slot.write(credentialOf(9)))
             if (lost === "lease and fence") assert.strictEqual(yield* reasonOf(late), "Busy")
-            yield* Effect.retry(fenced.write(other, 2), { times: 100 })
+            yield* untilConnected(fenced.write(other, 2))
             assert.strictEqual(yield* reasonOf(late), "Busy")
             assert.deepStrictEqual(yield* fenced.generation(other), Option.some(2))
           })
@@ -306,6 +307,15 @@ const directory = Effect.acquireRelease(
 )
 
 type Server = Effect.Success<ReturnType<typeof RedisServer.start>>
+
+const killed = ({ process }: Server) =>
+  Effect.callback<void>((resume) => {
+    process.once("exit", () => resume(Effect.void))
+    process.kill("SIGKILL")
+  })
+
+/** Its replica has all at once: by default it would wait 5 s for others that may want the same. */
+const primaryServer = RedisServer.start(["--repl-diskless-sync-delay", "0"])
 
 const replicaOf = ({ port }: Server) => RedisServer.start(["--replicaof", "127.0.0.1", String(port)])
 

@@ -53,6 +53,10 @@ fenced.suite("sql", {
   forget: sql`DELETE FROM keyfob_credentials`,
   spoil: (text) => Effect.flatMap(id, (id) => sql`UPDATE keyfob_credentials SET value = ${text} WHERE id = ${id}`),
   damaged: column("damaged", (id) => sql`SELECT damaged FROM keyfob_credentials WHERE id = ${id}`),
+  answered: Effect.repeat(
+    sql`SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+    { until: (found) => found.length === 0 }
+  ),
   // Nothing goes on that touches the table.
   hang: Effect.andThen(
     Effect.forkDetach(

@@ -25,6 +25,8 @@ export interface Database {
   readonly forget: Effect.Effect<unknown, unknown>
   readonly spoil: (text: string) => Effect.Effect<unknown, unknown>
   readonly damaged: Effect.Effect<unknown, unknown>
+  /** It has answered whatever it was asked so far. */
+  readonly answered: Effect.Effect<unknown, unknown>
   /** Answers nobody until `resume`. */
   readonly hang: Effect.Effect<unknown, unknown>
   readonly resume: Effect.Effect<unknown, unknown>
@@ -43,13 +45,19 @@ export const generation = (store: CredentialStore["Service"]) =>
     Option.map((found) => found.generation)
   )
 
-/** Real sockets on a test's clock: they get some time for each second there, half of one for an answer's five. */
-export const pass = <A, E>(fiber: Fiber.Fiber<A, E>) =>
+const moment = (millis: number) => Effect.promise(() => new Promise((done) => setTimeout(done, millis)))
+
+/**
+ * Real sockets on a test's clock: with each second there they get some time, and `answered` is waited for. Gives the seconds
+ * it took.
+ */
+export const pass = <A, E, E2>(fiber: Fiber.Fiber<A, E>, answered: Effect.Effect<unknown, E2>) =>
   Effect.gen(function* () {
     const start = yield* Clock.currentTimeMillis
     while (fiber.pollUnsafe() === undefined) {
       yield* TestClock.adjust("1 second")
-      yield* Effect.promise(() => new Promise((done) => setTimeout(done, 80)))
+      yield* moment(20)
+      yield* answered
     }
     return ((yield* Clock.currentTimeMillis) - start) / 1000
   })
@@ -225,14 +233,14 @@ export const suite = (name: string, database: Database) => {
           yield* store.modify(key, () =>
             Effect.gen(function* () {
               const before = yield* database.leaseLasts
-              yield* Effect.promise(() => new Promise((done) => setTimeout(done, 50)))
+              yield* moment(50)
               let left = yield* database.leaseLasts
               assert.isBelow(left, before)
               // Time left only grows where somebody prolongs it.
               let grew = false
               for (let beats = 0; beats < 100 && !grew; beats++) {
                 yield* TestClock.adjust("10 seconds")
-                yield* Effect.promise(() => new Promise((done) => setTimeout(done, 5)))
+                yield* moment(5)
                 const now = yield* database.leaseLasts
                 grew = now > left
                 left = now
@@ -255,7 +263,7 @@ export const suite = (name: string, database: Database) => {
             Effect.gen(function* () {
               for (const how of [Effect.interruptible, Effect.uninterruptible]) {
                 const waiting = yield* Effect.forkChild(Effect.flip(how(write(second, 2))))
-                const seconds = yield* pass(waiting)
+                const seconds = yield* pass(waiting, database.answered)
                 assert.strictEqual((yield* Fiber.join(waiting)).reason, "Busy")
                 assert.isTrue(seconds > 59 && seconds < 70, `${seconds} s`)
               }
@@ -276,7 +284,7 @@ export const suite = (name: string, database: Database) => {
             const tasks = [store.get(key), store.list, write(store, 2), Effect.uninterruptible(write(store, 2))]
             for (const task of tasks) {
               const waiting = yield* Effect.forkChild(Effect.flip(task))
-              const seconds = yield* pass(waiting)
+              const seconds = yield* pass(waiting, moment(60))
               assert.deepInclude(yield* Fiber.join(waiting), { _tag: "StoreFailed", reason: "Unavailable" })
               assert.isTrue(seconds >= 5 && seconds < 20, `${seconds} s`)
             }
