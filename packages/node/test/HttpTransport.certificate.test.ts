@@ -41,8 +41,10 @@ const strict = (authority: Authority, version: string) =>
       const own = ["-cert", certFile, "-key", keyFile, "-CAfile", authority.caFile]
       const asking = ["s_server", "-accept", "127.0.0.1:0", version, "-Verify", "1", "-verify_return_error", "-www"]
       const process = spawn("openssl", [...asking, ...own], { stdio: ["ignore", "pipe", "ignore"] })
+      let said = ""
       process.stdout.on("data", (text) => {
-        const [, port] = /^ACCEPT .*:(\d+)$/m.exec(String(text)) ?? []
+        said += String(text)
+        const [, port] = /^ACCEPT .*:(\d+)\n/m.exec(said) ?? []
         if (port !== undefined) resume(Effect.succeed({ port: Number(port), process }))
       })
     }),
