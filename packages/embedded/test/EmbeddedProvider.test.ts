@@ -1,6 +1,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Exit, Schema, Scope } from "effect"
 import { createHash, randomBytes } from "node:crypto"
+import { connect, type Socket } from "node:net"
 import { clients, EmbeddedProvider, Person } from "../src/index.ts"
 
 // The provider is what other tests trust, so it is spoken to with `fetch` here and not with Keyfob.
@@ -334,8 +335,17 @@ describe("EmbeddedProvider, one for each test", () => {
       assert.strictEqual((yield* send(one.apiUrl, bearer(access_token))).status, 200)
       assert.strictEqual((yield* send(two.apiUrl, bearer(access_token))).status, 401)
 
-      // `fetch` keeps its connections alive, which must not keep the server
-      yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("1 second"))
+      // Who is in the middle of a request, and stays there, must not keep the server.
+      const { port } = new URL(one.issuer)
+      yield* Effect.acquireRelease(
+        Effect.callback<Socket>((resume) => {
+          const socket = connect(Number(port), "127.0.0.1", () =>
+            socket.write("GET /jwks HTTP/1.1\r\nHost", () => resume(Effect.succeed(socket)))
+          ).on("error", () => {})
+        }),
+        (socket) => Effect.sync(() => socket.destroy())
+      )
+      yield* Scope.close(scope, Exit.void)
       assert.isTrue(Exit.isFailure(yield* Effect.exit(send(one.apiUrl))))
       assert.strictEqual((yield* send(two.apiUrl)).status, 401)
     })
