@@ -10,7 +10,7 @@ import { CredentialStore, DeviceCode, Login, TokenSource } from "keyfob"
 
 class Api extends TokenSource.Service<Api>()("bench/Api") {}
 
-const scopes = ["openid", "offline_access"]
+const scopes = ["api:read", "offline_access"]
 const flow = DeviceCode.make({ issuer: "https://id.simulated.test", clientId: "keyfob-cli", scopes })
 const layerTest = Layer.mergeAll(Api.layerStored(flow), SimulatedPerson.layer()).pipe(
   Layer.provideMerge([CredentialStore.layerMemory, SimulatedProvider.layer({ accessTokenLifetime: "1 day" })]),
@@ -23,7 +23,7 @@ const fourteenDays = Effect.gen(function* () {
   yield* idp.approve("alice")
   yield* patiently(Login.login(flow))
   yield* idp.outage({ from: "3 days", for: "14 hours" })
-  yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("3 hours")))
+  yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("12 hours")))
   yield* TestClock.adjust("14 days")
   yield* idp.revokeAll
   yield* TestClock.adjust("1 day")
