@@ -257,6 +257,8 @@ for (const end of ["alice", "TokenRejected", "LoginFailed"]) {
         // Who it was is a number.
         assert.match(again, end === "alice" ? /^~\d+$/ : new RegExp(end))
         assert.deepStrictEqual(yield* replay.left, [])
+        const nowhere = yield* Effect.exit(replay.visit("https://id.simulated.test/authorize?client_id=keyfob-cli"))
+        assert.match(String(nowhere), /no redirect_uri: there is nowhere to come back to/)
       }).pipe(Effect.provide(Trace.replay(trace)))
     })
   )

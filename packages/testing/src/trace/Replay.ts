@@ -88,10 +88,13 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
         outline({ ...trace, exchanges: trace.exchanges.filter((exchange) => !used.has(exchange)) })
       )
       const visit = (url: string) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           const address = new URL(url)
           if (!address.searchParams.has("request_uri")) asked = address.searchParams
-          return comeBack(trace, used, address, asked)
+          const to = asked.get("redirect_uri")
+          return to === null
+            ? Effect.die(new Error("the authorization request has no redirect_uri: there is nowhere to come back to"))
+            : Effect.succeed(comeBack(trace, used, address, asked.get("state"), new URL(to)))
         })
       return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Replay, { left, visit }), Context.merge(time))
     })
@@ -121,8 +124,7 @@ const fieldOf = (body: Body, name: string) =>
   body._tag === "Form" ? body.fields.find(([field]) => field === name)?.[1] : undefined
 
 /** Back to the client, with the code that is spent next, or a no where none is, and the name of who is asked (RFC 9207). */
-const comeBack = (trace: Trace, used: ReadonlySet<Exchange>, address: URL, asked: URLSearchParams): URL => {
-  const back = new URL(asked.get("redirect_uri") ?? "")
+const comeBack = (trace: Trace, used: ReadonlySet<Exchange>, address: URL, state: string | null, back: URL): URL => {
   const spends = trace.exchanges.find((exchange) => exchange.grant === "authorization_code" && !used.has(exchange))
   const code = spends === undefined ? undefined : fieldOf(spends.body, "code")
   const issuer = trace.exchanges
@@ -130,7 +132,7 @@ const comeBack = (trace: Trace, used: ReadonlySet<Exchange>, address: URL, asked
     .filter(isObject)
     .find((metadata) => metadata["authorization_endpoint"] === address.origin + address.pathname)?.["issuer"]
   const answer = code === undefined ? { error: "access_denied" } : { code }
-  for (const [name, value] of Object.entries({ ...answer, state: asked.get("state"), iss: issuer })) {
+  for (const [name, value] of Object.entries({ ...answer, state, iss: issuer })) {
     if (typeof value === "string") back.searchParams.set(name, value)
   }
   return back
