@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Clock, Config, Console, Effect, Stdio, Stream } from "effect"
+import { Clock, Config, Console, Effect, FileSystem, Stdio, Stream } from "effect"
 import { Argument, Command, Prompt } from "effect/cli"
 import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
 import { clients, runCommand, SimulatedProvider } from "../src/index.ts"
@@ -60,5 +60,30 @@ it.effect("standard input, a terminal without a person, and time", () =>
     const late = yield* Effect.exit(runCommand(Effect.sleep("2 days")))
     assert.strictEqual(late._tag, "Failure")
     assert.strictEqual((yield* runCommand(Effect.interrupt)).exitCode, 130)
+  }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
+)
+
+it.effect("no time passes while the system is at work on a file, until it is closed", () =>
+  Effect.gen(function* () {
+    // More than the clock waits for what it knows nothing of.
+    const slow = Effect.promise(async () => {
+      for (let round = 0; round < 200; round++) await crypto.subtle.digest("SHA-512", new Uint8Array(10_000))
+    })
+    const fs = yield* FileSystem.FileSystem
+    const slowly: FileSystem.FileSystem = {
+      ...fs,
+      open: (...args) =>
+        Effect.andThen(
+          Effect.addFinalizer(() => slow),
+          fs.open(...args)
+        )
+    }
+    const opening = Effect.timeout(
+      Effect.scoped(FileSystem.FileSystem.use(({ open }) => open("/dev/null"))),
+      "1 minute"
+    )
+    const ran = yield* Effect.provideService(runCommand(opening), FileSystem.FileSystem, slowly)
+    assert.deepInclude(ran, { exitCode: 0 })
+    assert.strictEqual(yield* Clock.currentTimeMillis, 0)
   }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
 )

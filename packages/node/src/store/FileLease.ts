@@ -27,7 +27,7 @@ import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { StoreFailed } from "keyfob"
+import { Promised, type StoreFailed } from "keyfob"
 import { randomUUID } from "node:crypto"
 import { rmdir } from "node:fs/promises"
 import { hostname } from "node:os"
@@ -135,7 +135,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
     )
 
   /** Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along. */
-  const clear = (lock: string) => Effect.ignore(Effect.tryPromise(() => rmdir(lock)))
+  const clear = (lock: string) => Promised.run(Effect.ignore(Effect.tryPromise(() => rmdir(lock))))
 
   /** Who holds the lease right now, for somebody who looks once: a host whose clock differs looks silent, or alive. */
   const look = Effect.fnUntraced(function* (lock: string): Effect.fn.Return<Option.Option<Held>, PlatformError> {
