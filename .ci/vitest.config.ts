@@ -33,7 +33,7 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", ".ci/test/**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     allowOnly: !ci,
-    setupFiles: [join(import.meta.dirname, "comparable.ts")],
+    setupFiles: ["comparable.ts", "seeded.ts"].map((file) => join(import.meta.dirname, file)),
     // A limit for what hangs, not for what is slow: real processes share two cores with each other.
     testTimeout: 30_000,
     // .ci/run asks for the counts in a file.
