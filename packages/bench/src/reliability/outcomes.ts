@@ -59,6 +59,9 @@ const rows: ReadonlyArray<readonly [what: string, trouble: Trouble]> = [
 
 const untroubled: TroubledPlace = { store: CredentialStore.layerMemory, begin: Effect.void, end: Effect.void }
 
+/** Nobody has it, and no server of names is asked: a label has 63 characters at most. Where none answers, that takes long. */
+const nobody = `https://${"nobody".repeat(11)}.invalid`
+
 /** The client, which asks for a name that nobody has while it is told so, and says when a refresh is on its way. */
 const network = Effect.gen(function* () {
   const simulated = yield* HttpClient.HttpClient
@@ -67,7 +70,7 @@ const network = Effect.gen(function* () {
   const client = HttpClient.transform(simulated, (exchange, request) =>
     Effect.suspend(() =>
       state.nameless
-        ? Promised.run(real.execute(HttpClientRequest.setUrl(request, "https://id.keyfob.invalid")))
+        ? Promised.run(real.execute(HttpClientRequest.setUrl(request, nobody)))
         : Effect.andThen(request.method === "POST" ? state.onRefresh : Effect.void, exchange)
     )
   )

@@ -54,7 +54,15 @@ export const providers = { strict, lenient } satisfies Record<string, Effect.Eff
 
 /** Its refreshes, once it works at none: what a program sent that was killed may still be on its way. */
 export const settled = ({ refreshes }: Rotating) =>
-  Effect.sleep(30).pipe(Effect.andThen(refreshes), Effect.repeat({ until: ({ underWay }) => underWay === 0 }))
+  Effect.gen(function* () {
+    let found = yield* refreshes
+    // On a busy machine one pause may be over before anything that came meanwhile has been read.
+    for (let quiet = 0; quiet < 4; quiet = found.underWay === 0 ? quiet + 1 : 0) {
+      yield* Effect.sleep("10 millis")
+      found = yield* refreshes
+    }
+    return found
+  })
 
 export type ProviderName = keyof typeof providers
 
