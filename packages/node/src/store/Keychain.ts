@@ -20,7 +20,7 @@ const { locked, unavailable } = failuresOf("keychain")
 const longest = process.platform === "win32" ? 1280 : 2 ** 20
 
 /** What the library says of a keychain that is there and closed. */
-const saysLocked = /^Couldn't access platform storage|locked|dismissed|interaction is not allowed/i
+const saysLocked = /^Couldn't access platform storage|\blocked|dismissed|interaction is not allowed/i
 
 const failureOf = (message: string) => (saysLocked.test(message) ? locked : unavailable)(location, printable(message))
 
