@@ -317,16 +317,18 @@ describe.concurrent("login --flow browser", () => {
         const keyfob = yield* Keyfob.make
         const { issuer } = yield* EmbeddedProvider.start()
         const opener = `${keyfob.home}/opener`
-        writeFileSync(opener, `#!/bin/sh\necho $$ > '${keyfob.home}/pid'\nexec sleep 60\n`, { mode: 0o700 })
+        const pid = `${keyfob.home}/pid`
+        const tell = `echo $$ > '${pid}.part'\nmv '${pid}.part' '${pid}'`
+        writeFileSync(opener, `#!/bin/sh\n${tell}\nexec sleep 60\n`, { mode: 0o700 })
         const hanging = Effect.gen(function* () {
-          while (!existsSync(`${keyfob.home}/pid`)) yield* Effect.sleep("50 millis")
+          while (!existsSync(pid)) yield* Effect.sleep("50 millis")
         })
         const onLine = (line: string) => {
           const url = pageIn(line)
           if (url !== undefined) Effect.runFork(Effect.andThen(hanging, Person.approve(url)))
         }
         yield* keyfob.done(login(issuer, "--flow", "browser", "--browser", opener), { onLine })
-        assert.isTrue(process.kill(Number(readFileSync(`${keyfob.home}/pid`, "utf8"))), "it is there still")
+        assert.isTrue(process.kill(Number(readFileSync(pid, "utf8"))), "it is there still")
       }).pipe(Effect.scoped),
     60_000
   )
