@@ -10,6 +10,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { fileURLToPath } from "node:url"
+import { freePort } from "../../embedded/src/server.ts"
 import * as Chromium from "./Chromium.ts"
 import * as Keyfob from "./Keyfob.ts"
 
@@ -188,8 +189,10 @@ describe.concurrent("login --flow browser", () => {
           shown = url
           Effect.runFork(Person.approve(url))
         })
-        const flags = ["--flow", "browser", "--no-browser", "--prompt", "login", "--login-hint", "alice@example.com"]
-        const ran = yield* keyfob.done(login(provider.issuer, ...flags, "-o", "json"), { onLine })
+        const port = String(yield* freePort)
+        const browser = ["--flow", "browser", "--no-browser", "--redirect-port", port, "-o", "json"]
+        const flags = [...browser, "--prompt", "login", "--login-hint", "alice@example.com"]
+        const ran = yield* keyfob.done(login(provider.issuer, ...flags), { onLine })
         const events = ran.stderr
           .trimEnd()
           .split("\n")
@@ -199,15 +202,14 @@ describe.concurrent("login --flow browser", () => {
         const query = new URL(shown).searchParams
         assert.strictEqual(query.get("prompt"), "login consent")
         assert.strictEqual(query.get("login_hint"), "alice@example.com")
-        // The port of the login before is free again, so that it can be asked for.
-        const { host, port } = new URL(query.get("redirect_uri") ?? "")
+        assert.strictEqual(query.get("redirect_uri"), `http://127.0.0.1:${port}/callback`)
+        // The port is free again, so that the next login can ask for it.
         const again = onPage(({ redirect_uri, url }) => {
           shown = redirect_uri
           Effect.runFork(Person.approve(url))
         })
-        const fixed = login(provider.issuer, "--flow", "browser", "--no-browser", "--redirect-port", port, "--force")
-        yield* keyfob.done([...fixed, "-o", "json"], { onLine: again })
-        assert.strictEqual(shown, `http://${host}/callback`)
+        yield* keyfob.done(login(provider.issuer, ...browser, "--force"), { onLine: again })
+        assert.strictEqual(shown, `http://127.0.0.1:${port}/callback`)
       }).pipe(Effect.scoped),
     60_000
   )
@@ -237,12 +239,12 @@ describe.concurrent("login --flow browser", () => {
       Effect.gen(function* () {
         const keyfob = yield* Keyfob.make
         const provider = yield* EmbeddedProvider.start()
-        let port = 0
+        // None that the system gives to somebody else after it.
+        const port = yield* freePort
         let wasOpen = false
         const ran = yield* Effect.callback<Keyfob.Ran>((resume) => {
           const onLine = (line: string, signal: (name: NodeJS.Signals) => void) =>
-            onPage(({ redirect_uri }) => {
-              port = Number(new URL(redirect_uri).port)
+            onPage(() => {
               Effect.runFork(
                 Effect.map(isOpen(port), (open) => {
                   wasOpen = open
@@ -250,7 +252,8 @@ describe.concurrent("login --flow browser", () => {
                 })
               )
             })(line)
-          const args = login(provider.issuer, "--flow", "browser", "--no-browser", "-o", "json")
+          const at = ["--redirect-port", String(port)]
+          const args = login(provider.issuer, "--flow", "browser", "--no-browser", ...at, "-o", "json")
           Effect.runFork(Effect.map(keyfob.run(args, { onLine }), (ran) => resume(Effect.succeed(ran))))
         })
         assert.strictEqual(ran.code, 130)
