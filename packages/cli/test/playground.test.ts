@@ -2,9 +2,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import type { Page } from "playwright-core"
 import * as Chromium from "./Chromium.ts"
 import * as Keyfob from "./Keyfob.ts"
@@ -25,10 +27,10 @@ const playground = Effect.fnUntraced(function* (keyfob: Command) {
     if (page !== undefined) Deferred.doneUnsafe(ready, Effect.succeed(page))
   }
   const running = yield* Effect.forkScoped(keyfob.run(["playground"], { onLine }))
-  const page = yield* Deferred.await(ready).pipe(Effect.timeout("20 seconds"))
+  const page = yield* Deferred.await(ready)
   const end = Effect.andThen(
     Effect.sync(() => interrupt()),
-    Effect.timeout(Fiber.join(running), "5 seconds")
+    Fiber.join(running)
   )
   return { page, issuer: new URL(page).origin, end }
 })
@@ -43,7 +45,7 @@ const login = Effect.fnUntraced(function* (keyfob: Command, issuer: string, answ
   const flags = ["--issuer", issuer, "--client-id", "keyfob-cli", "--flow", "device", "-o", "json"]
   const scope = "openid profile email offline_access api:read"
   const running = yield* Effect.forkChild(keyfob.run(["login", "demo", ...flags, "--scope", scope], { onLine }))
-  const uri = yield* Effect.timeout(Deferred.await(shown), "20 seconds")
+  const uri = yield* Deferred.await(shown)
   yield* Effect.promise(() => answer(uri))
   return yield* Fiber.join(running)
 })
@@ -199,8 +201,8 @@ describe.concurrent("keyfob playground", () => {
           Effect.sync(() => spawn(process.execPath, [Keyfob.bundle, "playground", "-o", "json"], { env: {} })),
           (child) => Effect.sync(() => child.kill("SIGKILL"))
         )
-        const line = yield* Effect.promise<string>(() => new Promise((resolve) => child.stdout.once("data", resolve)))
-        const { client_id, issuer, page } = JSON.parse(String(line))
+        const [line] = yield* Effect.promise(() => once(createInterface(child.stdout), "line"))
+        const { client_id, issuer, page } = JSON.parse(line)
         assert.deepStrictEqual([client_id, page], ["keyfob-cli", `${issuer}/playground`])
         assert.match(issuer, /^http:\/\/127\.0\.0\.1:\d+$/)
         const { port } = new URL(issuer)
@@ -222,9 +224,9 @@ describe.concurrent("keyfob playground", () => {
             () => "cut"
           )
           while (!/>\s*hang\s/.test(await (await fetch(page)).text())) continue
-          const ended = new Promise((resolve) => child.once("exit", resolve))
+          const ended = once(child, "exit")
           child.kill("SIGINT")
-          assert.strictEqual(await ended, 130)
+          assert.deepStrictEqual(await ended, [130, null])
           assert.strictEqual(await waits, "cut")
         })
       }).pipe(Effect.scoped),
