@@ -46,8 +46,9 @@ export const make = Effect.map(directory, (home) => {
       let stdout = ""
       let stderr = ""
       let read = 0
-      child.stdout?.on("data", (chunk) => (stdout += String(chunk)))
-      child.stderr?.on("data", (chunk) => {
+      // A letter may come in two pieces.
+      child.stdout?.setEncoding("utf8").on("data", (chunk) => (stdout += String(chunk)))
+      child.stderr?.setEncoding("utf8").on("data", (chunk) => {
         stderr += String(chunk)
         for (let end = stderr.indexOf("\n", read); end >= 0; end = stderr.indexOf("\n", read)) {
           onLine?.(stderr.slice(read, end), (name) => child.kill(name))

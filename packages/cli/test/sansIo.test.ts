@@ -35,10 +35,12 @@ const python = Effect.fnUntraced(function* (
     const child = spawn("python3", program, { env })
     let stdout = ""
     let stderr = ""
-    child.stdout.on("data", (chunk) => (stdout += String(chunk)))
+    child.stdout.setEncoding("utf8").on("data", (chunk) => (stdout += String(chunk)))
     createInterface({ input: child.stderr }).on("line", (line) => {
       stderr += `${line}\n`
-      Effect.runFork(Effect.map(person(line), (answer) => child.stdin.write(answer === undefined ? "" : `${answer}\n`)))
+      // Who has nothing to say may be done after the program is, which then reads no more.
+      const tell = (answer: string | void) => (answer === undefined ? undefined : child.stdin.write(`${answer}\n`))
+      Effect.runFork(Effect.map(person(line), tell))
     })
     child.on("close", (code) => resume(Effect.succeed({ code, stderr, stdout })))
     return Effect.sync(() => child.kill("SIGKILL"))
