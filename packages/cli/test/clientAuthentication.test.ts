@@ -144,7 +144,7 @@ describe.concurrent("client authentication", () => {
             .setIssuer("private_key_jwt")
             .setSubject("private_key_jwt")
             .setAudience(issuer)
-            .setExpirationTime("1 minute")
+            .setExpirationTime("1 hour")
             .sign(key)
         )
         const path = file("token", yield* assertion)

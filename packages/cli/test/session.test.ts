@@ -318,7 +318,7 @@ describe.concurrent("R14: a session", () => {
         })
         const write = Effect.fnUntraced(function* (sub: string) {
           const jwt = new SignJWT({ sub }).setProtectedHeader({ alg: "ES256" }).setIssuer("https://platform.test")
-          const signed = jwt.setAudience(issuer).setExpirationTime("1 minute").sign(privateKey)
+          const signed = jwt.setAudience(issuer).setExpirationTime("1 hour").sign(privateKey)
           // As platforms do: for others to read.
           yield* keyfob.write("assertion.jwt", yield* Effect.promise(() => signed), 0o644)
         })
