@@ -35,7 +35,7 @@ export const open = Effect.fnUntraced(function* (options: BrowserContextOptions 
   const browser = yield* launch
   return yield* Effect.promise(async () => {
     const context = await browser.newContext(options)
-    context.setDefaultTimeout(15_000)
+    context.setDefaultTimeout(60_000)
     const page = await context.newPage()
     const complaints: Array<string> = []
     page.on("console", (message) => complaints.push(message.text()))

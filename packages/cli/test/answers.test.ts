@@ -101,7 +101,7 @@ describe.concurrent("R14: what a provider may answer", () => {
           assert.deepStrictEqual(yield* keyfob.files, [])
           for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   }
 
@@ -113,7 +113,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         Keyfob.failsWith(yield* keyfob.run(login("http://127.0.0.1:1"), { env }), 5, /cannot be reached.*ECONNREFUSED/)
         assert.deepStrictEqual(yield* keyfob.files, [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -126,7 +126,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         const error = Keyfob.errorOf(yield* keyfob.run([...login(server.issuer), "-o", "json"], { env }), 5)
         assert.include(error, { tag: "ProviderUnavailable", endpoint: "token", retry: "wait", retry_after: 3600 })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -146,7 +146,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         assert.strictEqual((yield* keyfob.done(["token"])).stdout, "canary-access\n")
         assert.deepStrictEqual(yield* Effect.flatMap(keyfob.files, Effect.forEach(keyfob.read)), before)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -160,7 +160,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         const ran = yield* keyfob.run(["login", "--issuer", server.issuer, "--client-id", "c"])
         Keyfob.failsWith(ran, 2, /does not offer.*no authorization_endpoint/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -179,6 +179,6 @@ describe.concurrent("R14: what a provider may answer", () => {
         const ran = yield* keyfob.run(["login", "--issuer", server.issuer, "--client-id", "c"])
         Keyfob.failsWith(ran, 7, /verification_uri/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

@@ -65,7 +65,7 @@ it.live(
       assert.deepInclude(JSON.parse(unknown.stderr).error, { tag: "JobUnavailable", retry: "give up" })
       assert.notInclude(unknown.stderr, "canary")
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )
 
 it.live("what AQT_ variables say is not written to the file, where a flag says where the credential is kept", () =>
@@ -104,7 +104,7 @@ it.live(
       assert.strictEqual((yield* keyfob("logout")).exitCode, 0)
       assert.strictEqual((yield* keyfob("token")).exitCode, 3)
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )
 
 it.live(
@@ -121,7 +121,7 @@ it.live(
         .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"))
       for (const text of kept) assert.notInclude(text, token.trim())
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )
 
 it.live(
@@ -147,7 +147,7 @@ it.live(
       const again = yield* keyfob("token --context aqt")
       assert.strictEqual(again.stdout, token, again.stderr)
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )
 
 it.live(
@@ -167,7 +167,7 @@ it.live(
       assert.strictEqual((yield* keyfob("aqt files")).exitCode, 0)
       assert.match(readFileSync(join(home, ".aqt/access_token"), "utf8"), /^ey/)
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )
 
 it.live(
@@ -188,5 +188,5 @@ it.live(
       assert.include(kept.join(), "library")
       assert.notInclude(kept.join(), "canary")
     }).pipe(Effect.scoped, Effect.provide(Served.layer)),
-  60_000
+  120_000
 )

@@ -166,30 +166,34 @@ describe("a token that was brought to the command, and then another", () => {
           tokens
         )
         assert.include(tokens, (yield* keyfob.done(["token", "spaces"])).stdout.trim())
-      }).pipe(Effect.scoped)
+      }).pipe(Effect.scoped),
+    120_000
   )
 
-  it.live("R15 the built command, its quick way too: what is printed is what was brought, else what is there", () =>
-    Effect.gen(function* () {
-      const keyfob = yield* Keyfob.make
-      yield* keyfob.done(["context", "add", "lab", "key", "--issuer", "https://id.example", "--client-id", "x"])
-      yield* keyfob.write("config.toml", spaces + key)
-      const printed = (name: string, token?: string) =>
-        Effect.map(
-          keyfob.done(["token", name], token === undefined ? {} : { env: { KEYFOB_TOKEN: token } }),
-          ({ stdout }) => stdout.trim()
-        )
-      for (const token of ["of-alice", "of-alice", "of-bob", "of-bob", "of-alice"]) {
-        assert.strictEqual(yield* printed("spaces", token), token)
-        assert.strictEqual(yield* printed("spaces"), token)
-      }
-      yield* keyfob.done(["login", "key", "--token-stdin"], { stdin: "of-alice\n" })
-      assert.deepStrictEqual([yield* printed("key"), yield* printed("key", "of-alice")], ["of-alice", "of-alice"])
-      const env = { KEYFOB_TOKEN: "of-bob" }
-      Keyfob.failsWith(yield* keyfob.run(["token", "key"], { env }), 3, /nobody is signed in/)
-      assert.strictEqual(yield* printed("key"), "of-alice")
-      assert.strictEqual((yield* keyfob.json(["login", "key"], { env })).outcome, "signed_in")
-      assert.deepStrictEqual([yield* printed("key"), yield* printed("key", "of-bob")], ["of-bob", "of-bob"])
-    }).pipe(Effect.scoped)
+  it.live(
+    "R15 the built command, its quick way too: what is printed is what was brought, else what is there",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        yield* keyfob.done(["context", "add", "lab", "key", "--issuer", "https://id.example", "--client-id", "x"])
+        yield* keyfob.write("config.toml", spaces + key)
+        const printed = (name: string, token?: string) =>
+          Effect.map(
+            keyfob.done(["token", name], token === undefined ? {} : { env: { KEYFOB_TOKEN: token } }),
+            ({ stdout }) => stdout.trim()
+          )
+        for (const token of ["of-alice", "of-alice", "of-bob", "of-bob", "of-alice"]) {
+          assert.strictEqual(yield* printed("spaces", token), token)
+          assert.strictEqual(yield* printed("spaces"), token)
+        }
+        yield* keyfob.done(["login", "key", "--token-stdin"], { stdin: "of-alice\n" })
+        assert.deepStrictEqual([yield* printed("key"), yield* printed("key", "of-alice")], ["of-alice", "of-alice"])
+        const env = { KEYFOB_TOKEN: "of-bob" }
+        Keyfob.failsWith(yield* keyfob.run(["token", "key"], { env }), 3, /nobody is signed in/)
+        assert.strictEqual(yield* printed("key"), "of-alice")
+        assert.strictEqual((yield* keyfob.json(["login", "key"], { env })).outcome, "signed_in")
+        assert.deepStrictEqual([yield* printed("key"), yield* printed("key", "of-bob")], ["of-bob", "of-bob"])
+      }).pipe(Effect.scoped),
+    120_000
   )
 })

@@ -118,7 +118,7 @@ describe("a person signs in in their browser", () => {
         // Of who has no session there, the provider asks nothing more.
         assert.include(yield* Effect.promise(() => ending.text()), `${provider.issuer}/session/end/confirm`)
       }).pipe(Effect.scoped),
-    90_000
+    120_000
   )
 
   it.live(
@@ -136,7 +136,7 @@ describe("a person signs in in their browser", () => {
         assert.include(page.text, "The login was denied.")
         assert.isFalse((yield* provider.requests).some(({ path }) => path.startsWith("/device")))
       }).pipe(Effect.scoped),
-    90_000
+    120_000
   )
 
   it.live(
@@ -173,7 +173,7 @@ describe("a person signs in in their browser", () => {
         const background = yield* Effect.promise(() => page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert.strictEqual(background, "rgb(255, 255, 255)", "light where light is wanted")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })
 
@@ -211,7 +211,7 @@ describe.concurrent("login --flow browser", () => {
         yield* keyfob.done(login(provider.issuer, ...browser, "--force"), { onLine: again })
         assert.strictEqual(shown, `http://127.0.0.1:${port}/callback`)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -230,7 +230,7 @@ describe.concurrent("login --flow browser", () => {
         assert.isFalse(existsSync(`${keyfob.home}/opened`))
         assert.deepStrictEqual(yield* provider.requests, [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -261,7 +261,7 @@ describe.concurrent("login --flow browser", () => {
         assert.isFalse(yield* isOpen(port))
         assert.deepStrictEqual(yield* keyfob.files, [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -287,7 +287,7 @@ describe.concurrent("login --flow browser", () => {
           new RegExp(`    ssh -N -L ${port}:127\\.0\\.0\\.1:${port} -p 2222 \\S+@198\\.51\\.100\\.4\n`)
         )
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -310,7 +310,7 @@ describe.concurrent("login --flow browser", () => {
         assert.strictEqual(yield* signIn(["--browser", personal("alice")]), "alice")
         assert.strictEqual(yield* signIn(["--no-browser"], approvePage), "alice")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -322,7 +322,7 @@ describe.concurrent("login --flow browser", () => {
         const opener = `${keyfob.home}/opener`
         const pid = `${keyfob.home}/pid`
         const tell = `echo $$ > '${pid}.part'\nmv '${pid}.part' '${pid}'`
-        writeFileSync(opener, `#!/bin/sh\n${tell}\nexec sleep 60\n`, { mode: 0o700 })
+        writeFileSync(opener, `#!/bin/sh\n${tell}\nexec sleep 600\n`, { mode: 0o700 })
         const hanging = Effect.gen(function* () {
           while (!existsSync(pid)) yield* Effect.sleep("50 millis")
         })
@@ -333,7 +333,7 @@ describe.concurrent("login --flow browser", () => {
         yield* keyfob.done(login(issuer, "--flow", "browser", "--browser", opener), { onLine })
         assert.isTrue(process.kill(Number(readFileSync(pid, "utf8"))), "it is there still")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -350,7 +350,7 @@ describe.concurrent("login --flow browser", () => {
         let url = ""
         yield* keyfob.done(login(provider.issuer, "--flow", "browser", "--browser", "/nowhere/browser"), { onLine })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -383,6 +383,6 @@ describe.concurrent("login --flow browser", () => {
         assert.include(screen, "That is not the answer to this login")
         assert.include(screen, "Signed in to demo as alice")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

@@ -53,5 +53,5 @@ token_budget = { limit = 5, per = "${per}" }
       assert.strictEqual(wrong.exitCode, 2)
       assert.match(wrong.stderr, /token_budget\.per.*30d/)
     }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer])),
-  60_000
+  120_000
 )

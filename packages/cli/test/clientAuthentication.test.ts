@@ -64,7 +64,7 @@ describe.concurrent("client authentication", () => {
           const { login, roundTrip } = yield* given
           yield* roundTrip(login(method, "--client-auth", method), { KEYFOB_CLIENT_SECRET: secret })
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
   }
 
@@ -83,7 +83,7 @@ describe.concurrent("client authentication", () => {
         const wide = yield* keyfob.done(ofFile, { env: { KEYFOB_PRIVATE_KEY_PASSPHRASE: passphrase } })
         assert.include(wide.stderr, `others can read the secret in ${key}; run: chmod 600 ${key}`)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -126,7 +126,7 @@ describe.concurrent("client authentication", () => {
         const wrong = yield* keyfob.run(login("self", ...by(authority.client("app.test"))), { env })
         Keyfob.failsWith(wrong, 2, /invalid_client/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -169,7 +169,7 @@ describe.concurrent("client authentication", () => {
         Keyfob.failsWith(yield* signsIn('client_assertion_file = "~/none"'), 2, /none cannot be read/)
         for (const { stderr, stdout } of keyfob.ran) assert.notInclude(`${stderr}${stdout}`, "eyJhbGciOiJFUzI1NiJ9.")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -194,7 +194,7 @@ describe.concurrent("client authentication", () => {
         assert.isUndefined(before.authorizations[at])
         assert.isDefined(before.authorizations[before.asked.indexOf("/token")])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -211,7 +211,7 @@ describe.concurrent("client authentication", () => {
         const [row] = yield* keyfob.json(["logout", "m", "--end-session"])
         assert.include(row, { removed: false, end_session_url: `${issuer}/end?client_id=c` })
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -240,6 +240,6 @@ describe.concurrent("client authentication", () => {
         )
         for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 })

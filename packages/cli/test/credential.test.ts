@@ -41,7 +41,7 @@ it.live(
       assert.notInclude(yield* fill("protocol=https\nhost=evil.example"), jwt)
       assert.notInclude(yield* fill("protocol=http\nhost=git.example"), jwt)
     }).pipe(Effect.scoped),
-  120_000
+  240_000
 )
 
 it.live("git: the end of the token; erase, what is not known and a host that was written into another are quiet", () =>

@@ -65,7 +65,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.include(yield* keyfob.read(aside), "canary")
         assert.match((yield* keyfob.done(["doctor"])).stdout, /warning +credentials: kept aside/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -81,7 +81,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.deepStrictEqual(yield* keyfob.files, ["config.toml"])
         yield* keyfob.done([...login(server.issuer), "--no-save"], { env })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -94,7 +94,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         mkdirSync(keyfob.file(credential))
         Keyfob.failsWith(yield* keyfob.run(["token"]), 6, /cannot be read/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -108,7 +108,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.match(stderr, /^keyfob: warning: other users may read .*\n$/)
         assert.match((yield* keyfob.done(["doctor"])).stdout, /warning +modes/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -123,7 +123,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         else assert.strictEqual(ran.code, 6, ran.stderr)
         assert.strictEqual((yield* keyfob.done(["token"])).stdout, "canary-access\n")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   // Skipped, which fails in CI, where nothing may be mounted: run it as root, or in a container with CAP_SYS_ADMIN.
@@ -146,7 +146,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         Keyfob.failsWith(ran, 6, /no space left.*ENOSPC/)
         execFileSync("cmp", [`${copy}/${credential.split("/").at(-1)}`, `${after}/${credential.split("/").at(-1)}`])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -167,7 +167,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.match(doctor.stdout, /problem +config/)
         assert.strictEqual(yield* keyfob.read("config.toml"), broken)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -186,7 +186,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         yield* keyfob.write("config.toml", before.replace(/client_id = .*/, "client_id = 7"))
         Keyfob.failsWith(yield* keyfob.run(["token"]), 2, /config\.toml, line \d+: .*client_id.*string/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -210,7 +210,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.strictEqual((yield* keyfob.done(["refresh", "--force"])).stderr, "")
         for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -227,7 +227,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.deepStrictEqual(yield* keyfob.files, ["config.toml"])
         assert.match((yield* keyfob.done(["logout", "m"])).stdout, /Nobody was signed in/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -254,7 +254,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         writeFileSync(`${lock}/nonce`, "no holder")
         assert.match((yield* keyfob.run(["doctor"])).stdout, /ok +locks: .* an unknown process/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -270,7 +270,7 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.strictEqual(ran.code, 6, ran.stdout)
         assert.match(ran.stdout, /problem +credentials: .*cannot be written.*EROFS/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -290,6 +290,6 @@ describe.concurrent("R10, R14: files that are not as they should be", () => {
         assert.deepStrictEqual(n, { context: "default", provider: "n", revoked: false, removed: true })
         Keyfob.failsWith(yield* keyfob.run(["logout", "m"]), 6, /cannot be read/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

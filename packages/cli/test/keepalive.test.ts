@@ -40,7 +40,7 @@ describe("keepalive", () => {
         assert.strictEqual(exchanges.length, 6)
         assert.isTrue(yield* idp.accepts((yield* keyfob(["token", "work"])).stdout.trim()))
       }).pipe(Effect.provide(SimulatedProvider.layer({ accessTokenLifetime: "20 days", refreshTokenIdle: "14 days" }))),
-    60_000
+    120_000
   )
 
   it.effect(
@@ -62,7 +62,7 @@ describe("keepalive", () => {
         assert.match(over.stderr, /keyfob login work/)
         assert.strictEqual((yield* keyfob(["keepalive"])).exitCode, 3)
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 })
 
@@ -84,7 +84,7 @@ it.effect(
       const exchanges = (yield* idp.requests).slice(before).filter(({ path }) => path === "/token")
       assert.lengthOf(exchanges, 1)
     }).pipe(Effect.provide(SimulatedProvider.layer())),
-  60_000
+  120_000
 )
 
 it.effect.each([["keepalive"], ["refresh"]])(
@@ -111,7 +111,7 @@ it.effect.each([["keepalive"], ["refresh"]])(
       const exchanges = (yield* idp.requests).slice(before).filter(({ path }) => path === "/token")
       assert.lengthOf(exchanges, 1)
     }).pipe(Effect.provide(SimulatedProvider.layer())),
-  60_000
+  120_000
 )
 
 describe("schedule", () => {
@@ -137,6 +137,6 @@ describe("schedule", () => {
         assert.strictEqual((yield* keyfob(["schedule", "--hours", "0"])).exitCode, 2)
         assert.strictEqual((yield* idp.requests).length, before)
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 })

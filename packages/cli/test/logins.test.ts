@@ -37,7 +37,7 @@ describe("one login at a time", () => {
         }
         assert.lengthOf(codes, 1)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.effect(
@@ -65,7 +65,7 @@ describe("one login at a time", () => {
         })
         assert.sameMembers(events, ["device_code", "login"])
       }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer])),
-    120_000
+    240_000
   )
 
   it.effect(
@@ -105,6 +105,6 @@ describe("one login at a time", () => {
         assert.strictEqual((yield* program).account?.sub, "alice")
         assert.lengthOf(yield* shown, 4)
       }).pipe(Effect.provide(SimulatedPerson.layer()), Effect.provide([SimulatedProvider.layer(), NodeServices.layer])),
-    60_000
+    120_000
   )
 })

@@ -126,7 +126,7 @@ describe.concurrent("keyfob playground", () => {
           assert.deepStrictEqual(complaints, [])
           assert.strictEqual((yield* end).code, 130)
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
   }
 
@@ -189,7 +189,7 @@ describe.concurrent("keyfob playground", () => {
           assert.notMatch(await section(page, "Sign-ins (token families)").innerText(), /revoked/)
         })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -230,6 +230,6 @@ describe.concurrent("keyfob playground", () => {
           assert.strictEqual(await waits, "cut")
         })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

@@ -80,7 +80,7 @@ describe.concurrent("exec", () => {
         ]
         assert.strictEqual((yield* keyfob.done(other)).stdout, `${token} undefined\n`)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -96,7 +96,7 @@ describe.concurrent("exec", () => {
         assert.deepInclude(failing, { code: 42, stdout: "", stderr: "said\n" })
         assert.strictEqual((yield* keyfob.run(["exec", "--", "sh", "-c", "kill -KILL $$"])).code, 128 + 9)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
@@ -112,7 +112,7 @@ describe.concurrent("exec", () => {
           })
           assert.deepInclude(ran, { code: 9, stdout: "heard\n" })
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
   }
 
@@ -137,7 +137,7 @@ describe.concurrent("exec", () => {
         yield* keyfob.done(args, { env: { ...env, TERM: "xterm" }, through })
         assert.strictEqual(yield* keyfob.read("heard"), "10 of 10")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -158,7 +158,7 @@ describe.concurrent("exec", () => {
         Keyfob.failsWith(yield* run(["exec", ...touch]), 3, /nobody is signed in/)
         assert.notInclude(yield* keyfob.files, "ran")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 })
 
@@ -182,7 +182,7 @@ describe.concurrent("curl", () => {
         assert.isTrue(lines.some((line) => line.includes("--config\0-\0-sS")))
         for (const line of lines) assert.notInclude(line, token)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -204,7 +204,7 @@ describe.concurrent("curl", () => {
         const expected = `Basic ${btoa('al"ice\\:canary')}`
         assert.deepStrictEqual(seen, [expected, expected])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -230,7 +230,7 @@ describe.concurrent("curl", () => {
         assert.strictEqual(told.stdout, "elsewhere")
         assert.deepStrictEqual(seen, [undefined])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -254,7 +254,7 @@ describe.concurrent("curl", () => {
         Keyfob.failsWith(followed, 2, /would send X-Api-Key to every host that a redirect names/)
         assert.deepStrictEqual(seen, ["canary"])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -288,7 +288,7 @@ describe.concurrent("curl", () => {
         assert.strictEqual(tunnelled.code, 7, tunnelled.stderr)
         assert.deepStrictEqual(seen, [])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -350,7 +350,7 @@ describe.concurrent("curl", () => {
         assert.include(header.stderr, said)
         assert.include((yield* keyfob.done(["exec", "--", "true"], { env })).stderr, said)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -372,7 +372,7 @@ describe.concurrent("curl", () => {
         assert.strictEqual(stdout, "Authorization: Bearer opaque\n")
         assert.include(stderr, "the token is bound to the client's certificate")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -387,6 +387,6 @@ describe.concurrent("curl", () => {
         }
         Keyfob.failsWith(yield* keyfob.run(["curl", "https://id.example"]), 2, /-- is missing/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 })

@@ -96,7 +96,7 @@ it.live(
       assert.strictEqual(yield* idp.liveRefreshTokens, 0)
       assert.lengthOf(forms("/oauth/device/code"), 1)
     }).pipe(Effect.scoped, Effect.provide(FakeQlam.layer())),
-  60_000
+  120_000
 )
 
 it.live(
@@ -118,7 +118,7 @@ it.live(
       assert.strictEqual(wrong.exitCode, 2)
       assert.notInclude(wrong.stderr, "canary")
     }).pipe(Effect.scoped, Effect.provide(FakeQlam.layer())),
-  60_000
+  120_000
 )
 
 it.live(
@@ -131,5 +131,5 @@ it.live(
       assert.include(stderr, "the current context is still mine; to change it: keyfob context use gemini-logical")
       assert.match(readFileSync(join(home, "config.toml"), "utf8"), /^current_context = "mine"$/m)
     }).pipe(Effect.scoped, Effect.provide(FakeQlam.layer())),
-  60_000
+  120_000
 )

@@ -50,7 +50,7 @@ describe("the command in the test's own process", () => {
         assert.strictEqual(yield* idp.liveRefreshTokens, 0)
         assert.strictEqual((yield* keyfob(["token"])).exitCode, 3)
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 
   it.effect(
@@ -70,7 +70,7 @@ describe("the command in the test's own process", () => {
         assert.include(JSON.stringify(parse(refused.stderr)), "InvalidClient")
         assert.notInclude(refused.stderr, 'wrong"')
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 
   it.effect(
@@ -93,7 +93,7 @@ describe("the command in the test's own process", () => {
         const away = yield* keyfob([...machine, "--force", "--log-level", "debug"], { env })
         assert.match(away.stderr, /^keyfob: debug: GET \S+: no answer, \d+ ms$/m)
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 
   it.effect(
@@ -128,7 +128,7 @@ describe("the command in the test's own process", () => {
         assert.deepStrictEqual([exitCode, stdout], [7, ""])
         assert.match(stderr, /about somebody else/)
       }).pipe(Effect.provide(SimulatedProvider.layer())),
-    60_000
+    120_000
   )
 
   it.effect("tells a wrong command line as the process does", () =>

@@ -100,7 +100,7 @@ describe("sans-io", () => {
         )
         assert.isTrue(seen.every(({ headers }) => headers["user-agent"]?.startsWith("Python-urllib")))
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -114,7 +114,7 @@ describe("sans-io", () => {
         assert.strictEqual(stdout.trim(), "no token")
         assert.deepStrictEqual(elsewhere.seen, [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -134,7 +134,7 @@ describe("sans-io", () => {
         assert.strictEqual(JSON.parse(atob(stdout.trim().split(".")[1] ?? "")).domain_id, "hall")
         assert.lengthOf(seen, 5)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -150,7 +150,7 @@ describe("sans-io", () => {
         assert.match(stdout.trim(), /^[\w-]{20,}$/)
         assert.strictEqual(stderr.trim().split("\n").length, 1, stderr)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -169,7 +169,7 @@ describe("sans-io", () => {
         assert.strictEqual(lines, 2)
         assert.match(stdout.trim(), /^[\w-]{20,}$/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -199,7 +199,7 @@ describe("sans-io", () => {
         const discovery = yield* keyfob.run(["sans-io", "spaces", "--level", "discovery"], tell({ now: 1, state }))
         Keyfob.failsWith(discovery, 2, /another provider's/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -224,7 +224,7 @@ describe("sans-io", () => {
         const begun = yield* keyfob.run(["sans-io", "arnica"], { stdin })
         assert.deepInclude(JSON.parse(begun.stdout).actions[0], { url: "https://tenant.example/oauth/device/code" })
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -249,7 +249,7 @@ describe("sans-io", () => {
           [1, 1, 2]
         )
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -275,7 +275,7 @@ describe("sans-io", () => {
         assert.strictEqual(done.done.access_token, btoa("alice:canary"))
         assert.strictEqual(JSON.parse((yield* run("fixed", { now: 0 })).stdout).done.access_token, "given")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -290,6 +290,6 @@ describe("sans-io", () => {
         assert.deepInclude(done.dpop_key, { kty: "EC", crv: "P-256" })
         assert.isString(done.dpop_key.d)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })

@@ -81,7 +81,7 @@ describe.concurrent("R14: a session", () => {
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
         yield* keyfob.done(["refresh", "demo", "--force"])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -105,7 +105,7 @@ describe.concurrent("R14: a session", () => {
         assert.notStrictEqual((yield* keyfob.json(["token", "demo"])).access_token, before)
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -123,7 +123,7 @@ describe.concurrent("R14: a session", () => {
         yield* keyfob.done(["refresh", "demo", "--force"])
         assert.notMatch((yield* keyfob.run(["doctor"])).stdout, /did not finish|locks/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -148,7 +148,7 @@ describe.concurrent("R14: a session", () => {
         assert.include(yield* keyfob.json(["token", "machine"]), { token_type: "DPoP" })
         Keyfob.failsWith(yield* keyfob.run(["header", "machine"]), 2, /bound to a key \(DPoP\)/)
       }),
-    120_000
+    240_000
   )
 
   it.live(
@@ -183,7 +183,7 @@ describe.concurrent("R14: a session", () => {
         for (const line of text.split("\n")) assert.isAtMost(line.length, 80)
         assert.deepStrictEqual(yield* provider.requests, [])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -206,7 +206,7 @@ describe.concurrent("R14: a session", () => {
         assert.notStrictEqual((yield* keyfob.done(["token", "demo"])).stdout, before)
         assert.strictEqual((yield* keyfob.done(["refresh", "demo", "--force"])).stdout, "demo: renewed\n")
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -223,7 +223,7 @@ describe.concurrent("R14: a session", () => {
         assert.match(without[1].error.message, /client secret/)
         Keyfob.failsWith(yield* keyfob.run(["refresh", "machine", "--force"]), 2, /client secret/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -254,7 +254,7 @@ describe.concurrent("R14: a session", () => {
         assert.strictEqual((yield* keyfob.json(["verify", "-", "--provider", "demo"], { stdin: idToken })).sub, "alice")
         Keyfob.failsWith(yield* keyfob.run(["token", "machine", "--id-token"]), 2, /no ID token/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -276,7 +276,7 @@ describe.concurrent("R14: a session", () => {
         // A machine is not told whose token it is unless it proves who it is.
         Keyfob.failsWith(yield* keyfob.run(["introspect", "machine"]), 2, /client secret/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -300,7 +300,7 @@ describe.concurrent("R14: a session", () => {
         Keyfob.failsWith(yield* keyfob.run(open, { env }), 2, /not https.*token_endpoint/)
         assert.match((yield* keyfob.done(["doctor"])).stdout, /known from its configured endpoints/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -335,7 +335,7 @@ describe.concurrent("R14: a session", () => {
         assert.include(yield* keyfob.json(["introspect", "robot"]), { sub: "bob" })
         assert.notStrictEqual((yield* keyfob.done(["token", "robot"])).stdout, first)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -361,7 +361,7 @@ describe.concurrent("R14: a session", () => {
         const [row] = yield* keyfob.json(["logout", "machine", "--no-revoke"])
         assert.include(row, { removed: false, revoked: false })
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -381,7 +381,7 @@ describe.concurrent("R14: a session", () => {
         yield* keyfob.done(["logout", "--context", "lab"], { env })
         assert.strictEqual((yield* keyfob.done(["token", "machine"])).stdout, here)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -400,7 +400,7 @@ describe.concurrent("R14: a session", () => {
         yield* keyfob.done(["logout", ...other, "--no-revoke"], { env })
         yield* keyfob.done(["token", ...one])
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -428,7 +428,7 @@ describe.concurrent("R14: a session", () => {
         const both = { HTTPS_PROXY: "http://127.0.0.1:2", https_proxy: "http://127.0.0.1:3" }
         assert.match((yield* keyfob.run(["doctor"], { env: both })).stdout, /HTTPS_PROXY leads through 127\.0\.0\.1:3/)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 
   it.live(
@@ -462,6 +462,6 @@ describe.concurrent("R14: a session", () => {
         const config = yield* keyfob.read("config.toml")
         for (const secret of secrets) assert.notInclude(config, secret)
       }).pipe(Effect.scoped),
-    120_000
+    240_000
   )
 })

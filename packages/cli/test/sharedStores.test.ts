@@ -100,7 +100,7 @@ for (const store of ["redis", "sql"] as const) {
             }
           }
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
 
     it.live(
@@ -116,7 +116,7 @@ for (const store of ["redis", "sql"] as const) {
           Keyfob.failsWith(yield* keyfob.run(through(files.otherCa), { env }), 6, /does not answer/)
           assert.strictEqual((yield* keyfob.done(through(files.ca), { env })).stdout, `${canary}\n`)
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
 
     it.live(
@@ -142,7 +142,7 @@ for (const store of ["redis", "sql"] as const) {
           Keyfob.failsWith(yield* run(server.url), 6, /the credential store does not answer/)
           for (const { stderr } of keyfob.ran) assert.notInclude(stderr, "canary")
         }).pipe(Effect.scoped),
-      120_000
+      240_000
     )
   })
 }

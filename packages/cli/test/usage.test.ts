@@ -28,15 +28,18 @@ const configured = Effect.gen(function* () {
 })
 
 describe.concurrent("R14: the command line", () => {
-  it.live("a warning that nobody can read any more ends nothing", () =>
-    Effect.gen(function* () {
-      const keyfob = yield* configured
-      yield* keyfob.write("config.toml", `nobody = "knows this"\n${config}`)
-      const read = yield* keyfob.run(["context", "list"])
-      assert.match(read.stderr, /^keyfob: warning: .* is not a known key\n$/)
-      const through = unread('{ "$@" 2>&5; echo "code $?"; }')
-      assert.strictEqual((yield* keyfob.run(["context", "list"], { through })).stdout, `${read.stdout}code 0\n`)
-    }).pipe(Effect.scoped)
+  it.live(
+    "a warning that nobody can read any more ends nothing",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* configured
+        yield* keyfob.write("config.toml", `nobody = "knows this"\n${config}`)
+        const read = yield* keyfob.run(["context", "list"])
+        assert.match(read.stderr, /^keyfob: warning: .* is not a known key\n$/)
+        const through = unread('{ "$@" 2>&5; echo "code $?"; }')
+        assert.strictEqual((yield* keyfob.run(["context", "list"], { through })).stdout, `${read.stdout}code 0\n`)
+      }).pipe(Effect.scoped),
+    120_000
   )
 
   it.live(
@@ -52,7 +55,7 @@ describe.concurrent("R14: the command line", () => {
         const { stdout } = yield* done([])
         for (const name of ["login", "logout", "status", "token", "refresh", "doctor"]) assert.include(stdout, name)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -65,7 +68,7 @@ describe.concurrent("R14: the command line", () => {
         assert.strictEqual(code, 2)
         assert.match(stderr, /^keyfob: Node\.js v\S+ is too old\n +Install \d+\.\d+\.\d+ or later\n$/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -78,7 +81,7 @@ describe.concurrent("R14: the command line", () => {
           assert.include((yield* done(["--completions", shell])).stdout, "keyfob")
         }
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   const wrong: ReadonlyArray<readonly [args: ReadonlyArray<string>, message: RegExp]> = [
@@ -116,7 +119,7 @@ describe.concurrent("R14: the command line", () => {
           const error = Keyfob.errorOf(yield* run([...args, "-o", "json"]), 2)
           assert.strictEqual(error.tag, "UsageError")
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   }
 
@@ -134,7 +137,7 @@ describe.concurrent("R14: the command line", () => {
         Keyfob.failsWith(yield* run(["context", "use", "nope"]), 2, /nope/)
         Keyfob.failsWith(yield* run(["token"]), 2, /say which provider; context work has api, other/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -148,7 +151,7 @@ describe.concurrent("R14: the command line", () => {
           /type kerberos; this keyfob knows oauth/
         )
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -166,7 +169,7 @@ describe.concurrent("R14: the command line", () => {
         const there = Keyfob.errorOf(yield* run(["header", "--context", "lab", "-o", "json"]), 3)
         assert.strictEqual(there.remedy, "Sign in: keyfob login arnica --context lab")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -190,7 +193,7 @@ describe.concurrent("R14: the command line", () => {
         yield* write("config.toml", "")
         assert.deepStrictEqual(yield* json(["status"]), [])
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   const values: ReadonlyArray<readonly [name: string, value: string, message: RegExp]> = [
@@ -206,7 +209,7 @@ describe.concurrent("R14: the command line", () => {
           Keyfob.failsWith(yield* run(["status"], { env: { [name]: value } }), 2, message)
           Keyfob.failsWith(yield* run(["token", "api"], { env: { [name]: value } }), 2, message)
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   }
 
@@ -245,7 +248,7 @@ describe.concurrent("R14: the command line", () => {
         assert.deepStrictEqual(yield* json(["context", "remove", "one"]), { context: "one", removed: true })
         assert.match(yield* read("config.toml"), /^# mine\n/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -262,7 +265,7 @@ describe.concurrent("R14: the command line", () => {
         assert.notInclude(text.stdout + text.stderr, "canary")
         assert.notInclude(JSON.stringify(yield* json(["context", "show"])), "canary")
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -280,7 +283,7 @@ describe.concurrent("R14: the command line", () => {
         assert.strictEqual(named, "mine")
         assert.match((yield* done(["status"], { env: { KEYFOB_CONFIG: "~/none.toml" } })).stdout, /No provider/)
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 
   it.live(
@@ -297,6 +300,6 @@ describe.concurrent("R14: the command line", () => {
           /not be written.*ENOSPC/
         )
       }).pipe(Effect.scoped),
-    60_000
+    120_000
   )
 })
