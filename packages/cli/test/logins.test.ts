@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { clients as embedded, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { runKeyfob } from "@keyfob/cli/testing"
 import * as FileCredentialStore from "@keyfob/node/FileCredentialStore"
-import { clients, patiently, SimulatedPerson, SimulatedProvider } from "@keyfob/testing"
+import { clients, patiently, SimulatedPerson, SimulatedProvider, withStillFiles } from "@keyfob/testing"
 import { Effect, FileSystem } from "effect"
 import { DeviceCode, Login } from "keyfob"
 import * as Keyfob from "./Keyfob.ts"
@@ -83,7 +83,10 @@ describe("one login at a time", () => {
         const { shown } = yield* SimulatedPerson
         // A store of its own: what the last one remembered is gone.
         const program = Effect.suspend(() =>
-          Effect.provide(patiently(Login.login(flow)), FileCredentialStore.layer({ directory: `${home}/credentials` }))
+          patiently(Login.login(flow)).pipe(
+            Effect.provide(FileCredentialStore.layer({ directory: `${home}/credentials` })),
+            withStillFiles
+          )
         )
         for (let start = 0; start < 3; start++) {
           assert.deepInclude(yield* Effect.flip(program), { reason: "Expired" })

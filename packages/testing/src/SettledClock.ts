@@ -21,8 +21,11 @@ export interface SettledClock extends TestClock.TestClock {
   readonly hold: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Starts a fiber, which counts as at work from here on. */
   readonly begin: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<Fiber.Fiber<A, E>, never, R>
-  /** Lets time pass, sleep by sleep, until a fiber that was begun has ended; not longer than `limit` milliseconds. */
-  readonly runOut: (fiber: AnyFiber, limit: number) => Effect.Effect<void>
+  /**
+   * Lets time pass, sleep by sleep, until a fiber that was begun has ended; not longer than `limit` milliseconds. Gives
+   * whether somebody sleeps then: if nobody does, and it has not ended, time is not what it waits for.
+   */
+  readonly runOut: (fiber: AnyFiber, limit: number) => Effect.Effect<boolean>
 }
 
 const isTestClock = (clock: Clock.Clock): clock is TestClock.TestClock => "adjust" in clock && "withLive" in clock
@@ -195,10 +198,11 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
       yield* settled(false)
       while (fiber.pollUnsafe() === undefined) {
         const next = nextSleep()
-        if (next > end) return
+        if (next > end) break
         yield* moveTo(next)
         yield* settled(false)
       }
+      return sleeps.size > 0
     })
 
   return {

@@ -77,7 +77,8 @@ export const runCommand = Effect.fnUntraced(function* <A, E, R>(
 
 /**
  * Lets the test clock pass until the program ends. While nobody sleeps, time would change nothing: it is the system that
- * is slow (a file, a module that loads), which is given a second of the real clock.
+ * is slow (a module that loads), and has as long as it takes. Who sleeps beyond the limit may be another, and the system
+ * is given a second of the real clock.
  */
 const toItsEnd = Effect.fnUntraced(function* <A, E, R>(
   program: Effect.Effect<A, E, R>,
@@ -87,8 +88,8 @@ const toItsEnd = Effect.fnUntraced(function* <A, E, R>(
   if (clock === undefined) return yield* Effect.exit(program)
   const end = clock.currentTimeMillisUnsafe() + Duration.toMillis(limit)
   const fiber = yield* clock.begin(program)
-  for (let idle = 0; idle < 100; idle++) {
-    yield* clock.runOut(fiber, end - clock.currentTimeMillisUnsafe())
+  for (let idle = 0; idle < 100;) {
+    if (yield* clock.runOut(fiber, end - clock.currentTimeMillisUnsafe())) idle++
     if (fiber.pollUnsafe() !== undefined) return yield* Fiber.await(fiber)
     yield* clock.withLive(Effect.sleep("10 millis"))
   }

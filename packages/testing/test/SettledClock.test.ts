@@ -176,7 +176,7 @@ describe("the clock of the simulator", () => {
       if (clock === undefined) return assert.fail("another clock")
       const fiber = yield* clock.begin(Effect.andThen(Effect.sleep("90 minutes"), work))
       yield* Effect.forkChild(Effect.sleep("1 day"))
-      yield* clock.runOut(fiber, 3_600_000)
+      assert.isTrue(yield* clock.runOut(fiber, 3_600_000), "somebody sleeps")
       assert.isUndefined(fiber.pollUnsafe())
       assert.strictEqual(yield* Clock.currentTimeMillis, 0)
       yield* clock.runOut(fiber, 7_200_000)

@@ -1,9 +1,10 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
-import { Clock, Config, Console, Effect, FileSystem, Stdio, Stream } from "effect"
+import { Clock, Config, Console, Deferred, Effect, FileSystem, Stdio, Stream } from "effect"
 import { Argument, Command, Prompt } from "effect/cli"
 import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
 import { clients, runCommand, SimulatedProvider } from "../src/index.ts"
+import * as SettledClock from "../src/SettledClock.ts"
 
 class Api extends TokenSource.Service<Api>()("test/Api") {}
 
@@ -85,5 +86,22 @@ it.effect("no time passes while the system is at work on a file, until it is clo
     const ran = yield* Effect.provideService(runCommand(opening), FileSystem.FileSystem, slowly)
     assert.deepInclude(ran, { exitCode: 0 })
     assert.strictEqual(yield* Clock.currentTimeMillis, 0)
+  }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
+)
+
+it.effect("what the system is slow with is waited for, however long it takes: the limit is one of time", () =>
+  Effect.gen(function* () {
+    const clock = yield* SettledClock.current
+    if (clock === undefined) return assert.fail("another clock")
+    const loaded = yield* Deferred.make<void>()
+    // Two seconds of the real clock, without their time.
+    let sleeps = 0
+    const sleep = () =>
+      Effect.andThen(++sleeps < 200 ? Effect.void : Deferred.succeed(loaded, undefined), Effect.yieldNow)
+    const patient: typeof clock = { ...clock, withLive: Effect.provideService(Clock.Clock, { ...clock, sleep }) }
+    const loading = Effect.andThen(Deferred.await(loaded), Effect.sleep("1 hour"))
+    const ran = yield* Effect.provideService(runCommand(loading), Clock.Clock, patient)
+    assert.deepInclude(ran, { exitCode: 0 })
+    assert.strictEqual(yield* Clock.currentTimeMillis, 3_600_000)
   }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
 )
