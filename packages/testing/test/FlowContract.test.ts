@@ -84,7 +84,7 @@ const failing = async (make: (options: FlowOptions) => ReturnType<ReturnType<typ
   for (const [name, body] of cases) {
     const run = Effect.suspend(() => body() ?? Effect.void).pipe(
       Effect.provide(TestClock.layer()),
-      Effect.timeout("5 seconds")
+      Effect.timeout("20 seconds")
     )
     if (Exit.isFailure(await Effect.runPromiseExit(run))) found.push(name)
   }
@@ -101,5 +101,5 @@ it.each(Object.entries(wrong))(
   async (_, [noticedBy, make]) => {
     expect(await failing(make)).toContain(noticedBy)
   },
-  30_000
+  120_000
 )
