@@ -286,7 +286,8 @@ export const suite = (name: string, database: Database) => {
               const waiting = yield* Effect.forkChild(Effect.flip(task))
               const seconds = yield* pass(waiting, moment(60))
               assert.deepInclude(yield* Fiber.join(waiting), { _tag: "StoreFailed", reason: "Unavailable" })
-              assert.isTrue(seconds >= 5 && seconds < 20, `${seconds} s`)
+              // Twice where a lease may have been taken; a new connection takes real time besides, and they pass meanwhile.
+              assert.isTrue(seconds >= 5 && seconds < 50, `${seconds} s`)
             }
           }).pipe(Effect.scoped)
         }),
