@@ -17,6 +17,9 @@ const args = [
   "--disable-sync"
 ]
 
+/** A limit for what hangs, as that of a test is, not for what is slow. */
+const timeout = 60_000
+
 /** Ends with the scope. Each launch has a new, empty profile. */
 export const launch = Effect.acquireRelease(
   Effect.promise(() => {
@@ -25,7 +28,7 @@ export const launch = Effect.acquireRelease(
         `there is no ${executablePath}: install it (apt-get update && apt-get install -y chromium), as .ci/run does, or name another in KEYFOB_CHROMIUM`
       )
     }
-    return chromium.launch({ executablePath, args })
+    return chromium.launch({ executablePath, args, timeout })
   }),
   (browser) => Effect.promise(() => browser.close())
 )
@@ -35,7 +38,7 @@ export const open = Effect.fnUntraced(function* (options: BrowserContextOptions 
   const browser = yield* launch
   return yield* Effect.promise(async () => {
     const context = await browser.newContext(options)
-    context.setDefaultTimeout(60_000)
+    context.setDefaultTimeout(timeout)
     const page = await context.newPage()
     const complaints: Array<string> = []
     page.on("console", (message) => complaints.push(message.text()))
