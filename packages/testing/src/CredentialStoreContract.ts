@@ -70,7 +70,7 @@ const get = (key: CredentialKey) => CredentialStore.use((store) => store.get(key
 const assertHolds = (found: Option.Option<Credential>, expected: Credential) =>
   assert.deepStrictEqual(Option.map(found, clear), Option.some(clear(expected)))
 
-const inTime = Effect.timeout("10 seconds")
+const inTime = Effect.timeout("30 seconds")
 
 export interface Options {
   /** What one build of the layer writes, others find: it is held against them, as against other processes. Default: false. */
@@ -263,7 +263,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
           yield* inTime(Effect.all(all, { concurrency: "unbounded" }))
           for (const store of stores) assertHolds(yield* store.get(key), credentialOf(key, 10))
         }).pipe(Effect.scoped),
-      20_000
+      60_000
     )
 
     it.live("shows at once what another process wrote and removed", () =>
@@ -305,7 +305,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
           }
           yield* inTime(Fiber.join(writer))
         }).pipe(Effect.scoped),
-      20_000
+      60_000
     )
 
     const { endLease } = options
@@ -351,7 +351,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
             )
           )
         }).pipe(Effect.provide(layer)),
-      20_000
+      60_000
     )
 
     it.live(
