@@ -3,7 +3,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Deferred, Effect, Layer, Option, Redacted } from "effect"
-import { FetchHttpClient } from "effect/http"
+import { FetchHttpClient, HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
 import {
   AuthorizedHttpClient,
@@ -184,10 +184,19 @@ for (const [name, http] of [
         const { provider, source, tokenRequests } = yield* session()
         yield* source.token
         for (const _ of [1, 2, 3]) yield* provider.failNext("/api/me", { status: 401 })
+        // None goes on before all are refused: its next request would meet what is meant for another's first one.
+        const allAre = yield* Deferred.make<void>()
+        let refused = 0
+        const http = HttpClient.transform(yield* HttpClient.HttpClient, (sent, { url }) =>
+          Effect.tap(sent, () => {
+            if (url !== provider.apiUrl || refused === 3) return Effect.void
+            return ++refused === 3 ? Deferred.succeed(allAre, undefined) : Deferred.await(allAre)
+          })
+        )
         const answers = yield* Effect.all(
           [1, 2, 3].map(() => whoAmI(source)),
           { concurrency: 3 }
-        )
+        ).pipe(Effect.provideService(HttpClient.HttpClient, http))
         assert.deepStrictEqual(
           answers.map(({ status }) => status),
           [200, 200, 200]
