@@ -16,17 +16,24 @@ describe("one login at a time", () => {
         const keyfob = yield* Keyfob.make
         const { issuer } = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
         const codes: Array<string> = []
-        const login = keyfob.run(
-          ["login", "work", "--issuer", issuer, "--client-id", embedded.cli.id, "--scope", "openid", "-o", "json"],
-          {
-            onLine: (line) => {
-              const event = JSON.parse(line)
-              if (event.event !== "device_code") return
+        const provider = ["--issuer", issuer, "--client-id", embedded.cli.id, "--scope", "openid"]
+        // The person signs in when all wait: one of them for the person, the others for that one.
+        let [page, waiting] = ["", 0]
+        const login = Effect.suspend(() => {
+          let waits = false
+          const onLine = (line: string) => {
+            const event = JSON.parse(line)
+            if (event.event === "device_code") {
               codes.push(event.user_code)
-              Effect.runFork(Effect.delay(Person.approve(event.verification_uri_complete), "2 seconds"))
+              page = event.verification_uri_complete
             }
+            if (event.event !== "waiting" || waits) return
+            waits = true
+            waiting++
+            if (waiting === 8) Effect.runFork(Person.approve(page))
           }
-        )
+          return keyfob.run(["login", "work", ...provider, "-o", "json"], { onLine })
+        })
         const all = yield* Effect.all(
           Array.from({ length: 8 }, () => login),
           { concurrency: "unbounded" }
