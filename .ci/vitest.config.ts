@@ -35,8 +35,7 @@ export default defineConfig({
     allowOnly: !ci,
     setupFiles: ["comparable.ts", "seeded.ts"].map((file) => join(import.meta.dirname, file)),
     // A limit for what hangs, not for what is slow: real processes share two cores with each other.
-    testTimeout: 30_000,
-    // What a file's tests share is made in a hook: a provider, an authority with its certificates, a Secret Service.
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     // .ci/run asks for the counts in a file.
     reporters: ["default", ...(process.env["KEYFOB_TEST_REPORT"] ? ["json"] : []), ...(ci ? [noSkips] : [])],

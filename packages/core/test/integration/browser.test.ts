@@ -85,7 +85,7 @@ it.live(
       }
       assert.isTrue(Option.isSome(Option.fromUndefinedOr(credential.refreshToken)))
     }).pipe(Effect.provide(EmbeddedProvider.layer({ deviceInterval: "1 second" })), Effect.scoped),
-  60_000
+  120_000
 )
 
 it.live(
@@ -97,5 +97,5 @@ it.live(
       const insecure = yield* Effect.promise(() => tab(page.context(), "http://insecure.example/app", script))
       assert.strictEqual(yield* Effect.promise(() => tokenOf(insecure)), "ConfigurationInvalid NotSupported")
     }).pipe(Effect.scoped),
-  60_000
+  120_000
 )

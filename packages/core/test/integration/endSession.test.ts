@@ -75,7 +75,7 @@ describe("integration: end session", () => {
 
           assert.strictEqual(yield* silently, "ProviderRefused.LoginRequired")
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   })
 })

@@ -41,11 +41,8 @@ const place = Effect.map(make, (place) => ({
     )
 }))
 
-const live = <A, E>(
-  name: string,
-  test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>,
-  timeout = 30_000
-) => it.live(name, () => Effect.provide(test, quiet), timeout)
+const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
+  it.live(name, () => Effect.provide(test, quiet))
 
 for (const [name, keys] of Object.entries({ "a random key": random(1), "a passphrase": passphrase("open sesame") })) {
   const directory = mkdtempSync(join(tmpdir(), "keyfob-contract-"))
@@ -114,8 +111,7 @@ describe("a file that was changed opens for nobody, and is kept", () => {
             assert.deepStrictEqual(yield* generation, Option.some(1))
           })
         )
-      }),
-      60_000
+      })
     )
   }
 

@@ -46,19 +46,11 @@ const withLog = Effect.provide(
   Logger.layer([Logger.make((options) => void logged.push(inspect(options.message, { depth: 9 })))])
 )
 
-const live = <A, E>(
-  name: string,
-  test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>,
-  timeout?: number
-) =>
-  it.live(
-    name,
-    () => {
-      logged.length = 0
-      return test.pipe(withLog, Effect.provide(NodeServices.layer))
-    },
-    timeout
-  )
+const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
+  it.live(name, () => {
+    logged.length = 0
+    return test.pipe(withLog, Effect.provide(NodeServices.layer))
+  })
 
 const failsWith =
   (reason: StoreFailed["reason"], location: string) =>
@@ -497,8 +489,7 @@ describe("each call of the file system fails in turn", () => {
           assert.include(outcomes, "rename: failed")
           assert.include(outcomes, "sync: failed")
           assert.notInclude(logged.join("\n"), canary)
-        }),
-        30_000
+        })
       )
     }
   }
@@ -517,7 +508,6 @@ describe("each call of the file system fails in turn", () => {
         )
         assert.include([1, 2], Option.getOrThrow(yield* generation), `from call ${from}`)
       }
-    }),
-    30_000
+    })
   )
 })

@@ -82,7 +82,7 @@ const pass = <A, E>(fiber: Fiber.Fiber<A, E>, each: Effect.Effect<void> = Effect
 
 const quiet = Layer.merge(NodeServices.layer, Logger.layer([]))
 const test = <A, E>(name: string, body: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
-  it.effect(name, () => Effect.provide(body, quiet), 30_000)
+  it.effect(name, () => Effect.provide(body, quiet))
 
 const write = (generation: number) => (store: CredentialStore["Service"]) =>
   store.modify(key, (slot) => slot.write(credentialOf(generation)))

@@ -53,7 +53,7 @@ CredentialStoreContract.suite(
 )
 
 const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(test, quiet), 60_000)
+  it.live(name, () => Effect.provide(test, quiet), 120_000)
 
 /** Runs it on a bus of that address alone. */
 const onBus = (address: string) =>

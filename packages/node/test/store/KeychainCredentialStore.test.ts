@@ -32,7 +32,7 @@ const place = (longest?: number) =>
   })
 
 const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(test, quiet), 30_000)
+  it.live(name, () => Effect.provide(test, quiet))
 
 const directory = mkdtempSync(join(tmpdir(), "keyfob-contract-"))
 afterAll(() => rm(directory, { recursive: true }))

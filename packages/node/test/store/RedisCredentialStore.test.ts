@@ -63,7 +63,7 @@ const test = (title: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
     body,
     Effect.sync(() => assert.notInclude(logged.join("\n"), "canary"))
   )
-  it.live(title, () => Effect.scoped(Effect.provide(all, layer)), 30_000)
+  it.live(title, () => Effect.scoped(Effect.provide(all, layer)))
 }
 
 /** Its errors as the store's, as the command has them. */

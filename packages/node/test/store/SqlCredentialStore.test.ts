@@ -79,7 +79,7 @@ const test = (title: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
     body,
     Effect.sync(() => assert.notInclude(logged.join("\n"), "canary"))
   )
-  it.live(title, () => Effect.scoped(Effect.provide(all, layer)), 60_000)
+  it.live(title, () => Effect.scoped(Effect.provide(all, layer)))
 }
 
 const failure = (layer: ReturnType<typeof storeAt>) =>

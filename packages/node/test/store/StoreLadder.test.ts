@@ -42,7 +42,7 @@ const place = Effect.map(make, (place) => {
 })
 
 const live = <A, E>(name: string, test: Effect.Effect<A, E, FileSystem.FileSystem | Path.Path | Scope.Scope>) =>
-  it.live(name, () => Effect.provide(test, quiet), 30_000)
+  it.live(name, () => Effect.provide(test, quiet))
 
 const holders = StoreLadder.use(({ holdersOf }) => holdersOf(key))
 const choice = StoreLadder.use((ladder) =>

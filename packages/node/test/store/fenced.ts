@@ -81,7 +81,7 @@ export const suite = (name: string, database: Database) => {
       yield* body(logged)
       assert.notInclude(logged.join("\n"), canary)
     })
-    on(title, () => Effect.scoped(Effect.provide(all, layer)), 30_000)
+    on(title, () => Effect.scoped(Effect.provide(all, layer)))
   }
 
   /** Of two processes the first holds the lease when its time is up, and the second goes on. Then the first wakes. */
