@@ -330,8 +330,10 @@ describe.concurrent("login --flow browser", () => {
           const url = pageIn(line)
           if (url !== undefined) Effect.runFork(Effect.andThen(hanging, Person.approve(url)))
         }
+        const send = (signal: NodeJS.Signals | 0) => process.kill(Number(readFileSync(pid, "utf8")), signal)
+        yield* Effect.addFinalizer(() => Effect.sync(() => send("SIGTERM")))
         yield* keyfob.done(login(issuer, "--flow", "browser", "--browser", opener), { onLine })
-        assert.isTrue(process.kill(Number(readFileSync(pid, "utf8"))), "it is there still")
+        assert.isTrue(send(0), "it is there still")
       }).pipe(Effect.scoped),
     120_000
   )
