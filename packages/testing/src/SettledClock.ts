@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
+import * as Semaphore from "effect/Semaphore"
 import type * as TestClock from "effect/testing/TestClock"
 import { Promised } from "keyfob"
 
@@ -81,17 +82,27 @@ const watched = (scheduler: Scheduler.Scheduler, atWork: Set<AnyFiber>): Schedul
   }
 })
 
+/** Somebody who was woken, and has not slept since. */
+interface Awake {
+  readonly wokenAt: number
+  /** How many trips they are waited for. */
+  readonly patience: number
+}
+
 const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock => {
   const sleeps = new Map<AnyFiber, number>()
   // What happens is numbered: who was woken when, and who slept for the first time when.
   let activity = 0
-  const woken = new Map<AnyFiber, number>()
-  // Who waited for so long that it is not for a promise. They count again when they do something.
-  const letBe = new Map<AnyFiber, number>()
+  const woken = new Map<AnyFiber, Awake>()
+  // Who waited for so long that it is not for a promise. They count again when they do something, and are waited for half as
+  // long: who reads from a queue does so again and again.
+  const letBe = new Map<AnyFiber, Awake>()
   let movedAt = 0
   const firstSlept = new WeakMap<AnyFiber, number>()
   let holds = 0
   const released = Latch.makeUnsafe(true)
+  // Of two that move the clock, the second must not set it back.
+  const moving = Semaphore.makeUnsafe(1)
 
   const active = () => {
     activity++
@@ -109,16 +120,16 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
         Effect.sync(() => {
           active()
           sleeps.delete(fiber)
-          if (exit._tag === "Success") woken.set(fiber, movedAt)
+          if (exit._tag === "Success") woken.set(fiber, { wokenAt: movedAt, patience: manyTrips })
         })
       )
     })
 
   const isBusy = () => {
-    for (const [fiber, wokenAt] of letBe) {
+    for (const [fiber, awake] of letBe) {
       if (!atWork.has(fiber)) continue
       letBe.delete(fiber)
-      woken.set(fiber, wokenAt)
+      woken.set(fiber, awake)
     }
     for (const fiber of woken.keys()) {
       if (fiber.pollUnsafe() !== undefined) woken.delete(fiber)
@@ -126,8 +137,14 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
     return woken.size > 0
   }
 
-  /** Whether a fiber that came up after that waking sleeps: it is most probably the one that is waited for. */
-  const isExplained = (wokenAt: number) => [...sleeps.keys()].some((fiber) => (firstSlept.get(fiber) ?? 0) > wokenAt)
+  /** How many are enough. A fiber that came up after a waking and sleeps is most probably the one that is waited for. */
+  const enoughTrips = () => {
+    let newest = 0
+    for (const fiber of sleeps.keys()) newest = Math.max(newest, firstSlept.get(fiber) ?? 0)
+    let trips = fewTrips
+    for (const { patience, wokenAt } of woken.values()) if (newest <= wokenAt) trips = Math.max(trips, patience)
+    return trips
+  }
 
   /** Nobody who was woken is at work, nor anybody they forked, who go unseen. */
   const isQuiet = (turns: number) =>
@@ -146,6 +163,7 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
       let seen = activity
       let trips = 0
       let quietTurns = turns.afterMove
+      isBusy() // whom the test itself has given work since
       for (;;) {
         if (!unknown && (yield* isQuiet(quietTurns))) break
         quietTurns = turns.afterPromise
@@ -157,35 +175,41 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
           continue
         }
         trips++
-        if (trips < ([...woken.values()].every(isExplained) ? fewTrips : manyTrips)) continue
-        for (const [fiber, wokenAt] of woken) letBe.set(fiber, wokenAt)
+        if (trips < enoughTrips()) continue
+        for (const [fiber, { patience, wokenAt }] of woken) letBe.set(fiber, { wokenAt, patience: patience / 2 })
         woken.clear()
         break
       }
       atWork.clear()
     })
 
-  const nextSleep = () => {
+  /** When the next one wakes, if that is not after the end. */
+  const nextSleep = (end: number) => {
     let next = Number.POSITIVE_INFINITY
     for (const until of sleeps.values()) next = Math.min(next, until)
-    return next
+    return next <= end && next < Number.POSITIVE_INFINITY ? next : undefined
   }
 
   // To the instant and not by a difference: of fractions of a millisecond, that might fall short for ever.
   const moveTo = (timestamp: number) =>
-    Effect.suspend(() => {
-      movedAt = activity
-      return inner.setTime(Math.max(timestamp, inner.currentTimeMillisUnsafe()))
-    })
+    moving.withPermit(
+      Effect.suspend(() => {
+        movedAt = activity
+        return inner.setTime(Math.max(timestamp, inner.currentTimeMillisUnsafe()))
+      })
+    )
 
   const passTo = (end: number) =>
     Effect.gen(function* () {
       const self = yield* Effect.fiber
-      yield* moveTo(inner.currentTimeMillisUnsafe()) // fibers that were just forked start
+      woken.delete(self)
+      letBe.delete(self)
+      yield* moveTo(inner.currentTimeMillisUnsafe()) // fibers that were just forked start, and whom they fork
+      for (let turn = 0; turn < turns.afterPromise; turn++) yield* Effect.yieldNow
       yield* settled(
         [...atWork].some((fiber) => fiber !== self && !sleeps.has(fiber) && fiber.pollUnsafe() === undefined)
       )
-      for (let next = nextSleep(); next <= end; next = nextSleep()) {
+      for (let next = nextSleep(end); next !== undefined; next = nextSleep(end)) {
         yield* moveTo(next)
         yield* settled(false)
       }
@@ -197,8 +221,8 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
       const end = inner.currentTimeMillisUnsafe() + limit
       yield* settled(false)
       while (fiber.pollUnsafe() === undefined) {
-        const next = nextSleep()
-        if (next > end) break
+        const next = nextSleep(end)
+        if (next === undefined) break
         yield* moveTo(next)
         yield* settled(false)
       }
@@ -244,7 +268,7 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
         const begunAt = activity
         return Effect.tap(Effect.forkChild(effect, { startImmediately: true }), (fiber) =>
           Effect.sync(() => {
-            if (!sleeps.has(fiber)) woken.set(fiber, begunAt)
+            if (!sleeps.has(fiber)) woken.set(fiber, { wokenAt: begunAt, patience: manyTrips })
           })
         )
       }),

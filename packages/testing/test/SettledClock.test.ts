@@ -1,16 +1,19 @@
 import { readFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Fiber, Schedule } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { jwtVerify, SignJWT } from "jose"
 import { Promised } from "keyfob"
 import { patiently, SimulatedProvider } from "../src/provider.ts"
 import * as SettledClock from "../src/SettledClock.ts"
 
+const digests = (count: number) =>
+  Effect.promise(async () => {
+    for (let round = 0; round < count; round++) await crypto.subtle.digest("SHA-512", new Uint8Array(10_000))
+  })
+
 /** As much as verifying a token takes, and more. */
-const work = Effect.promise(async () => {
-  for (let round = 0; round < 10; round++) await crypto.subtle.digest("SHA-512", new Uint8Array(10_000))
-})
+const work = digests(10)
 
 const note = (seen: Array<number>) => Effect.map(Clock.currentTimeMillis, (now) => seen.push(now))
 
@@ -47,7 +50,7 @@ describe("the clock of the simulator", () => {
     "does not begin before who was forked has come to rest, be it in nobody's care",
     Effect.gen(function* () {
       const seen: Array<number> = []
-      yield* Effect.forkDetach(Effect.andThen(work, note(seen)))
+      yield* Effect.forkDetach(Effect.forkDetach(Effect.forkDetach(Effect.andThen(work, note(seen)))))
       yield* TestClock.adjust("1 day")
       assert.deepStrictEqual(seen, [0])
     })
@@ -73,6 +76,42 @@ describe("the clock of the simulator", () => {
       yield* Effect.forkChild(waiting)
       yield* TestClock.adjust("1 day")
       assert.deepStrictEqual(seen, [4_200_000])
+    })
+  )
+
+  test(
+    "waits again for whom it has let be and the test then gives work",
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const given = yield* Deferred.make<void>()
+      const waiting = Effect.andThen(Effect.sleep("1 minute"), Deferred.await(given))
+      yield* Effect.forkChild(Effect.andThen(waiting, Effect.andThen(digests(50), note(seen))))
+      yield* Effect.forkChild(Effect.forever(Effect.sleep("1 minute")))
+      yield* TestClock.adjust("1 hour")
+      yield* Deferred.succeed(given, undefined)
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(seen, [3_600_000])
+    })
+  )
+
+  test(
+    "two may move it at once, and it never goes back; one may for ever, while anybody sleeps",
+    Effect.gen(function* () {
+      for (let round = 1; round <= 20; round++) {
+        const seen: Array<number> = []
+        const began = yield* Clock.currentTimeMillis
+        yield* Effect.forkChild(
+          Effect.repeat(Effect.sleep("1 hour").pipe(Effect.andThen(work), Effect.andThen(note(seen))), { times: 2 })
+        )
+        yield* Effect.all([TestClock.adjust("2 hours"), TestClock.adjust("3 hours")], { concurrency: 2 })
+        assert.deepStrictEqual(
+          seen,
+          [1, 2, 3].map((hour) => began + hour * 3_600_000)
+        )
+      }
+      const sleeper = yield* Effect.forkChild(Effect.sleep("365 days"))
+      yield* TestClock.adjust(Duration.infinity)
+      assert.isDefined(sleeper.pollUnsafe())
     })
   )
 
