@@ -23,7 +23,7 @@ const fourteenDays = Effect.gen(function* () {
   yield* idp.approve("alice")
   yield* patiently(Login.login(flow))
   yield* idp.outage({ from: "3 days", for: "14 hours" })
-  yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("12 hours")))
+  yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("10 hours")))
   yield* TestClock.adjust("14 days")
   yield* idp.revokeAll
   yield* TestClock.adjust("1 day")

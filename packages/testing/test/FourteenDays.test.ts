@@ -19,7 +19,7 @@ it.effect("stays signed in through an outage, and knows when it is over", () =>
     yield* idp.approve("alice")
     yield* patiently(Login.login(flow))
     yield* idp.outage({ from: "3 days", for: "14 hours" })
-    yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("12 hours")))
+    yield* Effect.forkChild(Effect.repeat(Effect.ignore(api.token), Schedule.spaced("10 hours")))
     yield* TestClock.adjust("14 days")
     assert.isTrue(yield* idp.accepts(yield* api.token))
     assert.strictEqual(yield* idp.liveRefreshTokens, 1)
