@@ -37,6 +37,8 @@ export default defineConfig({
     // A limit for what hangs, not for what is slow: real processes share two cores with each other.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // One worker for each core: by default one core is left idle, and of two that is half of the time.
+    maxWorkers: "100%",
     // .ci/run asks for the counts in a file.
     reporters: ["default", ...(process.env["KEYFOB_TEST_REPORT"] ? ["json"] : []), ...(ci ? [noSkips] : [])],
     outputFile: process.env["KEYFOB_TEST_REPORT"] ?? ""
