@@ -146,7 +146,7 @@ const settle = (inner: TestClock.TestClock, atWork: Set<AnyFiber>): SettledClock
     return trips
   }
 
-  /** Nobody who was woken is at work, nor anybody they forked, who go unseen. */
+  /** Nobody who was woken is at work, nor anybody they forked, who are not among them. */
   const isQuiet = (turns: number) =>
     Effect.gen(function* () {
       const seen = activity

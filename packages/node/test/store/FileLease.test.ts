@@ -13,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import { CredentialStore } from "keyfob"
+import { CredentialStore, Promised } from "keyfob"
 import { readFile, readlink } from "node:fs/promises"
 import { hostname } from "node:os"
 import * as path from "node:path"
@@ -108,6 +108,19 @@ for (const [whose, text] of Object.entries({
     })
   )
 }
+
+test(
+  "who holds a clock still around promises is told of the removal that Effect's FileSystem has no word for",
+  Effect.gen(function* () {
+    const { fs, lock, using } = yield* place
+    const isThere = Effect.orDie(fs.exists(lock))
+    const seen: Array<boolean> = []
+    const note = Effect.map(isThere, (there) => seen.push(there))
+    const around = <A, E, R>(work: Effect.Effect<A, E, R>) => Effect.andThen(note, Effect.tap(work, note))
+    yield* Effect.provideService(using(write(2)), Promised.Around, around)
+    assert.deepStrictEqual(seen, [true, false])
+  })
+)
 
 test(
   "a lock whose heart beats is waited for, at most 60 s, also where the wait cannot be interrupted",
