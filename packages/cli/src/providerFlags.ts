@@ -77,6 +77,10 @@ export const flags = {
     Flag.withDescription("What the provider does otherwise than others; default: by the issuer's address"),
     Flag.optional
   ),
+  bearer: Flag.Literals("bearer", ["access_token", "id_token"]).pipe(
+    Flag.withDescription("Which of its tokens goes on requests"),
+    Flag.optional
+  ),
   dpop: Flag.Boolean("dpop").pipe(Flag.withDescription("Bind the tokens to a key (RFC 9449)"), Flag.optional),
   certificateBoundAccessTokens: Flag.Boolean("certificate-bound-access-tokens").pipe(
     Flag.withDescription("Refuse tokens that are not bound to the client's certificate (RFC 8705)"),
@@ -102,6 +106,7 @@ export interface Given {
   readonly param: Option.Option<Readonly<Record<string, string>>>
   readonly endpoint: Option.Option<Readonly<Record<string, string>>>
   readonly profile: Option.Option<NonNullable<OAuthSettings["profile"]>>
+  readonly bearer: Option.Option<NonNullable<OAuthSettings["bearer"]>>
   readonly dpop: Option.Option<boolean>
   readonly certificateBoundAccessTokens: Option.Option<boolean>
   readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
@@ -132,6 +137,7 @@ const spoken = (given: Given): Precedence.Partially<OAuthSettings> => ({
   params: Option.getOrUndefined(given.param),
   endpoints: Option.getOrUndefined(given.endpoint),
   profile: Option.getOrUndefined(given.profile),
+  bearer: Option.getOrUndefined(given.bearer),
   dpop: Option.getOrUndefined(given.dpop),
   certificateBoundAccessTokens: Option.getOrUndefined(given.certificateBoundAccessTokens),
   store: Option.getOrUndefined(given.store)

@@ -69,6 +69,44 @@ describe.concurrent("R8, R14: a person signs in", () => {
   )
 
   it.live(
+    "the ID token goes on requests, where that is said: to kubectl, and renewed with the rest",
+    () =>
+      Effect.gen(function* () {
+        const keyfob = yield* Keyfob.make
+        const provider = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+        const asked = login(provider.issuer, "--bearer", "id_token", "-o", "json")
+        yield* keyfob.done(asked, { onLine: onCode(Person.approve) })
+        const told = Effect.gen(function* () {
+          const { status } = yield* keyfob.json(["credential", "kubectl", "demo"])
+          const { claims } = yield* keyfob.json(["decode", status.token])
+          assert.include(claims, { iss: provider.issuer, aud: clients.cli.id, sub: "alice" })
+          assert.strictEqual(Date.parse(status.expirationTimestamp), claims.exp * 1000)
+          return status.token
+        })
+        const first = yield* told
+        yield* keyfob.done(["refresh", "demo", "--force"])
+        assert.notStrictEqual(yield* told, first)
+        assert.include((yield* keyfob.done(["context", "show"])).stdout, "bearer")
+        // Another setting is another credential: nobody is handed the one for the other.
+        Keyfob.failsWith(
+          yield* keyfob.run(login(provider.issuer, "--bearer", "access_token", "--non-interactive")),
+          3,
+          /./
+        )
+      }).pipe(Effect.scoped),
+    120_000
+  )
+
+  it.live("no ID token, where none is asked for or the key is another token's: wrong settings", () =>
+    Effect.gen(function* () {
+      const keyfob = yield* Keyfob.make
+      const asked = ["login", "demo", "--issuer", "https://id.example", "--client-id", "a", "--bearer", "id_token"]
+      Keyfob.failsWith(yield* keyfob.run(asked), 2, /scopes: expected openid in it, where bearer is id_token/)
+      Keyfob.failsWith(yield* keyfob.run([...asked, "--scope", "openid", "--dpop"]), 2, /dpop: expected false/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
     "in text: the URL and the code on stderr, no QR code where stderr is no terminal",
     () =>
       Effect.gen(function* () {

@@ -17,6 +17,8 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   params: Schema.Record(Schema.String, Schema.String),
   /** What else is kept in the place of a credential: a note of the library's own. A store need not know. */
   use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
+  /** Where the ID token goes on requests. */
+  bearer: Schema.optionalKey(Schema.Literal("id_token")),
   /** Whether its tokens are bound to a key of the client's (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
   /** Whether its tokens have to be bound to the client's certificate (RFC 8705). */
@@ -51,6 +53,7 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
       [...new Set(this.resource)].sort(),
       Object.entries(this.params).sort(([a], [b]) => (a < b ? -1 : 1)),
       ...(this.use === undefined ? [] : [this.use]),
+      ...(this.bearer === undefined ? [] : [this.bearer]),
       ...(this.dpop === true ? ["dpop"] : []),
       ...(this.certificateBoundAccessTokens === true ? ["certificate"] : []),
       ...(links === undefined ? [] : [{ links }])

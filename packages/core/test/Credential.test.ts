@@ -29,6 +29,7 @@ describe("CredentialKey", () => {
     resource: { resource: [] },
     parameters: { params: { x: "1" } },
     "a parameter's value": { params: { x: "1", y: "3" } },
+    "token on requests": { bearer: "id_token" as const },
     "key that its tokens are bound to": { dpop: true },
     "certificate that its tokens have to be bound to": { certificateBoundAccessTokens: true }
   })) {

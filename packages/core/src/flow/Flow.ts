@@ -140,6 +140,7 @@ export const partsOf = (
     resource: resource ?? [],
     params: { ...params, ...grant },
     ...(audience === undefined ? {} : { audience }),
+    ...(client.profile?.bearer === "id_token" ? { bearer: "id_token" } : {}),
     ...(client.dpop === true ? { dpop: true } : {}),
     ...(client.certificateBoundAccessTokens === true ? { certificateBoundAccessTokens: true } : {})
   })

@@ -192,7 +192,7 @@ const judge = Effect.fnUntraced(function* (
   const isUsable = !isOther(options) || isBearer
   const issuedAt = DateTime.makeUnsafe(now)
   const clockOffset = yield* client.clock.offset
-  const value = yield* bearerOf(client.profile, success)
+  const value = yield* bearerOf(client.profile, answer, success)
   const certificateBoundAccessTokens = client.certificateBoundAccessTokens && isUsable
   const claims = claimsOf(value)
   if (claims !== undefined && ClientCertificate.isMisbound({ ...client, certificateBoundAccessTokens }, claims)) {
@@ -233,11 +233,12 @@ const noteDeviations = Effect.fnUntraced(function* ({ json = {} }: Answer) {
   }
 })
 
-/** What an API is sent; `expires_in` is the access token's own. A renewal that brings no ID token brings what is next to it: nothing of it may be lost. */
-const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, granted: typeof Success.Type) {
+/** What an API is sent; `expires_in` is the access token's own. */
+const bearerOf = Effect.fnUntraced(function* (profile: ProviderProfile, answer: Answer, granted: typeof Success.Type) {
   if (profile.bearer === "access_token") return granted.access_token
-  yield* Deviation.note(granted.id_token ? "the ID token is the bearer token" : "id_token is missing")
-  return granted.id_token || granted.access_token
+  if (!granted.id_token) return yield* malformed(answer, "id_token is missing")
+  yield* Deviation.note("the ID token is the bearer token")
+  return granted.id_token
 })
 
 /**

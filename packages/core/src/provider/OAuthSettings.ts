@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import { type FlowOptions, grantTypes, partsOf } from "../flow/Flow.ts"
-import { profiles } from "../protocol/ProviderProfile.ts"
+import { ProviderProfile, profiles } from "../protocol/ProviderProfile.ts"
 import type { Definition, Identity } from "./ProviderType.ts"
 
 const Names = Schema.Array(Schema.NonEmptyString)
@@ -32,6 +32,8 @@ export const fields = {
   /** The file with the assertion of the `jwt_bearer` flow, where the host has files. Read for each request. */
   assertionFile: Schema.optionalKey(Schema.NonEmptyString),
   flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
+  /** Which of its tokens goes on requests. Default: the access token. */
+  bearer: Schema.optionalKey(ProviderProfile.fields.bearer),
   /** Whether tokens are bound to a key (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
   /** Whether tokens have to be bound to the client's certificate (RFC 8705). */
@@ -65,19 +67,29 @@ export const keys = {
   tokenBudget: "token_budget"
 } as const
 
-export const Settings = Schema.Struct(fields).pipe(Schema.encodeKeys(keys))
-export type Settings = typeof Settings.Type
+/** Whether there will be an ID token (OpenID Connect Core section 3.1.2.1), and nothing that only an access token is bound by. */
+export const idTokens = Schema.makeFilter(
+  ({ bearer, dpop, scopes = [] }: Pick<Settings, "bearer" | "dpop" | "scopes">) => {
+    if (bearer !== "id_token") return undefined
+    if (!scopes.includes("openid"))
+      return { path: ["scopes"], issue: "expected openid in it, where bearer is id_token" }
+    return dpop === true ? { path: ["dpop"], issue: "expected false, where bearer is id_token" } : undefined
+  }
+)
+
+export const Settings = Schema.Struct(fields).pipe(Schema.encodeKeys(keys)).check(idTokens)
+export type Settings = Schema.Struct.Type<typeof fields>
 
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
-  const { audience, certificateBoundAccessTokens, clientId, dpop, endpoints, issuer } = settings
+  const { audience, bearer, certificateBoundAccessTokens, clientId, dpop, endpoints, issuer } = settings
   const { params, profile, resource, scopes } = settings
   return {
     issuer,
     clientId,
     account,
     ...(endpoints === undefined ? {} : { endpoints }),
-    ...(profile === undefined ? {} : { profile: profiles[profile] }),
+    profile: { ...(profile && profiles[profile]), ...(bearer && { bearer }) },
     ...(scopes === undefined ? {} : { scopes }),
     ...(audience === undefined ? {} : { audience }),
     ...(resource === undefined ? {} : { resource }),

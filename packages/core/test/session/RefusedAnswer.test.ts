@@ -4,7 +4,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { Base64, Base64Url } from "effect/encoding"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { TestClock } from "effect/testing"
-import { ClientCertificate, CredentialStore, DeviceCode, type FlowOptions, Login } from "keyfob"
+import { ClientCertificate, CredentialStore, DeviceCode, type FlowOptions, Jwt, Login } from "keyfob"
 import { clients, Fault, patiently, type ProviderOptions, SimulatedPerson, SimulatedProvider } from "@keyfob/testing"
 import { named } from "../scripted.ts"
 import { keys, signText } from "../protocol/signing.ts"
@@ -131,6 +131,21 @@ describe("A refresh whose answer is refused", () => {
       assert.deepInclude(yield* standing, { of: "after", generation: 3 })
     }).pipe(Effect.provide(layer), Effect.scoped)
   })
+
+  it.effect(
+    "for no ID token where that goes on requests: its refresh token is kept, and no access token goes in its place",
+    () =>
+      Effect.gen(function* () {
+        const options: Partial<FlowOptions> = { profile: { bearer: "id_token" } }
+        const { first, one, sibling, standing } = yield* scene(Fault.altered({ id_token: undefined }), options)
+        yield* TestClock.adjust("61 minutes")
+        assert.strictEqual(named(yield* Effect.flip(patiently(one.token))), "AnswerRejected.Malformed")
+        assert.deepInclude(yield* standing, { of: "before", refreshToken: "after", generation: 2, refused: false })
+        const next = yield* sibling.token
+        assert.notStrictEqual(Redacted.value(next.value), Redacted.value(first.token.value))
+        assert.strictEqual((yield* Jwt.decode(Redacted.value(next.value))).claims["aud"], clients.cli.client_id)
+      }).pipe(Effect.provide(world().layer), Effect.scoped)
+  )
 
   it.effect.each(unusable)(
     "for %s, while the old token serves: that goes on to be given, and is no renewal",

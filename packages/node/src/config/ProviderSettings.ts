@@ -36,23 +36,25 @@ export const OAuthSettings = Schema.Struct({
   /** Whom the platform's is for. */
   clientAssertionAudience: Schema.optionalKey(Schema.NonEmptyString),
   ...place
-}).pipe(
-  Schema.encodeKeys({
-    ...OAuth.keys,
-    privateKeyFile: "private_key_file",
-    privateKeyId: "private_key_id",
-    privateKeyPassphrase: "private_key_passphrase",
-    privateKeyPassphraseFile: "private_key_passphrase_file",
-    certFile: "cert_file",
-    keyFile: "key_file",
-    clientAssertionFile: "client_assertion_file",
-    clientAssertionUrl: "client_assertion_url",
-    clientAssertionCommand: "client_assertion_command",
-    clientAssertionPlatform: "client_assertion_platform",
-    clientAssertionAudience: "client_assertion_audience",
-    storeUrl: "store_url"
-  })
-)
+})
+  .pipe(
+    Schema.encodeKeys({
+      ...OAuth.keys,
+      privateKeyFile: "private_key_file",
+      privateKeyId: "private_key_id",
+      privateKeyPassphrase: "private_key_passphrase",
+      privateKeyPassphraseFile: "private_key_passphrase_file",
+      certFile: "cert_file",
+      keyFile: "key_file",
+      clientAssertionFile: "client_assertion_file",
+      clientAssertionUrl: "client_assertion_url",
+      clientAssertionCommand: "client_assertion_command",
+      clientAssertionPlatform: "client_assertion_platform",
+      clientAssertionAudience: "client_assertion_audience",
+      storeUrl: "store_url"
+    })
+  )
+  .check(OAuth.idTokens)
 export type OAuthSettings = typeof OAuthSettings.Type
 
 /** A provider of another type: its table as it stands, behind `Redacted` since only its type knows which keys are secret. */

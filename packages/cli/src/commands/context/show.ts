@@ -72,6 +72,7 @@ const shown = (configured: workspace.Configured): Readonly<Record<string, unknow
         store_host: settings.storeUrl === undefined ? undefined : URL.parse(Redacted.value(settings.storeUrl))?.host,
         redirect_port: settings.redirectPort,
         profile: settings.profile,
+        bearer: settings.bearer,
         params: settings.params,
         endpoints: settings.endpoints
       }
