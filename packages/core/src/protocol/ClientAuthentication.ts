@@ -7,7 +7,7 @@ import { ConfigurationInvalid, type Endpoint, printable } from "../AuthError.ts"
 import type { AssertionSource } from "./Assertion.ts"
 import * as ClientAssertion from "./ClientAssertion.ts"
 import type { ProviderMetadata } from "./Discovery.ts"
-import type { Algorithm } from "./Jwt.ts"
+import type { Algorithm } from "./Algorithm.ts"
 import { generic, type ProviderProfile } from "./ProviderProfile.ts"
 import * as SigningKey from "./SigningKey.ts"
 

@@ -3,7 +3,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as Base64Url from "effect/encoding/Base64Url"
 import type * as Headers from "effect/http/Headers"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from "jose"
@@ -13,6 +12,7 @@ import { ofTokens } from "./Challenge.ts"
 import * as Chance from "./Chance.ts"
 import * as Pkce from "./Pkce.ts"
 import * as Promised from "./Promised.ts"
+import { sha256 } from "./Sha256.ts"
 
 /** The one algorithm that is used: every server with DPoP is expected to know it. */
 export const algorithm = "ES256"
@@ -58,7 +58,7 @@ export const makeProver = (): Prover => {
         htm: request.method,
         htu: url.origin + url.pathname,
         iat: Math.floor(((yield* Clock.currentTimeMillis) + clockOffset) / 1000),
-        ...(accessToken === undefined ? {} : { ath: yield* hashOf(Redacted.value(accessToken)) }),
+        ...(accessToken === undefined ? {} : { ath: yield* sha256(Redacted.value(accessToken)) }),
         ...(nonce === undefined ? {} : { nonce })
       }
       const proof = yield* Effect.tryPromise({
@@ -84,10 +84,3 @@ export const makeProver = (): Prover => {
 export const wantsNonce = (headers: Headers.Headers, error?: unknown): boolean =>
   headers["dpop-nonce"] !== undefined &&
   (error === "use_dpop_nonce" || ofTokens(headers).ours.some(({ params }) => params["error"] === "use_dpop_nonce"))
-
-const hashOf = (text: string) =>
-  Promised.run(
-    Effect.promise(async () =>
-      Base64Url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))))
-    )
-  )

@@ -11,7 +11,7 @@ import { type Algorithm, asymmetric } from "./Algorithm.ts"
 import type { Jwks } from "./Jwks.ts"
 import * as Promised from "./Promised.ts"
 
-export { type Algorithm, asymmetric }
+export type { Algorithm }
 
 /** How far the provider's clock and ours may differ, beyond what is known of them. Default 30 seconds. */
 export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/ClockTolerance", {

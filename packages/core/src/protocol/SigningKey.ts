@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { exportJWK, importPKCS8, type JWTPayload, SignJWT } from "jose"
 import { ConfigurationInvalid } from "../AuthError.ts"
-import type { Algorithm } from "./Jwt.ts"
+import type { Algorithm } from "./Algorithm.ts"
 import * as Promised from "./Promised.ts"
 
 /** Of each kind of key, in the order they are tried: what most providers know comes first. */
