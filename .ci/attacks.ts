@@ -262,7 +262,7 @@ const attacks: Readonly<Record<string, ReadonlyArray<Row>>> = {
     },
     {
       attack: "The same with a token that is opaque, so that its binding does not show.",
-      check: [`${core}/session/Login.ts`, "yield* Introspection.confirmBinding(client, granted.token)", ""],
+      check: [`${core}/session/SignIn.ts`, "yield* Introspection.confirmBinding(client, granted.token)", ""],
       test: ["packages/embedded/test/MutualTls.test.ts", "attack: a provider that binds nothing, where bound tokens"]
     },
     {

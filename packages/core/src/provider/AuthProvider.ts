@@ -21,6 +21,7 @@ import type { ClientOptions } from "../protocol/OAuthClient.ts"
 import * as Login from "../session/Login.ts"
 import * as Logout from "../session/Logout.ts"
 import * as RefreshPolicy from "../session/RefreshPolicy.ts"
+import { keep } from "../session/SignIn.ts"
 import * as Terms from "../session/Terms.ts"
 import * as TokenSource from "../session/TokenSource.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
@@ -180,7 +181,7 @@ export const simple = Effect.fnUntraced(function* <E extends Login.LoginError>(
       const issued = yield* login(request)
       const marks = { signedInAt: yield* DateTime.now, ...(yield* Terms.marksOf(options)) }
       const signedIn = Credential.make({ key, generation: 1, ...issued, issuedAt, ...marks })
-      return yield* Effect.uninterruptible(modify(key, (slot) => Login.keep(slot, signedIn)))
+      return yield* Effect.uninterruptible(modify(key, (slot) => keep(slot, signedIn)))
     }),
     logout: (options) =>
       modify(options?.key ?? key, ({ read, remove }) =>

@@ -30,8 +30,6 @@ export interface LoginOptions {
   readonly personAsked?: boolean
   /** Tells whoever is there that another login of the account is waited for. Default: a warning in the log. */
   readonly onWaiting?: Effect.Effect<void>
-  /** Runs once it is kept, before anybody else has a turn at its place. */
-  readonly onKept?: Effect.Effect<void>
 }
 
 /** How the last logins ended, if not well. */

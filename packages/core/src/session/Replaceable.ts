@@ -4,7 +4,9 @@ import { ConfigurationInvalid } from "../AuthError.ts"
 import type { Credential } from "../Credential.ts"
 import type { UnattendedFlow } from "../flow/Flow.ts"
 import type { CredentialStore } from "../store/CredentialStore.ts"
-import * as Login from "./Login.ts"
+import type { LoginError } from "./Login.ts"
+import { signIn } from "./SignIn.ts"
+import * as TokenBudget from "./TokenBudget.ts"
 
 /** A flow, and how somebody signs in with others' credentials in its place. */
 export interface Replaceable {
@@ -12,7 +14,7 @@ export interface Replaceable {
   /** Signs in with these; who asks unasked goes on with them from then on. Fails where they would be kept elsewhere than the first. */
   readonly login: (
     asked: UnattendedFlow
-  ) => Effect.Effect<Credential, Login.LoginError, HttpClient.HttpClient | CredentialStore>
+  ) => Effect.Effect<Credential, LoginError, HttpClient.HttpClient | CredentialStore>
 }
 
 /**
@@ -31,13 +33,14 @@ export const make = (first: UnattendedFlow): Replaceable => {
       canObtain: Effect.suspend(() => latest.canObtain ?? Effect.succeed(true)),
       forget: Effect.suspend(() => latest.forget ?? Effect.void)
     },
-    login: Effect.fnUntraced(function* (asked) {
+    login: Effect.fn("keyfob.login")(function* (asked) {
       if (asked.key.canonical !== first.key.canonical) {
         const detail = "a login of another account, service, client or kind than is configured"
         return yield* new ConfigurationInvalid({ reason: "NotSupported", detail })
       }
-      // With what it brings, and neither before nor after: else who asks meanwhile finds in its place what is not theirs.
-      return yield* Login.login(asked, { onKept: Effect.sync(() => void (latest = asked)) })
+      // Under the lease, with the new session: who asked before or after that would be given what is not theirs.
+      const replace = Effect.sync(() => void (latest = asked))
+      return yield* signIn(asked, yield* TokenBudget.clientOf(asked), replace)
     })
   }
 }

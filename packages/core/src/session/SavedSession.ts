@@ -12,7 +12,7 @@ import { ConfigurationInvalid, type StoreFailed } from "../AuthError.ts"
 import { Credential, CredentialKey } from "../Credential.ts"
 import { sha256 } from "../protocol/Sha256.ts"
 import { CredentialStore } from "../store/CredentialStore.ts"
-import * as Login from "./Login.ts"
+import { undamaged } from "../store/StoreNote.ts"
 import { commit } from "./Renewal.ts"
 import * as Terms from "./Terms.ts"
 
@@ -85,7 +85,7 @@ export const takeUp = Effect.fnUntraced(function* (
       // Not before its turn: a login may have brought another meanwhile.
       const own = yield* theirs(Effect.succeedSome(saved))
       if (Option.isNone(own)) return false
-      const before = yield* Login.found(slot)
+      const before = yield* undamaged(slot.read)
       if (Option.isSome(yield* theirs(Effect.succeed(Option.filter(before, stays))))) return false
       // It goes on counting, so that the two can be told apart from then on.
       const counted = Option.match(before, { onNone: () => 0, onSome: (one) => one.generation })

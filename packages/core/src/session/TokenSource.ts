@@ -19,9 +19,9 @@ import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
 import { hostOf } from "../protocol/HttpExchange.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
-import * as Login from "./Login.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
 import { renew, type TokenError } from "./Renewal.ts"
+import { keep, obtain } from "./SignIn.ts"
 import { observed, type TokenEvent } from "./TokenEvent.ts"
 import * as Terms from "./Terms.ts"
 import * as TokenBudget from "./TokenBudget.ts"
@@ -130,8 +130,8 @@ export const make = Effect.fnUntraced(function* (
       return yield* ended ?? renew(slot, current.value, client, flow)
     }
     const again = Effect.gen(function* () {
-      const obtained = yield* Login.obtain(flow, client)
-      const kept = yield* Effect.uninterruptible(Login.keep(slot, obtained))
+      const obtained = yield* obtain(flow, client)
+      const kept = yield* Effect.uninterruptible(keep(slot, obtained))
       // A session that was brought along may have a token that has ended, and the means to get the next.
       const isOver = !RefreshPolicy.isServing(kept, yield* nowFor(kept))
       return isOver && kept.refreshToken !== undefined ? yield* renew(slot, kept, client, flow) : kept

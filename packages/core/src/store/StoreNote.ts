@@ -42,7 +42,7 @@ export const make = <T>(
   }
 }
 
-/** Nobody is kept from anything because something of this kind, or a credential, cannot be read any more. */
+/** A read that takes what is damaged for absent: a damaged note or credential is no reason not to go on. */
 export const undamaged = (read: Slot["read"]): Slot["read"] =>
   Effect.catchIf(
     read,
