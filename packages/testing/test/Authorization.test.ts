@@ -434,6 +434,34 @@ describe("grants between machines", () => {
       }
     })
   )
+
+  test(
+    "nobody registers for what the provider cannot do, and it says which member that is",
+    Effect.gen(function* () {
+      const at = yield* discover(issuer)
+      const redirect_uris = ["https://app.test/callback"]
+      for (const [member, wrong] of [
+        ["grant_types.0", { grant_types: ["implicit"] }],
+        ["response_types.0", { response_types: ["token"] }],
+        ["response_types", { response_types: ["code"], grant_types: ["client_credentials"] }],
+        ["id_token_signed_response_alg", { id_token_signed_response_alg: "RS256" }],
+        ["post_logout_redirect_uris", { post_logout_redirect_uris: ["/"] }],
+        ["redirect_uris", { redirect_uris: "https://app.test/callback" }],
+        ["redirect_uris", { redirect_uris: ["javascript:alert(1)"] }],
+        ["redirect_uris", { redirect_uris: ["com.example.app:/callback"] }],
+        ["redirect_uris", { application_type: "native", redirect_uris: ["http://app.test/callback"] }],
+        ["redirect_uris", { application_type: "native", redirect_uris: ["app:/callback"] }]
+      ] as const) {
+        const { json, status } = yield* postJson(at("registration_endpoint"), { redirect_uris, ...wrong })
+        assert.strictEqual(status, 400, JSON.stringify(wrong))
+        assert.match(String(json["error_description"]), new RegExp(`^${member} `))
+      }
+      for (const uri of ["https://app.test/callback", "http://[::1]/callback", "com.example.app:/callback"]) {
+        const body = { application_type: "native", redirect_uris: [uri] }
+        assert.strictEqual((yield* postJson(at("registration_endpoint"), body)).status, 201, uri)
+      }
+    })
+  )
 })
 
 describe("DPoP", () => {

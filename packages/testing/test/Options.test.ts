@@ -49,6 +49,15 @@ describe("an option", () => {
       const closed = yield* withOptions({ openRegistration: false })(Effect.all([discover(issuer), register]))
       assert.strictEqual(closed[0]("registration_endpoint"), "undefined")
       assert.deepStrictEqual([closed[1].status, closed[1].json["error"]], [401, "invalid_token"])
+      assert.strictEqual(closed[1].headers["www-authenticate"], `Bearer realm="${issuer}"`) // RFC 9110 section 15.5.2
+    })
+  )
+
+  it.effect("clients: who wants ID tokens in an algorithm there is no key for is told before anybody signs in", () =>
+    Effect.gen(function* () {
+      const client = { client_id: "app", id_token_signed_response_alg: "RS256" } as const
+      const exit = yield* Effect.exit(withOptions({ clients: [client] })(Effect.void))
+      assert.include(String(exit), "the client app wants ID tokens in RS256, which is not in algorithms")
     })
   )
 

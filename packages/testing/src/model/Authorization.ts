@@ -74,11 +74,14 @@ const isRegistered = (client: ClientMetadata, uri: string) => {
   const registered = client.redirect_uris ?? []
   if (registered.includes(uri)) return true
   const url = URL.parse(uri)
-  const isLoopback = url !== null && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname) && url.protocol === "http:"
-  if (client.application_type !== "native" || !isLoopback) return false
+  if (client.application_type !== "native" || url === null || !isLoopback(url)) return false
   url.port = ""
   return registered.includes(url.href)
 }
+
+/** Whether an address is of the machine it is opened on. */
+export const isLoopback = ({ hostname, protocol }: URL) =>
+  protocol === "http:" && /^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname)
 
 const requestOf = Effect.fnUntraced(function* (
   turn: Turn,

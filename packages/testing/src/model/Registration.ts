@@ -1,12 +1,15 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import type { JSONWebKeySet } from "jose"
+import { isLoopback } from "./Authorization.ts"
 import * as ClientCertificate from "./ClientCertificate.ts"
 import { json, type Response } from "./Http.ts"
 import { seconds } from "./Issue.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
 import type { ClientMetadata } from "./Settings.ts"
+import { grants } from "./Token.ts"
 import { draw, type Turn } from "./Turn.ts"
 
 const Strings = Schema.optionalKey(Schema.Array(Schema.String))
@@ -31,8 +34,8 @@ const Registration = Schema.Struct({
       "self_signed_tls_client_auth"
     ])
   ),
-  grant_types: Strings,
-  response_types: Strings,
+  grant_types: Schema.optionalKey(Schema.Array(Schema.Literals(Object.keys(grants)))),
+  response_types: Schema.optionalKey(Schema.Array(Schema.Literal("code"))),
   redirect_uris: Strings,
   post_logout_redirect_uris: Strings,
   jwks_uri: Schema.optionalKey(Schema.String),
@@ -47,21 +50,48 @@ const Registration = Schema.Struct({
 })
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Registration))
 
+/** Of the web, or of a native application: by claimed https, loopback or a name of its own (RFC 8252 section 7). */
+const isRedirect = (uri: string, type: "web" | "native") => {
+  const url = URL.parse(uri)
+  if (url === null || uri.includes("#")) return false
+  if (url.protocol === "https:") return true
+  if (url.protocol === "http:") return type === "web" || isLoopback(url)
+  return type === "native" && url.protocol.includes(".")
+}
+
 /** A client registers itself (RFC 7591 section 3). */
 export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
   if (!turn.state.settings.openRegistration) {
-    return yield* refuse("invalid_token", "registration is not open", { status: 401 })
+    return yield* refuse("invalid_token", "registration is not open", {
+      status: 401,
+      headers: { "www-authenticate": `Bearer realm="${turn.state.settings.issuer}"` }
+    })
   }
-  const said = yield* Effect.mapError(decode(turn.request.body), () =>
-    refuse("invalid_client_metadata", "the client metadata is not what RFC 7591 has")
-  )
+  const said = yield* Effect.mapError(decode(turn.request.body), ({ issue }) => {
+    const [first] = SchemaIssue.makeFormatterStandardSchemaV1()(issue).issues
+    const where = first?.path?.map(String).join(".") || "the client metadata"
+    return refuse("invalid_client_metadata", `${where} is not what RFC 7591 has, or not supported`)
+  })
   const grantTypes = said.grant_types ?? ["authorization_code"]
   const redirects = said.redirect_uris ?? []
-  if (!redirects.every((uri) => URL.canParse(uri) && !uri.includes("#"))) {
-    return yield* refuse("invalid_redirect_uri", "redirect_uris must be absolute URIs without a fragment")
+  if (!redirects.every((uri) => isRedirect(uri, said.application_type ?? "web"))) {
+    return yield* refuse(
+      "invalid_redirect_uri",
+      "redirect_uris must be absolute, without a fragment, and as the application_type has them"
+    )
+  }
+  if (!(said.post_logout_redirect_uris ?? []).every((uri) => URL.canParse(uri))) {
+    return yield* refuse("invalid_client_metadata", "post_logout_redirect_uris must be absolute URIs")
   }
   if (grantTypes.includes("authorization_code") && redirects.length === 0) {
     return yield* refuse("invalid_redirect_uri", "redirect_uris is mandatory property")
+  }
+  if ((said.response_types ?? []).length > 0 && !grantTypes.includes("authorization_code")) {
+    return yield* refuse("invalid_client_metadata", "response_types do not go with the grant_types")
+  }
+  const algorithm = said.id_token_signed_response_alg
+  if (algorithm !== undefined && !turn.state.settings.algorithms.includes(algorithm)) {
+    return yield* refuse("invalid_client_metadata", "id_token_signed_response_alg is none of the provider's")
   }
   const method = said.token_endpoint_auth_method ?? "client_secret_basic"
   const { jwks, jwks_uri, ...rest } = said

@@ -168,7 +168,17 @@ export interface Settings {
   readonly openRegistration: boolean
 }
 
-export const settle = (options: ProviderOptions): Settings => ({
+export const settle = (options: ProviderOptions): Settings => {
+  const settings = withDefaults(options)
+  for (const { client_id, id_token_signed_response_alg: wanted } of settings.clients) {
+    if (wanted !== undefined && !settings.algorithms.includes(wanted)) {
+      throw new Error(`the client ${client_id} wants ID tokens in ${wanted}, which is not in algorithms`)
+    }
+  }
+  return settings
+}
+
+const withDefaults = (options: ProviderOptions): Settings => ({
   issuer: options.issuer ?? "https://id.simulated.test",
   seed: options.seed ?? "keyfob",
   people: options.people ?? people,
