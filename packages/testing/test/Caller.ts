@@ -28,7 +28,12 @@ export type Form = Readonly<Record<string, string>>
 export const get = (url: string, headers: Readonly<Record<string, string>> = {}) =>
   send(HttpClientRequest.get(url).pipe(HttpClientRequest.setHeaders(headers)))
 
-export const post = (url: string, form: Form, headers: Readonly<Record<string, string>> = {}) =>
+/** A list of pairs can name a parameter twice. */
+export const post = (
+  url: string,
+  form: Form | ReadonlyArray<readonly [string, string]>,
+  headers: Readonly<Record<string, string>> = {}
+) =>
   send(HttpClientRequest.post(url).pipe(HttpClientRequest.setHeaders(headers), HttpClientRequest.bodyUrlParams(form)))
 
 export const postJson = (url: string, body: object) =>

@@ -102,8 +102,9 @@ const byAssertion = Effect.fnUntraced(function* (
     try: (): JWTPayload => decodeJwt(assertion),
     catch: () => rejected(turn, "client assertion is not a JWT")
   })
+  if (named !== undefined && named !== sub) return yield* refuse("invalid_request", "client_id mismatch")
   const client = lookup(turn.state.clients, sub)
-  if (client === undefined || (named !== undefined && named !== sub)) return yield* rejected(turn, "client not found")
+  if (client === undefined) return yield* rejected(turn, "client not found")
   const method = methodOf(client)
   if (method !== "private_key_jwt" && method !== "client_secret_jwt") {
     return yield* rejected(turn, "the registered client token_endpoint_auth_method does not match")

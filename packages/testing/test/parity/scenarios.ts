@@ -2,7 +2,8 @@
 import { Clock, Effect } from "effect"
 import { Base64Url } from "effect/encoding"
 import type { HttpClient, HttpClientError } from "effect/http"
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
+import { createHash } from "node:crypto"
 import { type ClientMetadata, clients } from "../../src/provider.ts"
 import { basic, bearer, discover, type Form, get, post, postJson, type Reply } from "../Caller.ts"
 import { Subject } from "./Subject.ts"
@@ -16,7 +17,14 @@ export interface Seen {
   readonly tokenType?: unknown
   readonly scope?: unknown
   readonly active?: unknown
+  readonly expiresIn?: unknown
+  /** Whom it is about, as far as it says. */
+  readonly about?: ReadonlyArray<string>
+  /** Header and claims of its ID token; values where they are the same each time. */
+  readonly idToken?: ReadonlyArray<string>
   readonly contentType?: string
+  /** Of what is given, whether it may not be kept. */
+  readonly noStore?: boolean
   /** Scheme and error of the challenge. */
   readonly challenge?: string
 }
@@ -29,6 +37,8 @@ export type Scenario = Effect.Effect<
 >
 
 const cli = { client_id: clients.cli.client_id }
+/** A public client as `cli` is. */
+const other = { client_id: "other" }
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 const redirect_uri = "http://127.0.0.1:50123/callback"
 const secretClient = { client_id: "web", client_secret: "a web client's secret" }
@@ -58,6 +68,7 @@ export const moreClients: Effect.Effect<ReadonlyArray<ClientMetadata>> = Effect.
     grant_types: ["client_credentials"],
     jwks: { keys: [jwk] }
   },
+  { ...clients.cli, ...other },
   {
     client_id: "bound",
     application_type: "native",
@@ -69,10 +80,27 @@ export const moreClients: Effect.Effect<ReadonlyArray<ClientMetadata>> = Effect.
   }
 ])
 
+const aboutThem = ["sub", "client_id", "name", "preferred_username", "email", "email_verified"]
+
+const idTokenOf = ({ access_token, id_token }: Reply["json"]): ReadonlyArray<string> => {
+  const { alg, ...header } = decodeProtectedHeader(String(id_token))
+  const { at_hash, aud, exp = 0, iat = 0, nonce, sub, ...claims } = decodeJwt(String(id_token))
+  const half = createHash("sha256").update(String(access_token)).digest().subarray(0, 16)
+  // It may be left out here (OpenID Connect Core section 3.1.3.6), and oidc-provider does.
+  const fits = at_hash === undefined || at_hash === Base64Url.encode(half)
+  const said = { alg, aud, sub, nonce, fits, lifetime: exp - iat }
+  return [
+    ...Object.entries(said).map(([name, value]) => `${name}=${JSON.stringify(value)}`),
+    ...Object.keys({ ...header, ...claims }).sort()
+  ]
+}
+
 const see = (reply: Reply): Seen => {
   const { json, status } = reply
   const names = Object.keys(json).filter((name) => name !== "error_description")
   const challenge = reply.headers["www-authenticate"]
+  const about = aboutThem.filter((name) => name in json).map((name) => `${name}=${String(json[name])}`)
+  const isGiven = "content-type" in reply.headers && names.length > 0 && status < 300
   return {
     status,
     ...("error" in json ? { error: json["error"] } : {}),
@@ -80,6 +108,10 @@ const see = (reply: Reply): Seen => {
     ...("token_type" in json ? { tokenType: json["token_type"] } : {}),
     ...("scope" in json ? { scope: json["scope"] } : {}),
     ...("active" in json ? { active: json["active"] } : {}),
+    ...("expires_in" in json ? { expiresIn: json["expires_in"] } : {}),
+    ...(about.length > 0 ? { about } : {}),
+    ...("id_token" in json ? { idToken: idTokenOf(json) } : {}),
+    ...(isGiven ? { noStore: /no-store/.test(reply.headers["cache-control"] ?? "") } : {}),
     ...(names.length > 0 ? { contentType: (reply.headers["content-type"] ?? "").replace(/ /g, "") } : {}),
     ...(challenge === undefined
       ? {}
@@ -153,11 +185,12 @@ const authorize = Effect.fnUntraced(function* (form: Form, decision: "approve" |
   }
   const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== ""))
   const end = yield* subject.open(`${at("authorization_endpoint")}?${query}`, decision)
-  // Coming back to the client is seen like an answer: what it was told are the members.
-  const back: Reply =
-    typeof end === "number" ? { status: end, headers: {}, json: {} } : { status: 303, headers: {}, json: backOf(end) }
-  return back
+  return arrived(end)
 })
+
+/** Coming back to the client is seen like an answer: what it was told are the members. */
+const arrived = (end: URL | number): Reply =>
+  typeof end === "number" ? { status: end, headers: {}, json: {} } : { status: 303, headers: {}, json: backOf(end) }
 
 const backOf = (url: URL) => Object.fromEntries([...url.searchParams, ...new URLSearchParams(url.hash.slice(1))])
 
@@ -202,7 +235,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const { asked, poll } = yield* device("openid offline_access profile")
       step("authorization", asked)
       step("pending", yield* poll())
-      step("another client", yield* poll({ client_id: "bound" }))
+      step("another client", yield* poll(other))
       yield* decideDevice(asked, "approve")
       const tokens = yield* poll()
       step("approved", tokens)
@@ -214,6 +247,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const denied = yield* device("openid")
       yield* decideDevice(denied.asked, "deny")
       step("denied", yield* denied.poll())
+      step("denied, asked again", yield* denied.poll())
       const unknown = yield* post(at("device_authorization_endpoint"), { client_id: "nobody" })
       step("unknown client", unknown)
       const machine = yield* post(at("device_authorization_endpoint"), {}, basic(clients.billing))
@@ -234,8 +268,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("the family's access token", yield* get(at("userinfo_endpoint"), bearer(third.json["access_token"])))
       step("unknown token", yield* refresh("unknown"))
       step("no token", yield* refresh(""))
-      const other = yield* signIn()
-      step("another client", yield* refresh(other.json["refresh_token"], { client_id: "bound" }))
+      const mine = yield* signIn()
+      step("another client", yield* refresh(mine.json["refresh_token"], other))
+      step("its own client then", yield* refresh(mine.json["refresh_token"]))
+      step("client without this grant", yield* refresh("unknown", { client_id: "" }, basic(clients.billing)))
     })
   ),
 
@@ -268,7 +304,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("no grant type", yield* post(token, {}, basic(clients.billing)))
       step("unknown grant type", yield* post(token, { grant_type: "unheard-of" }, basic(clients.billing)))
       step("client without this grant", yield* post(token, { ...form, ...cli }))
-      step("a parameter twice", yield* post(`${token}`, { ...form, scope: "api:read" }, basic(clients.billing)))
+      step("a parameter twice", yield* post(token, [...Object.entries(form), ["scope", "x"]], basic(clients.billing)))
+      step("unknown scope", yield* post(token, { ...form, scope: "api:read unheard-of" }, basic(clients.billing)))
+      step(
+        "scopes of a person",
+        yield* post(token, { ...form, scope: "openid offline_access" }, basic(clients.billing))
+      )
       step("GET", yield* get(token))
       step("JSON", yield* postJson(token, form))
     })
@@ -294,6 +335,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("other signature", yield* ask(`${yield* signed({ ...claims, jti: "c" })}x`))
       step("no type", yield* ask(yield* signed({ ...claims, jti: "d" }), { client_assertion_type: "" }))
       step("not a JWT", yield* ask("abc"))
+      step("for the token endpoint", yield* ask(yield* signed({ ...claims, aud: at("token_endpoint"), jti: "e" })))
+      step("from another", yield* ask(yield* signed({ ...claims, iss: "web", jti: "f" })))
+      step("about another", yield* ask(yield* signed({ ...claims, sub: "web", jti: "g" })))
+      step("another id beside it", yield* ask(yield* signed({ ...claims, jti: "h" }), { client_id: "web" }))
     })
   ),
 
@@ -318,11 +363,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("access token", yield* ask(json["access_token"]))
       step("refresh token", yield* ask(json["refresh_token"]))
       step("by a confidential client", yield* ask(json["access_token"], {}, basic(clients.billing)))
-      step("by another public client", yield* ask(json["access_token"], { client_id: "bound" }))
+      step("by another public client", yield* ask(json["access_token"], other))
       step("unknown", yield* ask("unknown"))
       step("none", yield* ask(""))
       yield* refresh(json["refresh_token"])
       step("spent refresh token", yield* ask(json["refresh_token"]))
+      yield* post(at("revocation_endpoint"), { ...cli, token: String(json["access_token"]) })
+      step("revoked access token", yield* ask(json["access_token"]))
     })
   ),
 
@@ -332,7 +379,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
         post(at("revocation_endpoint"), { ...form, token: String(token) })
       const userinfo = (token: unknown) => get(at("userinfo_endpoint"), bearer(token))
       const first = yield* signIn()
-      step("another client's token", yield* revoke(first.json["access_token"], { client_id: "bound" }))
+      step("another client's token", yield* revoke(first.json["access_token"], other))
       step("still good", yield* userinfo(first.json["access_token"]))
       step("refresh token", yield* revoke(first.json["refresh_token"]))
       step("its access token", yield* userinfo(first.json["access_token"]))
@@ -354,7 +401,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("no verifier", yield* redeem(back, { code_verifier: "" }))
       step("short verifier", yield* redeem(back, { code_verifier: "short" }))
       step("other redirect URI", yield* redeem(back, { redirect_uri: "http://127.0.0.1/callback" }))
-      step("another client", yield* redeem(back, { client_id: "bound" }))
+      step("another client", yield* redeem(back, other))
       const tokens = yield* redeem(back)
       step("tokens", tokens)
       step("code again", yield* redeem(back))
@@ -364,6 +411,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("denied", yield* authorize({}, "deny"))
       step("in the fragment", yield* authorize({ response_mode: "fragment" }))
       step("denied in the fragment", yield* authorize({ response_mode: "fragment" }, "deny"))
+      step("with what was asked for", yield* redeem(yield* authorize({ nonce: "n-1", max_age: "600" })))
+      const again = yield* redeem(yield* authorize({ nonce: "n-2" }))
+      step("nonce in a renewed ID token", yield* refresh(again.json["refresh_token"]))
       const unasked = yield* authorize({ prompt: "" })
       step("offline access without consent", yield* redeem(unasked))
       const web = {
@@ -378,6 +428,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const secret = basic(secretClient)
       const answer = yield* redeem(confidential, { client_id: "web", redirect_uri, code_verifier: "" }, secret)
       step("its tokens", answer)
+      const unproven = yield* authorize(web)
+      step("a verifier nobody announced", yield* redeem(unproven, { client_id: "web", redirect_uri }, secret))
+      step("unknown scope", yield* redeem(yield* authorize({ scope: "openid unheard-of" })))
     })
   ),
 
@@ -396,6 +449,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("unknown client", yield* authorize({ client_id: "nobody" }))
       step("no client", yield* authorize({ client_id: "" }))
       step("unregistered redirect URI", yield* authorize({ redirect_uri: "https://evil.example/" }))
+      step("more than the registered redirect URI", yield* authorize({ redirect_uri: `${redirect_uri}/more` }))
+      step("a query behind it", yield* authorize({ redirect_uri: `${redirect_uri}?more` }))
+      step("another name of this machine", yield* authorize({ redirect_uri: "http://127.0.0.2/callback" }))
+      const web = { client_id: "web", redirect_uri: "https://app.example:8443/callback" }
+      step("another port, no native client", yield* authorize(web))
       step("no redirect URI", yield* authorize({ redirect_uri: "" }))
       step("unknown request_uri", yield* authorize({ request_uri: "urn:ietf:params:oauth:request_uri:unknown" }))
     })
@@ -417,7 +475,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const request_uri = String(pushed.json["request_uri"])
       const query = new URLSearchParams({ ...cli, request_uri })
       const end = yield* open(`${at("authorization_endpoint")}?${query}`, "approve")
-      step("tokens", yield* redeem({ status: 303, headers: {}, json: end instanceof URL ? backOf(end) : {} }))
+      step("tokens", yield* redeem(arrived(end)))
+      step("twice", arrived(yield* open(`${at("authorization_endpoint")}?${query}`, "approve")))
+      const mine = yield* post(url, form)
+      const stolen = new URLSearchParams({ ...other, request_uri: String(mine.json["request_uri"]) })
+      step("by another client", arrived(yield* open(`${at("authorization_endpoint")}?${stolen}`, "approve")))
+      step("pushed by reference", yield* post(url, { ...form, request_uri }))
       step("unregistered redirect URI", yield* post(url, { ...form, redirect_uri: "https://evil.example/" }))
       step("no PKCE", yield* post(url, { ...form, code_challenge: "", code_challenge_method: "" }))
       step("response type", yield* post(url, { ...form, response_type: "token" }))
@@ -427,10 +490,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
   DPoP: scenario(
     Effect.fnUntraced(function* (step, at, { open }) {
-      const { jwk } = yield* key
+      const { jwk, privateKey } = yield* key
       const { crv, kty, x, y } = jwk
+      const header = { typ: "dpop+jwt", jwk: { crv, kty, x, y } }
       const prove = (htm: string, htu: string, claims: JWTPayload = {}) =>
-        signed({ htm, htu, jti: crypto.randomUUID(), ...claims }, { typ: "dpop+jwt", jwk: { crv, kty, x, y } })
+        signed({ htm, htu, jti: crypto.randomUUID(), ...claims }, header)
       const token = at("token_endpoint")
       const bound = { client_id: "bound" }
       const back = yield* authorize(bound)
@@ -438,8 +502,18 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("other method", yield* redeem(back, bound, { dpop: yield* prove("GET", token) }))
       step("other address", yield* redeem(back, bound, { dpop: yield* prove("POST", `${token}/else`) }))
       step("broken", yield* redeem(back, bound, { dpop: "abc" }))
-      const tokens = yield* redeem(back, bound, { dpop: yield* prove("POST", token) })
+      step("old", yield* redeem(back, bound, { dpop: yield* prove("POST", token, { iat: 1 }) }))
+      step("no id", yield* redeem(back, bound, { dpop: yield* signed({ htm: "POST", htu: token }, header) }))
+      const proof = { htm: "POST", htu: token, jti: "j" }
+      const untyped = yield* signed(proof, { jwk: header.jwk })
+      step("no proof by its type", yield* redeem(back, bound, { dpop: untyped }))
+      const d = yield* Effect.promise(async () => (await exportJWK(privateKey)).d)
+      const careless = yield* signed(proof, { ...header, jwk: { ...header.jwk, d } })
+      step("with its private key", yield* redeem(back, bound, { dpop: careless }))
+      const proven = { dpop: yield* prove("POST", token) }
+      const tokens = yield* redeem(back, bound, proven)
       step("tokens", tokens)
+      step("the same proof again", yield* redeem(yield* authorize(bound), bound, proven))
       const access = String(tokens.json["access_token"])
       const userinfo = at("userinfo_endpoint")
       const pushing = at("pushed_authorization_request_endpoint")
@@ -458,15 +532,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("pushed with a proof", pushed)
       const reference = new URLSearchParams({ ...bound, request_uri: String(pushed.json["request_uri"]) })
       const end = yield* open(`${at("authorization_endpoint")}?${reference}`, "approve")
-      const stolen: Reply = { status: 303, headers: {}, json: end instanceof URL ? backOf(end) : {} }
+      const stolen = arrived(end)
       const elsewhere = yield* Effect.promise(() => generateKeyPair("ES256", { extractable: true }))
-      const thief = yield* Effect.promise(async () =>
-        new SignJWT({ htm: "POST", htu: token, jti: crypto.randomUUID() })
-          .setIssuedAt()
-          .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk: await exportJWK(elsewhere.publicKey) })
-          .sign(elsewhere.privateKey)
-      )
-      step("its code with another key", yield* redeem(stolen, bound, { dpop: thief }))
+      const thief = (htm: string, htu: string, claims: JWTPayload = {}) =>
+        Effect.promise(async () =>
+          new SignJWT({ htm, htu, jti: crypto.randomUUID(), ...claims })
+            .setIssuedAt()
+            .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk: await exportJWK(elsewhere.publicKey) })
+            .sign(elsewhere.privateKey)
+        )
+      step("its code with another key", yield* redeem(stolen, bound, { dpop: yield* thief("POST", token) }))
       step("as bearer", yield* get(userinfo, bearer(access)))
       const call = Effect.fnUntraced(function* (claims: JWTPayload) {
         return yield* get(userinfo, {
@@ -477,9 +552,57 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("userinfo", yield* call({ ath: yield* hash(access) }))
       step("proof about another token", yield* call({ ath: yield* hash("other") }))
       step("userinfo without proof", yield* get(userinfo, { authorization: `DPoP ${access}` }))
+      const foreign = yield* thief("GET", userinfo, { ath: yield* hash(access) })
+      step("another key's proof", yield* get(userinfo, { authorization: `DPoP ${access}`, dpop: foreign }))
+      const once = {
+        authorization: `DPoP ${access}`,
+        dpop: yield* prove("GET", userinfo, { ath: yield* hash(access) })
+      }
+      yield* get(userinfo, once)
+      step("the same proof again at userinfo", yield* get(userinfo, once))
+      step("introspection", yield* post(at("introspection_endpoint"), { ...bound, token: access }))
+      const free = yield* signIn()
+      const unbound = String(free.json["access_token"])
+      const scheme = {
+        authorization: `DPoP ${unbound}`,
+        dpop: yield* prove("GET", userinfo, { ath: yield* hash(unbound) })
+      }
+      step("a bearer token by this scheme", yield* get(userinfo, scheme))
+      step("a client that need not", yield* redeem(yield* authorize({}), {}, { dpop: yield* prove("POST", token) }))
       const spend = (headers: Form) => refresh(tokens.json["refresh_token"], bound, headers)
       step("refresh without proof", yield* spend({}))
+      step("refresh with another key", yield* spend({ dpop: yield* thief("POST", token) }))
       step("refresh", yield* spend({ dpop: yield* prove("POST", token) }))
+    })
+  ),
+
+  "tokens for an API": scenario(
+    Effect.fnUntraced(function* (step, at, { issuer }) {
+      const api = `${issuer}/api`
+      const token = at("token_endpoint")
+      const ask = (...resources: ReadonlyArray<string>) =>
+        post(
+          token,
+          [
+            ["grant_type", "client_credentials"],
+            ...resources.map((one): readonly [string, string] => ["resource", one])
+          ],
+          basic(clients.billing)
+        )
+      step("one", yield* ask(api))
+      step("two", yield* ask(api, `${api}/other`))
+      step("no address", yield* ask("api"))
+      step("with a fragment", yield* ask(`${api}#part`))
+      const back = yield* authorize({ resource: api, scope: "openid offline_access api:read" })
+      step("approved", back)
+      const tokens = yield* redeem(back, { resource: api })
+      step("tokens", tokens)
+      step("userinfo", yield* get(at("userinfo_endpoint"), bearer(tokens.json["access_token"])))
+      const renewed = yield* refresh(tokens.json["refresh_token"], { resource: api })
+      step("refresh", renewed)
+      step("another one for its refresh", yield* refresh(renewed.json["refresh_token"], { resource: `${api}/other` }))
+      const again = yield* authorize({ resource: api })
+      step("another one for its code", yield* redeem(again, { resource: `${api}/other` }))
     })
   ),
 
@@ -490,6 +613,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("bad hint", yield* ask({ id_token_hint: "bad" }))
       step("unknown client", yield* ask({ client_id: "nobody" }))
       step("unregistered return", yield* ask({ ...cli, post_logout_redirect_uri: "https://evil.example/" }))
+      const { json } = yield* signIn()
+      const hint = { id_token_hint: String(json["id_token"]) }
+      step("another client's hint", yield* ask({ ...hint, ...other }))
+      step(
+        "unregistered return, with a hint",
+        yield* ask({ ...hint, post_logout_redirect_uri: "https://evil.example/" })
+      )
     })
   )
 }
