@@ -251,6 +251,32 @@ describe.concurrent("R14: the command line", () => {
     120_000
   )
 
+  it.live("context show has every setting of a provider, whatever its type", () =>
+    Effect.gen(function* () {
+      const { done, json, write } = yield* configured
+      const settings = ["dpop = true", 'private_key_passphrase = "canary"', "token_budget = { limit = 10, per = '1d' }"]
+      const provider = ['type = "oauth"', 'issuer = "https://id.example"', 'client_id = "c"', ...settings].join("\n")
+      const aqt = 'type = "aqt"\nclient_id = "a"\nclient_secret = "canary"\nstore = "memory"'
+      yield* write("config.toml", `[contexts.x.providers.api]\n${provider}\n[contexts.x.providers.lab]\n${aqt}\n`)
+      const { providers } = yield* json(["context", "show"])
+      assert.deepStrictEqual(providers, [
+        {
+          provider: "api",
+          type: "oauth",
+          flow: "auto",
+          issuer: "https://id.example",
+          client_id: "c",
+          dpop: true,
+          has_private_key_passphrase: true,
+          token_budget: { limit: 10, per: "1d" },
+          store: "file"
+        },
+        { provider: "lab", type: "aqt", client_id: "a", has_client_secret: true, store: "memory" }
+      ])
+      assert.match((yield* done(["context", "show"])).stdout, /^  token_budget +\{"limit":10,"per":"1d"\}$/m)
+    }).pipe(Effect.scoped)
+  )
+
   it.live(
     "context show says that there is a secret, and never which",
     () =>

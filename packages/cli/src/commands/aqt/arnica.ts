@@ -13,7 +13,7 @@ export const arnica = Effect.fnUntraced(function* (
   name: Option.Option<string>,
   flags: secret.Flags
 ) {
-  const all = opened.configuration.contexts.get(opened.context)?.providers ?? new Map()
+  const all = opened.configuration.contexts.get(opened.context)?.providers ?? []
   const aqt = [...all].filter(([, { type }]) => type === "aqt").map(([one]) => one)
   const only = aqt.length === 1 ? Option.fromUndefinedOr(aqt[0]) : Option.none()
   const provider = yield* target.one(

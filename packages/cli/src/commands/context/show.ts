@@ -3,9 +3,9 @@ import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { printable } from "keyfob"
+import { PlaceSettings } from "@keyfob/node/ProviderSettings"
+import { printable, ProviderType } from "keyfob"
 import { answer, stringify } from "../../output.ts"
-import { oauthOf } from "../../provider.ts"
 import { types } from "../../types.ts"
 import { here } from "../../here.ts"
 import * as workspace from "../../workspace.ts"
@@ -38,55 +38,28 @@ export const show = Command.make(
   })
 ).pipe(Command.withDescription("A context's providers and their settings, without secrets"))
 
-/** As in config.toml, but that a secret is only said to be there. The tables of types that nobody knows stay closed. */
-const shown = (configured: workspace.Configured): Readonly<Record<string, unknown>> => {
-  const { name: provider, settings: entry } = configured
-  if (entry.invalid !== undefined) return { provider, type: entry.type, error: entry.invalid.message }
-  const settings = oauthOf(entry)
-  return settings === undefined
-    ? { provider, type: entry.type, ...tableOf(configured) }
-    : {
-        provider,
-        type: settings.type,
-        issuer: settings.issuer,
-        client_id: settings.clientId,
-        client_auth: settings.clientAuth,
-        has_client_secret: settings.clientSecret === undefined ? undefined : true,
-        has_private_key: settings.privateKey === undefined ? undefined : true,
-        assertion_file: settings.assertionFile,
-        private_key_file: settings.privateKeyFile,
-        private_key_id: settings.privateKeyId,
-        cert_file: settings.certFile,
-        key_file: settings.keyFile,
-        client_assertion_file: settings.clientAssertionFile,
-        client_assertion_url: settings.clientAssertionUrl,
-        client_assertion_command: settings.clientAssertionCommand,
-        client_assertion_platform: settings.clientAssertionPlatform,
-        client_assertion_audience: settings.clientAssertionAudience,
-        scopes: settings.scopes,
-        audience: settings.audience,
-        resource: settings.resource,
-        flow: settings.flow ?? "auto",
-        store: settings.store ?? "file",
-        // The host alone: a password may be in the rest.
-        store_host: settings.storeUrl === undefined ? undefined : URL.parse(Redacted.value(settings.storeUrl))?.host,
-        redirect_port: settings.redirectPort,
-        profile: settings.profile,
-        bearer: settings.bearer,
-        params: settings.params,
-        endpoints: settings.endpoints
-      }
+/** As in config.toml, but of a secret only that it is there. Of a type that nobody knows, any setting may be a secret. */
+const shown = ({ name: provider, settings }: workspace.Configured): Readonly<Record<string, unknown>> => {
+  const { invalid, store = "file", storeUrl, table, type } = settings
+  if (invalid !== undefined) return { provider, type, error: invalid.message }
+  const { keys = [], secrets = [] } = types.find(({ name }) => name === type) ?? {}
+  const isSecret = (key: string) => secrets.some((secret) => secret === key)
+  const said = Object.entries(Redacted.value(table))
+    .filter(([key]) => keys.includes(key) && !beside.includes(key))
+    .map(([key, value]) => (isSecret(key) ? [`has_${key}`, true] : [key, value]))
+  return {
+    provider,
+    type,
+    ...(type === "oauth" ? { flow: "auto" } : {}),
+    ...Object.fromEntries(said),
+    store,
+    // The host alone: a password may be in the rest.
+    store_host: storeUrl === undefined ? undefined : URL.parse(Redacted.value(storeUrl))?.host
+  }
 }
 
-const tableOf = ({ settings }: workspace.Configured): Readonly<Record<string, unknown>> => {
-  const type = types.find(({ name }) => name === settings.type)
-  if (type === undefined) return {}
-  const secrets: ReadonlyArray<string> = type.secrets
-  const entries = Object.entries(Redacted.value(settings.table)).filter(([key]) => type.keys.includes(key))
-  return Object.fromEntries(
-    entries.map(([key, value]) => (secrets.includes(key) ? [`has_${key}`, true] : [key, value]))
-  )
-}
+/** What is shown of every provider, whatever its type. */
+const beside = ["type", ...ProviderType.keysOf(PlaceSettings)]
 
 const paragraph = ({ provider, ...settings }: Readonly<Record<string, unknown>>) =>
   [
@@ -94,6 +67,6 @@ const paragraph = ({ provider, ...settings }: Readonly<Record<string, unknown>>)
     ...Object.entries(settings).flatMap(([key, value]) =>
       value === undefined
         ? []
-        : [`  ${key.padEnd(18)}${typeof value === "string" ? printable(value) : stringify(value)}`]
+        : [`  ${key.padEnd(17)} ${typeof value === "string" ? printable(value) : stringify(value)}`]
     )
   ].join("\n")
