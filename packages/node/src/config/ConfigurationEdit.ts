@@ -10,16 +10,13 @@ import * as Equal from "effect/Equal"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { ConfigurationInvalid, printable, ProviderType, type StoreFailed } from "keyfob"
+import { ConfigurationInvalid, printable, type StoreFailed } from "keyfob"
 import * as DurableFile from "../store/DurableFile.ts"
 import { errnoOf } from "../store/FileFailure.ts"
 import * as FileLease from "../store/FileLease.ts"
 import { nearest } from "./nearest.ts"
-import { OAuthSettings, type ProviderSettings } from "./ProviderSettings.ts"
 import {
   block,
   dotted,
@@ -84,24 +81,9 @@ export const removeContext = (name: string): Change => ({
   }
 })
 
-/**
- * Adds a provider, and its context where there is none, or changes those of the provider's settings that are others now.
- * Keys that a provider of type `oauth` does not know stay. Settings that the file must not hold are
- * `ConfigurationInvalid`.
- */
-export const setProvider = Effect.fnUntraced(function* (
-  context: string,
-  name: string,
-  settings: ProviderSettings
-): Effect.fn.Return<Change, ConfigurationInvalid> {
-  const path = ["contexts", context, "providers", name]
-  const table = yield* tableOf(settings)
-  const changed = (root: Table) => ({
-    ...(settings.type === "oauth" ? unknownOf(path.reduce(tableIn, root)) : {}),
-    ...table
-  })
-  return setTable(path, changed)
-})
+/** Makes `table` all that is said of a provider, which is added, and its context with it, where it is not there yet. */
+export const setProvider = (context: string, name: string, table: Table): Change =>
+  setTable(["contexts", context, "providers", name], () => table)
 
 /**
  * Changes these of a provider's settings and no others, or adds a provider that they say all of. What has no type after that
@@ -256,19 +238,6 @@ const targetOf: (path: string) => Effect.Effect<string, PlatformError, FileSyste
       )
     )
   })
-
-const tableOf = (settings: ProviderSettings): Effect.Effect<Table, ConfigurationInvalid> =>
-  settings.type === "oauth"
-    ? Schema.encodeEffect(OAuthSettings)(settings).pipe(
-        Effect.mapError((error) => {
-          const { expected, keys } = ProviderType.complaintOf(error)
-          return invalid(`${dotted(keys)}: ${expected}`)
-        })
-      )
-    : Effect.succeed({ type: settings.typeName, ...Redacted.value(settings.table) })
-
-const unknownOf = (table: Table): Table =>
-  Object.fromEntries(Object.entries(table).filter(([key]) => !Object.hasOwn(OAuthSettings.from.fields, key)))
 
 const tableIn = (table: Table, key: string): Table => {
   const inner = Object.hasOwn(table, key) ? table[key] : undefined

@@ -57,22 +57,11 @@ export const OAuthSettings = Schema.Struct({
   .check(OAuth.idTokens)
 export type OAuthSettings = typeof OAuthSettings.Type
 
-/** A provider of another type: its table as it stands, behind `Redacted` since only its type knows which keys are secret. */
-export interface OtherSettings {
-  readonly type: "other"
-  /** The type as the file has it: `aqt`, `qlam`, … */
-  readonly typeName: string
-  readonly table: Redacted.Redacted<Table>
-}
-
-/** What may be written to the file about one provider. */
-export type ProviderSettings = OAuthSettings | OtherSettings
-
 /** What the file says about one provider. */
 export type ProviderEntry = typeof PlaceSettings.Type & {
   /** As the file has it: `oauth`, `aqt`, …; empty where it has none. */
   readonly type: string
-  /** As it stands. */
+  /** As it stands, behind `Redacted` since only its type knows which keys are secret. */
   readonly table: Redacted.Redacted<Table>
   /** What its type makes of it; absent where nobody knows the type. */
   readonly known?: ProviderType.Known

@@ -30,8 +30,8 @@ import {
   setProvider,
   useContext
 } from "../../src/config/ConfigurationEdit.ts"
-import { settingsOf, types } from "./types.ts"
-import type { OAuthSettings } from "../../src/config/ProviderSettings.ts"
+import { types } from "./types.ts"
+import type { Table } from "../../src/config/TomlDocument.ts"
 import * as DurableFile from "../../src/store/DurableFile.ts"
 import { layerFileSystem } from "../store/interceptedFileSystem.ts"
 
@@ -65,8 +65,14 @@ const refused = Effect.fnUntraced(function* (text: string, ...changes: ReadonlyA
   return error
 })
 
-const settings: OAuthSettings = { type: "oauth", issuer: "https://id.test", clientId: "cli" }
+const settings: Table = { type: "oauth", issuer: "https://id.test", client_id: "cli" }
 const api = setProvider("work", "api", settings)
+
+/** What is read of a provider, in the order it is written: its secrets too. */
+const tableOf = ({ contexts }: Configuration.Configuration, context: string, name: string) => {
+  const entry = contexts.get(context)?.providers.get(name)
+  return entry && JSON.stringify(Redacted.value(entry.table))
+}
 
 const mine = `# My own words.
 # More of them.
@@ -124,12 +130,12 @@ it.live("appends a provider", () =>
   Effect.gen(function* () {
     const text = yield* edited(
       mine,
-      yield* setProvider("new one", "api.2", {
+      setProvider("new one", "api.2", {
         ...settings,
-        clientAuth: "client_secret_post",
-        clientSecret: Redacted.make('a"b\\c\u007f\n'),
+        client_auth: "client_secret_post",
+        client_secret: 'a"b\\c\u007f\n',
         scopes: ["openid", "é"],
-        redirectPort: 8080,
+        redirect_port: 8080,
         params: { "login hint": "x", tenant: "t" }
       })
     )
@@ -155,47 +161,39 @@ tenant = "t"
 it.live("what was set is what is read", () =>
   Effect.gen(function* () {
     const path = yield* fileWith("")
-    const aqt = {
-      type: "other",
-      typeName: "aqt",
-      table: Redacted.make({ client_secret: "s", deep: { list: [1, { a: true }] } })
-    } as const
-    const all: OAuthSettings = {
+    const aqt = { type: "aqt", client_secret: "s", deep: { list: [1, { a: true }] } }
+    const all: Table = {
       ...settings,
-      endpoints: { token_endpoint: "https://id.test/token" },
       flow: "device",
-      resource: ["r"]
+      resource: ["r"],
+      endpoints: { token_endpoint: "https://id.test/token" }
     }
     yield* apply(
       path,
-      yield* setProvider('a "quoted" name', "é", all),
-      yield* setProvider("__proto__", "lab", aqt),
+      setProvider('a "quoted" name', "é", all),
+      setProvider("__proto__", "lab", aqt),
       useContext("__proto__")
     ).pipe(Effect.provide(files))
     const configuration = yield* Configuration.read(path, types)
     assert.strictEqual(configuration.currentContext, "__proto__")
-    assert.deepStrictEqual(settingsOf(configuration.contexts.get('a "quoted" name')?.providers.get("é")), all)
-    const lab = configuration.contexts.get("__proto__")?.providers.get("lab")
-    assert(lab?.type === "aqt")
-    assert.strictEqual(
-      JSON.stringify(Redacted.value(lab.table)),
-      '{"type":"aqt","client_secret":"s","deep":{"list":[1,{"a":true}]}}'
-    )
+    assert.strictEqual(tableOf(configuration, 'a "quoted" name', "é"), JSON.stringify(all))
+    assert.strictEqual(tableOf(configuration, "__proto__", "lab"), JSON.stringify(aqt))
   })
 )
 
 it.live("changes of a provider what is another now, where it stands", () =>
   Effect.gen(function* () {
     const office = mine.replace('issuer = "https://old.test"', 'clientid = 3\nissuer = "https://old.test"\t# old')
-    const same: OAuthSettings = {
+    const same: Table = {
       ...settings,
+      clientid: 3,
       issuer: "https://old.test",
-      clientId: "old",
+      client_id: "old",
       scopes: ["openid", "[not.a.header]"],
       params: { audience: "a" }
     }
-    const changed = Effect.fnUntraced(function* (change: Partial<OAuthSettings>, text = office) {
-      return yield* edited(text, yield* setProvider("work", "api", { ...same, ...change }))
+    const changed = Effect.fnUntraced(function* (change: Table, text = office) {
+      return yield* edited(text, setProvider("work", "api", { ...same, ...change }))
     })
     assert.strictEqual(yield* changed({}), office)
     assert.strictEqual(
@@ -203,7 +201,7 @@ it.live("changes of a provider what is another now, where it stands", () =>
       office.replace("https://old.test", "https://id.test#1")
     )
     assert.strictEqual(
-      yield* changed({ flow: "device", redirectPort: 1, endpoints: { e: "https://e.test" } }),
+      yield* changed({ flow: "device", redirect_port: 1, endpoints: { e: "https://e.test" } }),
       office
         .replace('"[not.a.header]"\n]\n', '"[not.a.header]"\n]\nflow = "device"\nredirect_port = 1\n')
         .replace('audience = "a"\n', 'audience = "a"\n[contexts.work.providers.api.endpoints]\ne = "https://e.test"\n')
@@ -219,7 +217,7 @@ it.live("changes of a provider what is another now, where it stands", () =>
     )
     assert.strictEqual(yield* changed({ scopes: ["openid"] }), office.replace('  "[not.a.header]"\n', ""))
     const windows = `\uFEFF${office.replaceAll("\n", "\r\n")}`
-    assert.strictEqual(yield* changed({ clientId: "new" }, windows), windows.replace('"old"', '"new"'))
+    assert.strictEqual(yield* changed({ client_id: "new" }, windows), windows.replace('"old"', '"new"'))
     assert.strictEqual(
       yield* changed({ scopes: ["openid", "[not.a.header]", "x"] }, windows),
       windows.replace('"[not.a.header]"\r\n', '"[not.a.header]",\r\n  "x",\r\n')
@@ -230,7 +228,7 @@ it.live("changes of a provider what is another now, where it stands", () =>
 it.live("settings that are gone take their lines with them, and no others", () =>
   Effect.gen(function* () {
     assert.strictEqual(
-      yield* edited(mine, yield* api),
+      yield* edited(mine, api),
       mine
         .replace("https://old.test", "https://id.test")
         .replace('"old"', '"cli"')
@@ -242,18 +240,24 @@ it.live("settings that are gone take their lines with them, and no others", () =
 
 it.live("refuses to lose a comment", () =>
   Effect.gen(function* () {
-    yield* refused(mine, yield* setProvider("work", "api", { ...settings, scopes: ["first", "openid"] }))
+    yield* refused(mine, setProvider("work", "api", { ...settings, scopes: ["first", "openid"] }))
   })
 )
 
 it.live("changes tables in braces and dotted keys as they are written", () =>
   Effect.gen(function* () {
     assert.strictEqual(
-      yield* edited('[contexts.work.providers]\napi = { type = "aqt", x = 1 } # mine\n', yield* api),
+      yield* edited(
+        '[contexts.work.providers]\napi = { type = "aqt", x = 1 } # mine\n',
+        setProvider("work", "api", { x: 1, ...settings })
+      ),
       '[contexts.work.providers]\napi = { x = 1, type = "oauth", issuer = "https://id.test", client_id = "cli" } # mine\n'
     )
     assert.strictEqual(
-      yield* edited('[contexts.work]\n  providers.api.type = "aqt" # mine\n  providers.api.x.y = 1\n# end', yield* api),
+      yield* edited(
+        '[contexts.work]\n  providers.api.type = "aqt" # mine\n  providers.api.x.y = 1\n# end',
+        setProvider("work", "api", { ...settings, x: { y: 1 } })
+      ),
       `[contexts.work]
   providers.api.type = "oauth" # mine
   providers.api.x.y = 1
@@ -264,7 +268,7 @@ it.live("changes tables in braces and dotted keys as they are written", () =>
     assert.strictEqual(
       yield* edited(
         '[contexts.work.providers.api.params]\na = "b"\n# end\n',
-        yield* setProvider("work", "api", { ...settings, params: { a: "b" } })
+        setProvider("work", "api", { ...settings, params: { a: "b" } })
       ),
       `[contexts.work.providers.api.params]
 a = "b"
@@ -282,7 +286,7 @@ it.live("the same settings leave the file alone", () =>
   Effect.gen(function* () {
     const text =
       '[contexts.work.providers]\napi = { type = "oauth", client_id=\'cli\', issuer="https://id.test" } # tight\n'
-    assert.strictEqual(yield* edited(text, yield* api, addContext("work")), text)
+    assert.strictEqual(yield* edited(text, api, addContext("work")), text)
   })
 )
 
@@ -332,25 +336,20 @@ it.live.each<readonly [string, Change]>([
 
 it.live("refuses a provider in a table that it cannot reach, and one step undoes all", () =>
   Effect.gen(function* () {
-    yield* refused('[contexts]\nwork = { providers.api.type = "aqt" }\n', addContext("lab"), yield* api)
-    yield* refused('contexts = { work = { providers = { api = { type = "aqt" } } } }\n', yield* api)
+    yield* refused('[contexts]\nwork = { providers.api.type = "aqt" }\n', addContext("lab"), api)
+    yield* refused('contexts = { work = { providers = { api = { type = "aqt" } } } }\n', api)
     yield* refused(
       "[[contexts.work.providers.api.list]]\na = 1\n",
-      yield* setProvider("work", "api", { type: "other", typeName: "aqt", table: Redacted.make({ list: [{ a: 2 }] }) })
+      setProvider("work", "api", { type: "aqt", list: [{ a: 2 }] })
     )
   })
 )
 
-it.live("refuses a malformed file and settings that no file may hold", () =>
+it.live("refuses a malformed file", () =>
   Effect.gen(function* () {
     assert.match(
       (yield* refused("current_context = work", addContext("a"))).message,
       /Invalid value at line 1, column 23$/
-    )
-    const error = yield* Effect.flip(setProvider("work", "api", { ...settings, redirectPort: 70000 }))
-    assert.strictEqual(
-      error.message,
-      "a setting has a wrong value: redirect_port: expected a value between 0 and 65535"
     )
   })
 )
@@ -359,23 +358,20 @@ it.live("makes a new file and its directories for the owner alone", () =>
   Effect.gen(function* () {
     const root = yield* directory
     const path = join(root, "a", "b", "config.toml")
-    yield* apply(path, yield* api).pipe(Effect.provide(files))
+    yield* apply(path, api).pipe(Effect.provide(files))
     assert.strictEqual(statSync(path).mode & 0o777, 0o600)
     assert.strictEqual(statSync(join(root, "a", "b")).mode & 0o777, 0o700)
     assert.strictEqual(statSync(join(root, "a")).mode & 0o777, 0o700)
-    assert.deepStrictEqual(
-      settingsOf((yield* Configuration.read(path, types)).contexts.get("work")?.providers.get("api")),
-      settings
-    )
+    assert.strictEqual(tableOf(yield* Configuration.read(path, types), "work", "api"), JSON.stringify(settings))
   })
 )
 
 it.live("keeps the mode, and puts no secret where others read", () =>
   Effect.gen(function* () {
     const path = yield* fileWith("", 0o644)
-    yield* apply(path, yield* api).pipe(Effect.provide(files))
+    yield* apply(path, api).pipe(Effect.provide(files))
     assert.strictEqual(statSync(path).mode & 0o777, 0o644)
-    const secret = yield* setProvider("work", "api", { ...settings, clientSecret: Redacted.make("s3cret") })
+    const secret = setProvider("work", "api", { ...settings, client_secret: "s3cret" })
     const error = yield* Effect.flip(apply(path, secret).pipe(Effect.provide(files)))
     assert.include(error.message, `chmod 600 ${path}`)
     assert.notInclude(readFileSync(path, "utf8"), "s3cret")

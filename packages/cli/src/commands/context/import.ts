@@ -1,7 +1,6 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as ConfigurationEdit from "@keyfob/node/ConfigurationEdit"
 import * as QshFile from "@keyfob/qlam/QshFile"
 import { printable, ProviderType } from "keyfob"
@@ -73,8 +72,8 @@ export const importFrom = Command.make(
       })
     )
     const isTaken = (context: string, name: string) => taken.some((one) => one.context === context && one.name === name)
-    const providers = yield* Effect.forEach(taken, ({ context, name, table: { type, ...table } }) =>
-      ConfigurationEdit.setProvider(context, name, { type: "other", typeName: type, table: Redacted.make(table) })
+    const providers = taken.map(({ context, name, table: { type, ...settings } }) =>
+      ConfigurationEdit.setProvider(context, name, { type, ...settings })
     )
     const plugins = contexts.flatMap(({ name, plugins }) => {
       const usable = Object.entries(plugins).filter(([, provider]) => isTaken(name, provider))
