@@ -4,7 +4,7 @@ import { Clock, Effect, Predicate } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { clients, type ProviderOptions, SimulatedProvider } from "../src/provider.ts"
-import { discover, get, post, postJson } from "./Caller.ts"
+import { discover, type Form, get, post, postJson } from "./Caller.ts"
 
 const issuer = "https://id.simulated.test"
 
@@ -59,6 +59,28 @@ describe("an option", () => {
       const exit = yield* Effect.exit(withOptions({ clients: [client] })(Effect.void))
       assert.include(String(exit), "the client app wants ID tokens in RS256, which is not in algorithms")
     })
+  )
+
+  it.effect.each([true, false])(
+    "refreshTokenIdle, refreshTokenLifetime: in use it slides to its end, rotation %s",
+    (rotation) =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        const client = { client_id: clients.cli.client_id }
+        const device = yield* post(`${issuer}/device_authorization`, { ...client, scope: "offline_access" })
+        const ask = (form: Form) => post(`${issuer}/token`, { ...client, ...form })
+        const grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+        let { json } = yield* ask({ grant_type, device_code: String(device.json["device_code"]) })
+        const refresh = () => ask({ grant_type: "refresh_token", refresh_token: String(json["refresh_token"]) })
+        for (const _ of [3, 6, 9]) {
+          yield* TestClock.adjust("3 days")
+          json = (yield* refresh()).json
+          assert.isString(json["access_token"])
+        }
+        yield* TestClock.adjust("1 day")
+        assert.strictEqual((yield* refresh()).json["error"], "invalid_grant")
+      }).pipe(withOptions({ rotation, refreshTokenIdle: "4 days", refreshTokenLifetime: "10 days" }))
   )
 
   it.effect("dpopNonceLifetime: a nonce is good in its interval and the next", () =>

@@ -116,18 +116,23 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
   return value
 })
 
-/** A refresh token for a family; it lives as long as it is used, and never longer than the sign-in. */
+/** When a refresh token ends that is used now: it lives as long as it is used, and never longer than the sign-in. */
+export const refreshTokenEnd = (turn: Turn, { signedInAt }: Pick<Family, "signedInAt">): number => {
+  const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
+  return Math.min(turn.now + refreshTokenIdle, signedInAt + refreshTokenLifetime)
+}
+
+/** A refresh token for a family. */
 export const newRefreshToken = (turn: Turn, issuing: Issuing, nonce = issuing.nonce): string => {
   const { audience, client, cnf, family, scopes } = issuing
   if (family === undefined) throw new Error("a refresh token belongs to a sign-in")
-  const { refreshTokenIdle, refreshTokenLifetime } = turn.state.settings
   const token: RefreshToken = {
     nth: next(turn),
     clientId: client.client_id,
     family: family.id,
     scopes,
     issuedAt: turn.now,
-    expiresAt: Math.min(turn.now + refreshTokenIdle, family.signedInAt + refreshTokenLifetime),
+    expiresAt: refreshTokenEnd(turn, family),
     ...(audience === undefined ? {} : { audience }),
     ...(nonce === undefined ? {} : { nonce }),
     // A confidential client's is bound to the client, not to a key or certificate (RFC 9449 section 5, RFC 8705 section 7.1).

@@ -77,7 +77,7 @@ export interface ProviderOptions {
   readonly accessTokenClaims?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   /** Default: an hour. */
   readonly accessTokenLifetime?: Duration.Input
-  /** How long a refresh token is good if it is not used: each rotation starts anew. Default: 14 days. */
+  /** How long a refresh token is good if it is not used: each use starts anew. Default: 14 days. */
   readonly refreshTokenIdle?: Duration.Input
   /** How long a sign-in is good, whatever the number of refreshes. Default: 90 days. */
   readonly refreshTokenLifetime?: Duration.Input

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
-import { answer, newRefreshToken } from "../Issue.ts"
+import { answer, newRefreshToken, refreshTokenEnd } from "../Issue.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { endFamily, isLive, lookup } from "../State.ts"
@@ -41,9 +41,11 @@ export const refreshToken = Effect.fnUntraced(function* (
   }
   const { audience, nonce } = token
   const issuing = { client, subject: family.person, scopes, audience, cnf, family, nonce }
+  const used = rotation
+    ? { ...token, spentAt: token.spentAt ?? turn.now }
+    : { ...token, expiresAt: refreshTokenEnd(turn, family) }
+  turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, used) }
   if (!rotation) return yield* answer(turn, issuing, value)
-  const spentAt = token.spentAt ?? turn.now
-  turn.state = { ...turn.state, refreshTokens: HashMap.set(turn.state.refreshTokens, value, { ...token, spentAt }) }
   return yield* answer(turn, issuing, newRefreshToken(turn, { ...issuing, scopes: token.scopes }))
 })
 
