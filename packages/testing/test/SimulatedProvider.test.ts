@@ -219,7 +219,11 @@ describe("a token's end", () => {
       const narrow = yield* needs("api:write")
       assert.strictEqual(narrow.status, 403)
       assert.match(narrow.headers["www-authenticate"] ?? "", /^Bearer .*error="insufficient_scope".*scope="api:write"/)
-      assert.strictEqual((yield* get(idp.apiUrl)).headers["www-authenticate"], `Bearer realm="${idp.issuer}"`)
+      const realm = `realm="${idp.issuer}"`
+      assert.strictEqual(
+        (yield* get(idp.apiUrl)).headers["www-authenticate"],
+        `Bearer ${realm}, DPoP ${realm}, algs="ES256 ES384 RS256 PS256 EdDSA Ed25519"`
+      )
       const introspect = post(url("introspection_endpoint"), { ...cli, token: String(token) })
       assert.isTrue((yield* introspect).json["active"])
       yield* post(url("revocation_endpoint"), { ...cli, token: String(token) })

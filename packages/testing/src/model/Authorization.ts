@@ -96,9 +96,15 @@ const requestOf = Effect.fnUntraced(function* (
   if (!mayUse(client, "authorization_code")) {
     return yield* refuse("unauthorized_client", "authorization_code is not allowed for this client")
   }
-  const prompt = ((yield* optional(turn, "prompt")) ?? "").split(" ")
+  const prompt = ((yield* optional(turn, "prompt")) ?? "").split(" ").filter((value) => value !== "")
   if ((yield* optional(turn, "request")) !== undefined) {
     return yield* refuse("request_not_supported", "request parameter provided but not supported")
+  }
+  if (!prompt.every((value) => prompts.includes(value))) {
+    return yield* refuse("invalid_request", "unsupported prompt value requested")
+  }
+  if (prompt.includes("none") && prompt.length > 1) {
+    return yield* refuse("invalid_request", "prompt none must only be used alone")
   }
   // There are no sessions here: somebody always has to sign in.
   if (prompt.includes("none")) return yield* refuse("login_required", "End-User authentication is required")
@@ -134,6 +140,9 @@ const requestOf = Effect.fnUntraced(function* (
     ...(dpopJkt === undefined ? {} : { dpopJkt })
   }
 })
+
+/** What `prompt` may say (OpenID Connect Core section 3.1.2.1, Initiating User Registration section 4). */
+export const prompts: ReadonlyArray<string> = ["none", "login", "consent", "select_account", "create"]
 
 const responseModes: ReadonlySet<string> = new Set<ResponseMode>(["query", "fragment", "form_post"])
 const isResponseMode = (text: string): text is ResponseMode => responseModes.has(text)
@@ -181,6 +190,7 @@ const formPost = (action: string, params: Readonly<Record<string, string>>): Res
  */
 export const pushedAuthorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
   const client = yield* authenticate(turn)
+  yield* required(turn, "client_id") // however the client proves who it is (RFC 9126 section 2.1)
   if (turn.params.has("request_uri")) return yield* refuse("invalid_request", "request_uri must not be provided")
   const redirectUri = yield* required(turn, "redirect_uri")
   if (!isRegistered(client, redirectUri)) {

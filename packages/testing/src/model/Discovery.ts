@@ -1,4 +1,6 @@
 import * as Effect from "effect/Effect"
+import { prompts } from "./Authorization.ts"
+import * as Dpop from "./Dpop.ts"
 import { json, type Response } from "./Http.ts"
 import { grants } from "./Token.ts"
 import { locate, type Turn } from "./Turn.ts"
@@ -39,6 +41,7 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         grant_types_supported: Object.keys(grants),
         response_types_supported: ["code"],
         response_modes_supported: ["query", "fragment", "form_post"],
+        prompt_values_supported: prompts,
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: algorithms,
         code_challenge_methods_supported: ["S256"],
@@ -48,7 +51,7 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
         revocation_endpoint_auth_methods_supported: authentications,
         revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
-        dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"],
+        dpop_signing_alg_values_supported: Dpop.algorithms,
         tls_client_certificate_bound_access_tokens: true,
         authorization_response_iss_parameter_supported: true
       },

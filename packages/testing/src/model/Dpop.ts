@@ -8,6 +8,9 @@ import type { ClientMetadata } from "./Settings.ts"
 import type { State } from "./State.ts"
 import type { Turn } from "./Turn.ts"
 
+/** What proofs may be signed with. */
+export const algorithms = ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"]
+
 /** Milliseconds a proof is good for, before and after its `iat` (RFC 9449 section 11.1). */
 const window = 60_000
 
@@ -29,7 +32,7 @@ export const proof = Effect.fnUntraced(function* (
       const { payload, protectedHeader } = await jwtVerify(jwt, EmbeddedJWK, {
         typ: "dpop+jwt",
         requiredClaims: ["jti", "iat", "htm", "htu"],
-        algorithms: ["ES256", "ES384", "RS256", "PS256", "EdDSA", "Ed25519"],
+        algorithms,
         currentDate: new Date(turn.now)
       })
       return { header: protectedHeader, payload }

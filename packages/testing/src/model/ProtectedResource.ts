@@ -3,7 +3,7 @@ import { authorize } from "./Bearer.ts"
 import { json, type Response, text } from "./Http.ts"
 import type { Refusal } from "./Refusal.ts"
 import { personOf } from "./State.ts"
-import { locate, type Turn } from "./Turn.ts"
+import { isScope, locate, type Turn } from "./Turn.ts"
 
 /** An API of the provider's own: `/api/me` says who calls, to any good token; `/api/needs/SCOPE` wants the scope. */
 export const protectedResource = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
@@ -23,11 +23,11 @@ export const protectedResource = Effect.fnUntraced(function* (turn: Turn): Effec
   })
 })
 
-/** The scope a part of a path names; `null` where it is none (RFC 6749 section 3.3). */
+/** The scope a part of a path names; `null` where it is none. */
 const scopeOf = (part: string): string | null => {
   try {
     const scope = decodeURIComponent(part)
-    return /^[\u0021\u0023-\u005b\u005d-\u007e]+$/.test(scope) ? scope : null
+    return isScope(scope) ? scope : null
   } catch {
     return null
   }

@@ -56,10 +56,15 @@ export const required = (turn: Turn, name: string): Effect.Effect<string, Refusa
 
 /** The known scopes among those asked for; others are left out, as RFC 6749 section 3.3 allows. */
 export const askedScopes = (turn: Turn): Effect.Effect<ReadonlyArray<string>, Refusal> =>
-  Effect.map(optional(turn, "scope"), (scope) => {
-    const asked = new Set((scope ?? "").split(" "))
-    return turn.state.settings.scopes.filter((known) => asked.has(known))
+  Effect.flatMap(optional(turn, "scope"), (scope) => {
+    const asked = new Set((scope ?? "").split(" ").filter((name) => name !== ""))
+    return [...asked].every(isScope)
+      ? Effect.succeed(turn.state.settings.scopes.filter((known) => asked.has(known)))
+      : Effect.fail(refuse("invalid_scope", "scope contains invalid characters"))
   })
+
+/** Whether a text can be the name of a scope (RFC 6749 section 3.3). */
+export const isScope = (text: string): boolean => /^[\u0021\u0023-\u005b\u005d-\u007e]+$/.test(text)
 
 /** The API the token shall be for: `resource` (RFC 8707) or `audience` (as several providers call it); one at most. */
 export const askedAudience = (turn: Turn): Effect.Effect<string | undefined, Refusal> => {

@@ -18,6 +18,7 @@ const metadata = {
     members: [
       "introspection_endpoint_auth_methods_supported",
       "introspection_endpoint_auth_signing_alg_values_supported",
+      "prompt_values_supported",
       "registration_endpoint",
       "revocation_endpoint_auth_methods_supported",
       "revocation_endpoint_auth_signing_alg_values_supported",
@@ -26,7 +27,7 @@ const metadata = {
   },
   theirs: { members: [] },
   because:
-    "the embedded provider has registration and client certificates switched off; and where RFC 8414 section 2 means client_secret_basic by silence, ours says what it takes"
+    "the embedded provider has registration and client certificates switched off; and where RFC 8414 section 2 means client_secret_basic by silence, ours says what it takes; and it takes prompt=create, which is told there"
 }
 
 const unauthorized = {
@@ -37,10 +38,13 @@ const unauthorized = {
 }
 
 const replayed = (challenge?: string) => ({
-  ours: { error: "invalid_dpop_proof", ...(challenge === undefined ? {} : { challenge: "DPoP invalid_dpop_proof" }) },
+  ours: {
+    error: "invalid_dpop_proof",
+    ...(challenge === undefined ? {} : { challenge: "DPoP invalid_dpop_proof algs" })
+  },
   theirs: {
     error: challenge ?? "invalid_grant",
-    ...(challenge === undefined ? {} : { challenge: `DPoP ${challenge}` })
+    ...(challenge === undefined ? {} : { challenge: `DPoP ${challenge} algs` })
   },
   because:
     "RFC 9449 section 5 has a code for a proof that is not good; oidc-provider uses more general ones for a used one"

@@ -25,7 +25,7 @@ export interface Seen {
   readonly contentType?: string
   /** Of what is given, whether it may not be kept. */
   readonly noStore?: boolean
-  /** Scheme and error of the challenge. */
+  /** Schemes and error of the challenge, and whether it says what a proof may be signed with. */
   readonly challenge?: string
 }
 
@@ -115,7 +115,7 @@ const see = (reply: Reply): Seen => {
     ...(names.length > 0 ? { contentType: (reply.headers["content-type"] ?? "").replace(/ /g, "") } : {}),
     ...(challenge === undefined
       ? {}
-      : { challenge: `${/^\w+/.exec(challenge)?.[0]} ${/error="(\w+)"/.exec(challenge)?.[1] ?? ""}`.trim() })
+      : { challenge: challenge.match(/\w+(?= realm=)|(?<=error=")\w+|algs(?==)/g)?.join(" ") ?? "" })
   }
 }
 
@@ -350,6 +350,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("good, by POST", yield* post(url, {}, bearer(json["access_token"])))
       step("no token", yield* get(url))
       step("bad token", yield* get(url, bearer("bad")))
+      step("nothing behind the scheme", yield* get(url, { authorization: "Bearer" }))
+      step("another scheme", yield* get(url, basic(clients.billing)))
       const narrow = yield* refresh(json["refresh_token"], { scope: "offline_access" })
       step("without openid", yield* get(url, bearer(narrow.json["access_token"])))
     })
@@ -444,6 +446,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("plain PKCE", yield* authorize({ code_challenge_method: "plain" }))
       step("short challenge", yield* authorize({ code_challenge: "short" }))
       step("prompt none", yield* authorize({ prompt: "none" }))
+      step("prompt none and another", yield* authorize({ prompt: "none login" }))
+      step("unknown prompt", yield* authorize({ prompt: "consnet" }))
+      step("scope that is none", yield* authorize({ scope: 'openid "email"' }))
       step("request object", yield* authorize({ request: "e30.e30." }))
       step("max_age is no number", yield* authorize({ max_age: "soon" }))
       step("unknown client", yield* authorize({ client_id: "nobody" }))
@@ -485,6 +490,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("no PKCE", yield* post(url, { ...form, code_challenge: "", code_challenge_method: "" }))
       step("response type", yield* post(url, { ...form, response_type: "token" }))
       step("unknown client", yield* post(url, { ...form, client_id: "nobody" }))
+      const { client_id: _, ...nameless } = { ...form, redirect_uri: "https://app.example/callback" }
+      step("its client is in the header alone", yield* post(url, nameless, basic(secretClient)))
     })
   ),
 
