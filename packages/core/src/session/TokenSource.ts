@@ -1,10 +1,8 @@
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -12,7 +10,7 @@ import * as Ref from "effect/Ref"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as HttpClient from "effect/http/HttpClient"
-import { AnswerRejected, type ConfigurationInvalid, LoginRequired, type StoreFailed } from "../AuthError.ts"
+import { AnswerRejected, type ConfigurationInvalid, type StoreFailed } from "../AuthError.ts"
 import type { Credential, CredentialKey } from "../Credential.ts"
 import { isBefore, later, moment } from "../Moment.ts"
 import type { Flow, UnattendedFlow } from "../flow/Flow.ts"
@@ -20,8 +18,9 @@ import { hostOf } from "../protocol/HttpExchange.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import type { AccessToken } from "../Token.ts"
 import * as RefreshPolicy from "./RefreshPolicy.ts"
-import { renew, type TokenError } from "./Renewal.ts"
-import { keep, obtain } from "./SignIn.ts"
+import * as NextCredential from "./NextCredential.ts"
+import type { TokenError } from "./Renewal.ts"
+import * as SingleFlight from "./SingleFlight.ts"
 import { observed, type TokenEvent } from "./TokenEvent.ts"
 import * as Terms from "./Terms.ts"
 import * as TokenBudget from "./TokenBudget.ts"
@@ -96,77 +95,18 @@ export const make = Effect.fnUntraced(function* (
       ? Option.some(remembered.value.credential)
       : Option.none()
   )
-  // Everybody waits for the one that is under way, and all go on at once: a queue of ten thousand takes seconds to empty.
-  let flight: Deferred.Deferred<void> | undefined
   const trouble = Ref.makeUnsafe<Trouble.Trouble | undefined>(undefined)
   const unsaved = Unsaved.make(revision)
-  const loginRequired = (reason: LoginRequired["reason"]) =>
-    new LoginRequired({ reason, issuer: flow.key.issuer, account: flow.key.account })
-
-  const endOf = ({ generation, refused, spending }: Credential) =>
-    refused === true ? loginRequired(spending === generation ? "RefreshUnfinished" : "RefreshRefused") : undefined
-  /** Of this very login: a flow may itself need a token of somebody else's. */
-  const isNobody = (error: TokenError) =>
-    error._tag === "LoginRequired" &&
-    error.reason === "NoCredential" &&
-    error.issuer === flow.key.issuer &&
-    error.account === flow.key.account
-
+  const next = NextCredential.make(flow, client)
   const { events, gained, lost, observe, warn } = observed(flow.key)
 
-  /** What a credential says of times is by the clock of the machine that asked for its token. */
+  /** The time by the clock that the credential's times are written by: of the machine that asked for its token. */
   const nowFor = ({ token }: Credential) => client.clock.nowOn(token)
 
   const freshIn = Effect.fnUntraced(function* (credential: Option.Option<Credential>, minValidity: Duration.Duration) {
     if (Option.isNone(credential)) return credential
     const now = yield* nowFor(credential.value)
     return Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity))
-  })
-
-  const exchange = Effect.fnUntraced(function* (slot: Slot, current: Option.Option<Credential>) {
-    const ended = Option.isSome(current) ? endOf(current.value) : undefined
-    if (flow.attended) {
-      if (Option.isNone(current)) return yield* loginRequired("NoCredential")
-      return yield* ended ?? renew(slot, current.value, client, flow)
-    }
-    const again = Effect.gen(function* () {
-      const obtained = yield* obtain(flow, client)
-      const kept = yield* Effect.uninterruptible(keep(slot, obtained))
-      // A session that was brought along may have a token that has ended, and the means to get the next.
-      const isOver = !RefreshPolicy.isServing(kept, yield* nowFor(kept))
-      return isOver && kept.refreshToken !== undefined ? yield* renew(slot, kept, client, flow) : kept
-    })
-    /** Who has nothing to begin again with is told why they would have to. */
-    const againOr = (why: TokenError | undefined) =>
-      Effect.catchIf(again, isNobody, (error) => Effect.fail(why ?? error))
-    if (Option.isNone(current) || (current.value.refreshToken === undefined && ended === undefined)) {
-      return yield* againOr(undefined)
-    }
-    const next = ended ?? renew(slot, current.value, client, flow)
-    // What began with a token that was brought has come further than that since: nothing is left to begin with.
-    if (flow.brought !== undefined) return yield* next
-    // Whatever is said against its refresh token, a machine can sign in again (R4).
-    return yield* Effect.catchIf(next, ({ _tag }) => _tag === "LoginRequired" || _tag === "ProviderRefused", againOr)
-  })
-
-  /** One attempt at a time. Who waited while one failed shares its failure, instead of making the next. */
-  const alone = Effect.fnUntraced(function* <A>(attempt: Effect.Effect<A, TokenError>) {
-    const before = yield* Ref.get(trouble)
-    for (;;) {
-      const result = yield* Effect.uninterruptibleMask((restore) => {
-        if (flight !== undefined) return Effect.as(restore(Deferred.await(flight)), Option.none<A>())
-        const mine = Deferred.makeUnsafe<void>()
-        flight = mine
-        const landed = Effect.sync(() => {
-          flight = undefined
-          Deferred.doneUnsafe(mine, Exit.void)
-        })
-        return Effect.asSome(Effect.ensuring(Effect.tapError(restore(attempt), note), landed))
-      })
-      if (Option.isSome(result)) return result.value
-      const last = yield* Ref.get(trouble)
-      if (last !== undefined && last !== before) return yield* last.failure
-    }
   })
 
   const note = Effect.fnUntraced(function* (failure: TokenError) {
@@ -177,20 +117,22 @@ export const make = Effect.fnUntraced(function* (
     yield* lost(failure)
   })
 
-  /** A session that can be renewed takes the place of what its flow signs in with, though it was found and not begun here. */
+  const alone = SingleFlight.make(Ref.get(trouble), note)
+
+  /** Where the session can be renewed, its flow lets go of what it signs in with (`Once`), also if the session was only found here. */
   const remember = (credential: Credential, revision: number) => {
     const forget = flow.attended || credential.refreshToken === undefined ? undefined : flow.forget
     return Effect.andThen(forget ?? Effect.void, Ref.set(memory, Option.some({ credential, revision })))
   }
 
-  /** To be called under the lease: nothing is written between the revision and what it stands for. */
+  /** Only under the lease: nobody writes between the look at the revision and the note of it. */
   const remembered = (credential: Credential) =>
     Effect.flatMap(revision, (revision) => Effect.as(remember(credential, revision), credential))
 
   let written: Credential | undefined
   /**
-   * The slot under the lease. A mark that comes or goes changes no token, nor does what cannot be written: it goes on to be
-   * given from memory.
+   * The slot, whose writes do not needlessly end what is remembered. Each write is a new revision, and what was remembered
+   * at the last one counts no more; but a write that only sets or clears the mark changes no token, nor does one that fails.
    */
   const remembering = (slot: Slot): Slot => ({
     ...slot,
@@ -205,7 +147,10 @@ export const make = Effect.fnUntraced(function* (
     })
   })
 
-  /** Under the lease: what a sibling renewed is adopted, anything else exchanged; not while the provider wants its rest. */
+  /**
+   * Under the lease: adopts what is there if it is good enough (a sibling has renewed it), else gets the next credential.
+   * While the provider has asked to be left alone it fails as the last attempt did, unless we `insist`.
+   */
   const underLease = (isGoodEnough: (found: Credential, now: number) => boolean, insist = false) =>
     store
       .modify(
@@ -218,8 +163,8 @@ export const make = Effect.fnUntraced(function* (
           }
           const last = yield* Ref.get(trouble)
           if (!insist && last !== undefined && isBefore(yield* moment, last.until)) return yield* last.failure
-          const credential = yield* remembered(yield* exchange(slot, current))
-          // Where the lease was taken from us, it is what somebody else wrote there.
+          const credential = yield* remembered(yield* next(slot, current))
+          // Not what we wrote: the lease was taken from us, and this is its next holder's.
           return { outcome: credential === written ? "renewed" : "adopted", credential } as const
         })
       )
@@ -236,7 +181,7 @@ export const make = Effect.fnUntraced(function* (
         Effect.flatMap(Fiber.join)
       )
 
-  /** What the store has, without its lease: good enough to be remembered, or nothing. */
+  /** What the store has, read without its lease, if that is good enough. It is remembered then. */
   const stored = Effect.fnUntraced(function* (isGoodEnough: (found: Credential, now: number) => boolean) {
     const known = yield* Ref.get(memory)
     const seen = yield* revision
@@ -256,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
     return Option.some<Renewed | Fresh>({ outcome: "adopted", credential })
   })
 
-  /** A lifetime of nothing, or an answer that took longer than it: no token that is known to have ended is handed out. */
+  /** Fails for a new token that has ended already: its lifetime is 0, or its answer took longer than that. */
   const serving = Effect.fnUntraced(function* (credential: Credential) {
     if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return credential
     const detail = "expires_in: the token ends before it can be used"
@@ -272,7 +217,7 @@ export const make = Effect.fnUntraced(function* (
     return yield* serving((yield* underLease(isGoodEnough)).credential)
   })
 
-  /** Trouble that passes does not take away a token that still serves, nor does one without a successor end early. */
+  /** After trouble that passes (law 2), or where nothing can bring a next token: the present one, for as long as it is valid. */
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
     // A store that is down says nothing of the token that is remembered.
@@ -316,7 +261,7 @@ export const make = Effect.fnUntraced(function* (
         isWarming = false
       })
     )
-    // A caller that is stopped here must not leave it said that there is one.
+    // Nobody is interrupted between the two: it would be said for good that a renewal is under way.
     yield* Effect.uninterruptible(
       Effect.suspend(() => {
         isWarming = true
@@ -336,7 +281,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.flatMap(given)
     )
 
-  // What is asked for all day, in as few steps as it can be.
+  // The path of nearly every call, in as few steps as possible.
   const tokenValidFor = (minValidity: Duration.Duration): Effect.Effect<AccessToken, TokenError> =>
     Effect.flatMap(held, (known) =>
       Option.isNone(known)
@@ -351,12 +296,8 @@ export const make = Effect.fnUntraced(function* (
   const orStored = (known: Option.Option<Credential>) => (Option.isSome(known) ? Effect.succeed(known) : get)
   const current = Effect.flatMap(held, orStored)
 
-  /** As {@link exchange} has it, without asking anybody. */
-  const canObtain = Effect.fnUntraced(function* (flow: UnattendedFlow) {
-    const found = yield* Effect.orElseSucceed(current, Option.none)
-    const isOver = flow.brought !== undefined && Option.exists(found, ({ refused }) => refused === true)
-    return !isOver && (yield* flow.canObtain ?? Effect.succeed(true))
-  })
+  const canObtain = (flow: UnattendedFlow) =>
+    Effect.flatMap(Effect.orElseSucceed(current, Option.none), (found) => NextCredential.canObtain(flow, found))
 
   /** The generation after the one that was seen, whoever gets there first. */
   const after = (seen: Option.Option<Credential>, insist: boolean) => {
@@ -403,7 +344,10 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** Whether one request brought the token of both: an exchange may bring a refresh token alone, or the same text again. */
+/**
+ * Whether both have one token, brought by one request. The text alone does not tell: another request may bring the same
+ * again. Nor does the generation: a refresh may bring a refresh token and no token that can be used.
+ */
 const isSameToken = (one: Credential, other: Credential) =>
   other.refused !== true &&
   Equal.equals(one.token.value, other.token.value) &&
