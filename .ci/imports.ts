@@ -15,6 +15,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   testing: ["keyfob", "effect", "jose", "@effect/vitest"],
   aqt: ["keyfob", "effect"],
   auki: ["keyfob", "effect"],
+  aws: ["keyfob", "effect"],
   qlam: ["keyfob", "@keyfob/node", "effect"],
   cli: ["keyfob", "@keyfob/", "effect", "@effect/platform-node", "@effect/sql-pg", "lean-qr", "node:"]
 }
@@ -23,7 +24,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
 const floors = ["words", "protocol", "flow", "store", "session", "provider", "index.ts"]
 
 /** Packages that run wherever Effect runs: all time is Clock, all chance is Random, all HTTP is HttpClient. */
-const platformFree = ["core", "testing", "aqt", "auki"]
+const platformFree = ["core", "testing", "aqt", "auki", "aws"]
 
 const globals = ["fetch", "setTimeout", "setInterval", "setImmediate", "process", "Date", "require"]
 const members: Readonly<Record<string, ReadonlyArray<string> | "any">> = {

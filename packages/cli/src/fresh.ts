@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import type { AwsRole } from "@keyfob/aws"
 import { type AccessToken, Credential, LoginRequired, noHeaderLine } from "keyfob"
 import { UsageError } from "./failure.ts"
 import * as level from "./level.ts"
@@ -36,6 +37,14 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
 export const derived = (opened: Workspace, provider: Provider, at: level.Level, minValidity = Duration.zero) =>
   Effect.promise(() => import("./online.ts")).pipe(
     Effect.flatMap((online) => online.derived(provider, opened.globals, at, minValidity)),
+    Effect.provide(store.layer(opened, provider)),
+    withRemedy(opened, provider)
+  )
+
+/** Credentials of a role at AWS that are had for the provider's token. */
+export const awsCredentials = (opened: Workspace, provider: Provider, role: AwsRole.Role) =>
+  Effect.promise(() => import("./online.ts")).pipe(
+    Effect.flatMap((online) => online.awsCredentials(provider, opened.globals, role)),
     Effect.provide(store.layer(opened, provider)),
     withRemedy(opened, provider)
   )

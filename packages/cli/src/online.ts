@@ -3,7 +3,7 @@
  * to start than a token that is fresh takes to print.
  */
 import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -35,6 +35,7 @@ import {
   type TokenSource,
   Userinfo
 } from "keyfob"
+import { AwsRole } from "@keyfob/aws"
 import { Arnica, type JobError, type JobState, type JobUnavailable } from "@keyfob/aqt"
 import { Failure } from "./failure.ts"
 import type { Globals } from "./globals.ts"
@@ -222,6 +223,23 @@ const sourceAt = (
   const sentence = `provider ${printable(name)} has no ${what}`
   return Effect.fail(new Failure({ error: notSupported(sentence), sentence, remedy: `Leave out ${flag}` }))
 }
+
+/** Credentials of a role at AWS that are had for the provider's token. */
+export const awsCredentials = (
+  provider: Provider,
+  globals: Globals,
+  role: AwsRole.Role
+): Effect.Effect<AwsRole.Credentials, AuthError, CredentialStore> =>
+  working(provider, globals, (auth) =>
+    orLogin(
+      provider,
+      Effect.gen(function* () {
+        const source = yield* able(provider, auth, "source")
+        const { tokenValidFor } = yield* AwsRole.make(yield* source, role)
+        return yield* AwsRole.credentials(yield* tokenValidFor(Duration.zero))
+      })
+    )
+  )
 
 /** How a job at Arnica stands, or has ended. */
 export const job = (

@@ -1,9 +1,13 @@
 /** Other tools' protocols, by those tools themselves where they are here. */
+import { NodeHttpClient } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
+import { clients, EmbeddedProvider, Person } from "@keyfob/embedded"
 import { Effect } from "effect"
 import { execFile } from "node:child_process"
 import { join } from "node:path"
+import * as FakeSts from "../../aws/test/FakeSts.ts"
 import { configured } from "./configured.ts"
+import * as Keyfob from "./Keyfob.ts"
 
 const bin = join(import.meta.dirname, "../dist/keyfob.js")
 
@@ -135,4 +139,41 @@ it.live("kubectl: a token and its end, in the version that is spoken", () =>
     yield* keyfob("logout git")
     assert.strictEqual((yield* keyfob("credential kubectl git")).exitCode, 3)
   }).pipe(Effect.scoped)
+)
+
+it.live(
+  "aws: a role's credentials for the ID token, as credential_process wants them; the second time without asking anybody",
+  () =>
+    Effect.gen(function* () {
+      const keyfob = yield* Keyfob.make
+      const { clearRequests, issuer, requests } = yield* EmbeddedProvider.start({ deviceInterval: "1 second" })
+      const sts = FakeSts.make({ issuer, audience: clients.cli.id })
+      const endpoint = yield* sts.serve
+      const scopes = ["--scope", "openid offline_access", "--bearer", "id_token"]
+      const login = ["login", "demo", "--issuer", issuer, "--client-id", clients.cli.id, "--flow", "device", ...scopes]
+      const onLine = (line: string) => {
+        const [uri] = /http:\S+user_code=\S+/.exec(line) ?? []
+        if (uri !== undefined) Effect.runFork(Person.approve(uri))
+      }
+      yield* keyfob.done(login, { onLine })
+      yield* clearRequests
+      const ask = ["credential", "aws", "demo", "--endpoint-url", endpoint, "--role-arn"]
+      const told = yield* keyfob.json([...ask, FakeSts.arn])
+      assert.deepInclude(told, {
+        Version: 1,
+        AccessKeyId: "ASIA1",
+        SecretAccessKey: "canary-secret-1",
+        SessionToken: "canary-session-1"
+      })
+      assert.match(told.Expiration, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
+      assert.deepStrictEqual(yield* keyfob.json([...ask, FakeSts.arn]), told)
+      assert.strictEqual(sts.asked.length, 1)
+      // Nor the provider: its keys were for AWS, which was asked once.
+      const asked = (yield* requests).map(({ path }) => path)
+      assert.deepStrictEqual(asked, ["/.well-known/openid-configuration", "/jwks"])
+      Keyfob.failsWith(yield* keyfob.run([...ask, "arn:aws:iam::123456789012:role/admin"]), 4, /denies access: 127/)
+      yield* keyfob.done(["logout", "demo"])
+      Keyfob.failsWith(yield* keyfob.run([...ask, FakeSts.arn]), 3, /nobody is signed in/)
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)),
+  120_000
 )

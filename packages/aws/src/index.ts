@@ -1,0 +1,1 @@
+export * as AwsRole from "./AwsRole.ts"
