@@ -1,5 +1,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { decodeJwt } from "jose"
 import type { Misbehaviour } from "./Fault.ts"
 import type { Journal } from "./Journal.ts"
 import { addressOf, type Request, type Response } from "./model/Http.ts"
@@ -76,7 +77,10 @@ const factsOf = (issuer: string, request: Request): Facts => {
   return {
     endpoint: Machine.endpointOf(issuer, addressOf(issuer, request.url).pathname),
     grant: params.get("grant_type"),
-    client: params.get("client_id") ?? basicClient(request.headers["authorization"]),
+    client:
+      params.get("client_id") ??
+      basicClient(request.headers["authorization"]) ??
+      assertedClient(params.get("client_assertion")),
     params
   }
 }
@@ -87,6 +91,15 @@ const answerOf = ({ body, headers, status }: Extract<Misbehaviour, { _tag: "Answ
     status,
     headers: { ...(isText ? {} : { "content-type": "application/json" }), ...headers },
     body: isText ? (body ?? "") : JSON.stringify(body)
+  }
+}
+
+const assertedClient = (assertion: string | undefined) => {
+  if (assertion === undefined) return undefined
+  try {
+    return decodeJwt(assertion).sub
+  } catch {
+    return undefined
   }
 }
 

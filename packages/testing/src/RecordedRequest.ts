@@ -20,7 +20,7 @@ export interface RecordedRequest {
   readonly endpoint?: Endpoint
   /** Its `grant_type`. */
   readonly grant?: string
-  /** The client it names, in its form or its `Authorization` header. */
+  /** The client it names: in its form, its `Authorization` header or its assertion. */
   readonly client?: string
   /** Parameters of query and form; the harmless ones in clear. Of a repeated one, the last. */
   readonly params: Readonly<Record<string, string | Redacted.Redacted>>

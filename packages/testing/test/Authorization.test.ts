@@ -293,10 +293,19 @@ describe("clients that prove who they are by a JWT", () => {
         assert.strictEqual((yield* ask(bySecret)).status, 200)
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* ask(late)).status, 401)
+        const { requests } = yield* SimulatedProvider
+        const named = (yield* requests).filter(({ endpoint }) => endpoint === "token").map(({ client }) => client)
+        assert.deepStrictEqual(named, ["by-key", "by-key", "by-key", "by-secret", "by-key"])
       }).pipe(Effect.provide(layer))
     })
   )
 })
+
+const gateway = {
+  client_id: "gateway",
+  client_secret: "gateway secret",
+  grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange", "client_credentials"]
+}
 
 describe("grants between machines", () => {
   it.effect("a JWT of a trusted issuer brings a token; one of anybody else does not", () =>
@@ -305,17 +314,24 @@ describe("grants between machines", () => {
       const grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
       const layer = SimulatedProvider.layer({
         trustedIssuers: [{ issuer: "https://partner.test", jwks: { keys: [key.jwk] } }],
+        // Its own address ends with a slash: what is said of it does not have two.
+        issuer: `${issuer}/`,
+        accessTokens: "jwt",
         clients: [{ client_id: "robot", token_endpoint_auth_method: "none", grant_types: [grantType] }]
       })
       yield* Effect.gen(function* () {
         const at = yield* discover(issuer)
         const ask = (assertion: string) =>
           post(at("token_endpoint"), { client_id: "robot", grant_type: grantType, assertion, scope: "api:read" })
-        const claims = { iss: "https://partner.test", sub: "carol", aud: issuer, exp: 300 }
+        const claims = { iss: "https://partner.test", sub: "carol", aud: at("issuer"), exp: 300 }
         const good = yield* ask(yield* key.sign(claims))
         assert.deepStrictEqual([good.status, good.json["scope"]], [200, "api:read"])
         const me = yield* get((yield* SimulatedProvider).apiUrl, bearer(good.json["access_token"]))
         assert.strictEqual(me.json["sub"], "carol")
+        const token = String(good.json["access_token"])
+        assert.strictEqual(decodeJwt(token).aud, `${issuer}/api`)
+        const known = yield* post(at("introspection_endpoint"), { client_id: "robot", token })
+        assert.deepInclude(known.json, { active: true, sub: "carol", client_id: "robot" })
         const stranger = yield* ask(yield* key.sign({ ...claims, iss: "https://stranger.test" }))
         assert.strictEqual(stranger.json["error"], "invalid_grant")
       }).pipe(Effect.provide(layer))
@@ -338,7 +354,7 @@ describe("grants between machines", () => {
             subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
             ...form
           },
-          basic({ client_id: "gateway", client_secret: "gateway secret" })
+          basic(gateway)
         )
       const narrow = yield* exchange({ scope: "api:read", audience: "https://files.test" })
       assert.strictEqual(narrow.json["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token")
@@ -349,15 +365,40 @@ describe("grants between machines", () => {
       yield* idp.revokeAll
       assert.isFalse(yield* idp.accepts(String(narrow.json["access_token"])))
     }),
-    {
-      clients: [
-        {
-          client_id: "gateway",
-          client_secret: "gateway secret",
-          grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
-        }
-      ]
-    }
+    { clients: [gateway] }
+  )
+
+  test(
+    "who acts for whom is in the token, at the API and in introspection; to give it back ends nobody's sign-in",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const { json } = yield* redeem(yield* open(yield* request()))
+      const at = yield* discover(issuer)
+      const ask = (endpoint: string, form: Form) => post(at(endpoint), form, basic(gateway))
+      const own = String((yield* ask("token_endpoint", { grant_type: "client_credentials" })).json["access_token"])
+      const types = "urn:ietf:params:oauth:token-type"
+      const exchanged = yield* ask("token_endpoint", {
+        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token: String(json["access_token"]),
+        subject_token_type: `${types}:access_token`,
+        actor_token: own,
+        actor_token_type: `${types}:access_token`,
+        requested_token_type: `${types}:jwt`
+      })
+      const token = String(exchanged.json["access_token"])
+      const told = { sub: "alice", act: { sub: "gateway" } }
+      assert.deepInclude(decodeJwt<Record<string, unknown>>(token), told)
+      assert.deepInclude((yield* ask("introspection_endpoint", { token })).json, told)
+      assert.deepInclude((yield* get(idp.apiUrl, bearer(token))).json, { sub: "alice", actor: "gateway" })
+      const machine = yield* ask("introspection_endpoint", { token: own })
+      assert.notProperty(machine.json, "sub")
+      assert.notProperty(machine.json, "scope")
+      yield* ask("revocation_endpoint", { token })
+      assert.isFalse(yield* idp.accepts(token))
+      assert.isTrue(yield* idp.accepts(String(json["access_token"])))
+    }),
+    { clients: [gateway] }
   )
 
   test(
@@ -374,7 +415,7 @@ describe("grants between machines", () => {
         post(
           at("token_endpoint"),
           { grant_type: "urn:ietf:params:oauth:grant-type:token-exchange", ...form },
-          basic({ client_id: "gateway", client_secret: "gateway secret" })
+          basic(gateway)
         )
       const byAccess = { subject_token: String(json["access_token"]), subject_token_type: `${types}:access_token` }
       const byId = { subject_token: String(json["id_token"]), subject_token_type: `${types}:id_token` }
@@ -393,15 +434,7 @@ describe("grants between machines", () => {
       assert.isFalse(yield* idp.accepts(String(made.json["access_token"])))
       assert.strictEqual((yield* exchange(byId)).json["error"], "invalid_request")
     }),
-    {
-      clients: [
-        {
-          client_id: "gateway",
-          client_secret: "gateway secret",
-          grant_types: ["urn:ietf:params:oauth:grant-type:token-exchange"]
-        }
-      ]
-    }
+    { clients: [gateway] }
   )
 
   test(

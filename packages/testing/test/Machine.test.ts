@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Equal, Schema } from "effect"
 import { Base64, Base64Url } from "effect/encoding"
+import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import type { Request, Response } from "../src/model/Http.ts"
 import * as Machine from "../src/model/Machine.ts"
 import { hashOf } from "../src/model/Pkce.ts"
@@ -246,6 +247,43 @@ describe("the machine, asked whatever there is", () => {
       }
       assert.strictEqual(yield* status("http://by-another-name.test/jwks"), 200, "RFC 9112 section 3.2.2")
       assert.strictEqual(yield* status("/api/needs/api%3Aread"), 401)
+    })
+  )
+
+  it.effect("a proof is taken once while its nonce is good, however old it says it is", () =>
+    Effect.gen(function* () {
+      const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+      const prove = Effect.fnUntraced(function* (nonce: string) {
+        const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+        const claims = { htm: "POST", htu: "https://id.simulated.test/token", jti: "one", iat: 1, nonce }
+        return yield* Effect.promise(() =>
+          new SignJWT(claims).setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk }).sign(privateKey)
+        )
+      })
+      const body = "grant_type=client_credentials&client_id=all&client_secret=all"
+      // Whatever may be forgotten is forgotten at once.
+      let state: State = initial({ ...settings, dpopNonces: true })
+      const ask = Effect.fnUntraced(function* (dpop: string, now: number) {
+        const headers = { "content-type": "application/x-www-form-urlencoded", dpop }
+        const request = { method: "POST", url: "/token", headers, body }
+        const [next, response] = yield* Machine.step({ ...state, sweepAt: 0 }, request, now)
+        state = next
+        return response
+      })
+      const noon = Date.UTC(2030, 0, 1, 12)
+      const nonce = (yield* ask(yield* prove(""), noon)).headers["dpop-nonce"] ?? ""
+      const dpop = yield* prove(nonce)
+      assert.strictEqual((yield* ask(dpop, noon)).status, 200)
+      const again = yield* ask(dpop, noon + settings.dpopNonceLifetime)
+      assert.include(again.body, "DPoP proof was used before")
+    })
+  )
+
+  it.effect("keys nobody has had need of are not rotated: whoever signs nothing makes none", () =>
+    Effect.gen(function* () {
+      const state = { ...initial(settings), rotations: [1, 2] }
+      const [after] = yield* Machine.step(state, { method: "GET", url: "/api/me", headers: {}, body: "" }, 3)
+      assert.deepStrictEqual([after.keys, after.rotations], [[], []])
     })
   )
 

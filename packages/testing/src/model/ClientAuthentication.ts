@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
-import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import * as Base64 from "effect/encoding/Base64"
 import { createLocalJWKSet, decodeJwt, type JWTPayload, jwtVerify } from "jose"
 import * as ClientCertificate from "./ClientCertificate.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
+import { isReplay } from "./Replay.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import { lookup } from "./State.ts"
 import { locate, optional, type Turn } from "./Turn.ts"
@@ -110,7 +110,7 @@ const byAssertion = Effect.fnUntraced(function* (
     return yield* rejected(turn, "the registered client token_endpoint_auth_method does not match")
   }
   const claims = yield* verify(turn, client, assertion, method)
-  if (yield* isReplay(turn, `client ${client.client_id}`, claims)) {
+  if (isReplay(turn, `client ${client.client_id}`, claims)) {
     return yield* rejected(turn, "client assertion tokens must only be used once")
   }
   return client
@@ -142,13 +142,3 @@ const verify = (
     catch: () => rejected(turn, "client assertion does not verify")
   })
 }
-
-/** Whether a JWT was here before; from now on it was. */
-export const isReplay = (turn: Turn, from: string, claims: JWTPayload): Effect.Effect<boolean> =>
-  Effect.sync(() => {
-    const id = `${from} ${claims.jti}`
-    const replayed = HashMap.has(turn.state.seen, id)
-    const until = (claims.exp ?? (claims.iat ?? 0) + 300) * 1000
-    turn.state = { ...turn.state, seen: HashMap.set(turn.state.seen, id, until) }
-    return replayed
-  })

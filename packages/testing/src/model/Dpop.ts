@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from "jose"
 import * as Chance from "./Chance.ts"
-import { isReplay } from "./ClientAuthentication.ts"
 import { hashOf } from "./Pkce.ts"
 import { refuse, type Refusal } from "./Refusal.ts"
+import { isReplay } from "./Replay.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import type { State } from "./State.ts"
 import type { Turn } from "./Turn.ts"
@@ -46,19 +46,22 @@ export const proof = Effect.fnUntraced(function* (
   if (about === null || about.origin + about.pathname !== turn.url.origin + turn.url.pathname) {
     return yield* reject("DPoP proof htu mismatch")
   }
-  if (turn.state.settings.dpopNonces && !nonces(turn.state, turn.now).includes(String(nonce))) {
+  const { dpopNonceLifetime, dpopNonces } = turn.state.settings
+  if (dpopNonces && !nonces(turn.state, turn.now).includes(String(nonce))) {
     return yield* refuse("use_dpop_nonce", "nonce is required in the DPoP proof", {
       status: accessToken === undefined ? 400 : 401
     })
   }
-  if (!turn.state.settings.dpopNonces && Math.abs(turn.now - (iat ?? 0) * 1000) > window) {
+  if (!dpopNonces && Math.abs(turn.now - (iat ?? 0) * 1000) > window) {
     return yield* reject("DPoP proof iat is not recent enough")
   }
   if (accessToken !== undefined && ath !== (yield* hashOf(accessToken))) return yield* reject("DPoP proof ath mismatch")
   const jwk = header.jwk
   if (jwk === undefined || "d" in jwk) return yield* reject("DPoP proof must hold a public key")
   const thumbprint = yield* Effect.promise(() => calculateJwkThumbprint(jwk))
-  if (yield* isReplay(turn, `dpop ${thumbprint}`, payload)) return yield* reject("DPoP proof was used before")
+  // Its age is that of its nonce, where it has one, whatever its iat says.
+  const until = turn.now + 2 * (dpopNonces ? dpopNonceLifetime : window)
+  if (isReplay(turn, `dpop ${thumbprint}`, payload, until)) return yield* reject("DPoP proof was used before")
   return thumbprint
 })
 

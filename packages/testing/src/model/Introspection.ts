@@ -20,7 +20,9 @@ export const introspection = Effect.fnUntraced(function* (turn: Turn): Effect.fn
     return json({
       active: true,
       ...aboutBoth(turn, access),
-      ...(access.person === undefined ? {} : { sub: access.person }),
+      // A machine is told about by its client_id alone.
+      ...(access.subject === access.clientId ? {} : { sub: access.subject }),
+      ...(access.actor === undefined ? {} : { act: { sub: access.actor } }),
       token_type: access.cnf?.jkt === undefined ? "Bearer" : "DPoP"
     })
   }

@@ -7,7 +7,7 @@ import { json, type Response } from "./Http.ts"
 import { altered } from "./Lie.ts"
 import type { ClientMetadata, SigningAlgorithm } from "./Settings.ts"
 import type { AccessToken, Asked, Confirmation, Family, RefreshToken } from "./State.ts"
-import { draw, type Turn } from "./Turn.ts"
+import { draw, locate, type Turn } from "./Turn.ts"
 
 /** What a token endpoint answer is made of. */
 export interface Issuing {
@@ -86,7 +86,7 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
     scopes,
     issuedAt: turn.now,
     expiresAt: turn.now + accessTokenLifetime,
-    ...(family === undefined ? {} : { family: family.id, person: subject }),
+    ...(family === undefined ? {} : { family: family.id }),
     ...(audience === undefined ? {} : { audience }),
     ...(cnf === undefined ? {} : { cnf }),
     ...(actor === undefined ? {} : { actor })
@@ -101,12 +101,12 @@ const newAccessToken = Effect.fnUntraced(function* (turn: Turn, issuing: Issuing
             ...(Object.hasOwn(accessTokenClaims, subject) ? accessTokenClaims[subject] : {}),
             iss: issuer,
             sub: subject,
-            aud: audience ?? `${issuer}/api`,
+            aud: audience ?? locate(turn, "/api"),
             client_id: client.client_id,
             jti: id,
             iat: seconds(turn.now),
             exp: seconds(token.expiresAt),
-            scope: scopes.join(" "),
+            ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
             ...(cnf === undefined ? {} : { cnf }),
             ...(actor === undefined ? {} : { act: { sub: actor } })
           },

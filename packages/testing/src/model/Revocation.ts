@@ -7,8 +7,8 @@ import { endFamily, lookup } from "./State.ts"
 import { required, type Turn } from "./Turn.ts"
 
 /**
- * A client gives a token back (RFC 7009 section 2). Of a sign-in's tokens, any ends the family. A token that is unknown,
- * or somebody else's, changes nothing, and the answer is the same.
+ * A client gives a token back (RFC 7009 section 2). Of its sign-in's tokens, any ends the family; one it got in exchange
+ * for another client's ends alone. A token that is unknown, or somebody else's, changes nothing, and the answer is the same.
  */
 export const revocation = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Return<Response, Refusal> {
   const client = yield* authenticate(turn)
@@ -20,7 +20,8 @@ export const revocation = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Re
       const revoked = { ...access, revoked: true }
       turn.state = { ...turn.state, accessTokens: HashMap.set(turn.state.accessTokens, value, revoked) }
     }
-    if (found.family !== undefined) turn.state = endFamily(turn.state, found.family, "revoked", turn.now)
+    const family = lookup(turn.state.families, found.family)
+    if (family?.clientId === client.client_id) turn.state = endFamily(turn.state, family.id, "revoked", turn.now)
   }
   return empty(200)
 })

@@ -43,10 +43,9 @@ export interface Confirmation {
 export interface AccessToken {
   readonly nth: number
   readonly clientId: string
-  /** The person, or the client itself. */
+  /** The person, or whom else it is about: the client itself, or whom a trusted issuer named. */
   readonly subject: string
   /** Absent where no person signed in. */
-  readonly person?: string
   readonly family?: string
   readonly scopes: ReadonlyArray<string>
   readonly audience?: string

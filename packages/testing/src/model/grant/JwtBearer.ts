@@ -1,10 +1,10 @@
 import * as Effect from "effect/Effect"
 import { createLocalJWKSet, decodeJwt, jwtVerify } from "jose"
-import { isReplay } from "../ClientAuthentication.ts"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
 import { refuse, type Refusal } from "../Refusal.ts"
+import { isReplay } from "../Replay.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { askedAudience, askedScopes, locate, required, type Turn } from "../Turn.ts"
 
@@ -31,7 +31,7 @@ export const jwtBearer = Effect.fnUntraced(function* (
     },
     catch: () => refuse("invalid_grant", "the assertion does not verify")
   })
-  if (claims.jti !== undefined && (yield* isReplay(turn, `assertion of ${claims.iss}`, claims))) {
+  if (claims.jti !== undefined && isReplay(turn, `assertion of ${claims.iss}`, claims)) {
     return yield* refuse("invalid_grant", "the assertion was used before")
   }
   const scopes = (yield* askedScopes(turn)).filter((scope) => scope !== "openid" && scope !== "offline_access")
