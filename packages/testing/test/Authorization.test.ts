@@ -285,17 +285,19 @@ describe("clients that prove who they are by a JWT", () => {
         assert.strictEqual((yield* ask(assertion)).json["error"], "invalid_client", "used twice")
         assert.strictEqual((yield* ask(yield* key.sign({ ...claims, jti: "2", aud: "else" }))).status, 401)
         const late = yield* key.sign({ ...claims, jti: "3" })
-        const bySecret = yield* Effect.promise(() =>
-          new SignJWT({ iss: "by-secret", sub: "by-secret", aud: issuer, exp: 60, jti: "1" })
-            .setProtectedHeader({ alg: "HS256" })
-            .sign(new TextEncoder().encode(secret))
-        )
-        assert.strictEqual((yield* ask(bySecret)).status, 200)
+        const bySecret = (alg: string, jti: string) =>
+          Effect.promise(() =>
+            new SignJWT({ iss: "by-secret", sub: "by-secret", aud: issuer, exp: 60, jti })
+              .setProtectedHeader({ alg })
+              .sign(new TextEncoder().encode(secret))
+          )
+        assert.strictEqual((yield* ask(yield* bySecret("HS256", "1"))).status, 200)
+        assert.strictEqual((yield* ask(yield* bySecret("HS512", "2"))).status, 401, "not among the advertised")
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* ask(late)).status, 401)
         const { requests } = yield* SimulatedProvider
         const named = (yield* requests).filter(({ endpoint }) => endpoint === "token").map(({ client }) => client)
-        assert.deepStrictEqual(named, ["by-key", "by-key", "by-key", "by-secret", "by-key"])
+        assert.deepStrictEqual(named, ["by-key", "by-key", "by-key", "by-secret", "by-secret", "by-key"])
       }).pipe(Effect.provide(layer))
     })
   )

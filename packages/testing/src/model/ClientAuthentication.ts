@@ -11,6 +11,12 @@ import { locate, optional, type Turn } from "./Turn.ts"
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
+/** What assertions may be signed with. */
+export const assertionAlgorithms = {
+  client_secret_jwt: ["HS256"],
+  private_key_jwt: ["RS256", "PS256", "ES256", "EdDSA"]
+}
+
 /**
  * Who the client is, proven the way it is registered (RFC 6749 section 2.3, OpenID Connect Core section 9). A secret is
  * taken from the header and from the form alike, as the certified providers do.
@@ -127,18 +133,17 @@ const verify = (
     subject: client.client_id,
     audience: [turn.state.settings.issuer, locate(turn, "/token"), turn.url.origin + turn.url.pathname],
     requiredClaims: ["iss", "sub", "aud", "exp", "jti"],
+    algorithms: assertionAlgorithms[method],
     currentDate: new Date(turn.now)
   }
   return Effect.tryPromise({
-    try: async () =>
-      method === "private_key_jwt"
-        ? (await jwtVerify(assertion, createLocalJWKSet(client.jwks ?? { keys: [] }), expected)).payload
-        : (
-            await jwtVerify(assertion, new TextEncoder().encode(client.client_secret), {
-              ...expected,
-              algorithms: ["HS256", "HS384", "HS512"]
-            })
-          ).payload,
+    try: async () => {
+      const { payload } =
+        method === "private_key_jwt"
+          ? await jwtVerify(assertion, createLocalJWKSet(client.jwks ?? { keys: [] }), expected)
+          : await jwtVerify(assertion, new TextEncoder().encode(client.client_secret), expected)
+      return payload
+    },
     catch: () => rejected(turn, "client assertion does not verify")
   })
 }

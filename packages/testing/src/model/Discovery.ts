@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import { prompts } from "./Authorization.ts"
+import { assertionAlgorithms } from "./ClientAuthentication.ts"
 import * as Dpop from "./Dpop.ts"
 import { json, type Response } from "./Http.ts"
 import { grants } from "./Token.ts"
@@ -17,7 +18,7 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
     "self_signed_tls_client_auth",
     "none"
   ] as const
-  const assertionAlgorithms = ["HS256", "RS256", "PS256", "ES256", "EdDSA"]
+  const signedWith = Object.values(assertionAlgorithms).flat()
   return Effect.succeed(
     json(
       {
@@ -46,11 +47,11 @@ export const discovery = (turn: Turn): Effect.Effect<Response> => {
         id_token_signing_alg_values_supported: algorithms,
         code_challenge_methods_supported: ["S256"],
         token_endpoint_auth_methods_supported: authentications,
-        token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        token_endpoint_auth_signing_alg_values_supported: signedWith,
         introspection_endpoint_auth_methods_supported: authentications,
-        introspection_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        introspection_endpoint_auth_signing_alg_values_supported: signedWith,
         revocation_endpoint_auth_methods_supported: authentications,
-        revocation_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+        revocation_endpoint_auth_signing_alg_values_supported: signedWith,
         dpop_signing_alg_values_supported: Dpop.algorithms,
         tls_client_certificate_bound_access_tokens: true,
         authorization_response_iss_parameter_supported: true
