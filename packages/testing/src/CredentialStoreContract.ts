@@ -15,6 +15,7 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -27,18 +28,25 @@ import { AccessToken, Account, Credential, CredentialKey, CredentialStore } from
 /** The secret in every credential of the suite: nothing that is printed may contain it. */
 const canary = "canary-4f1d9c"
 
+/** Whoever adds a member is told that it is missing here. */
+type Every<Fields, Except extends keyof Fields = never> = Record<Exclude<keyof Fields, Except>, unknown>
+
 const keyOf = (account: string, different: Partial<typeof CredentialKey.Type> = {}): CredentialKey =>
   CredentialKey.make({
     issuer: "https://login.example.com",
     clientId: "app",
     account,
-    subject: "user",
+    subject: "user" as const,
     scopes: ["openid", "profile"],
     audience: "https://api.example.com",
     resource: ["https://files.example.com"],
     params: { prompt: "none" },
+    bearer: "id_token" as const,
+    dpop: true,
+    certificateBoundAccessTokens: true,
+    links: ["discovery"],
     ...different
-  })
+  } satisfies Every<typeof CredentialKey.fields, "use">)
 
 const credentialOf = (key: CredentialKey, generation = 1): Credential =>
   Credential.make({
@@ -47,16 +55,33 @@ const credentialOf = (key: CredentialKey, generation = 1): Credential =>
     token: AccessToken.make({
       value: Redacted.make(`${canary}-access-${generation}`),
       type: "Bearer",
+      dpopKey: Redacted.make({
+        kty: "EC" as const,
+        crv: "P-256" as const,
+        x: coordinate,
+        y: coordinate,
+        d: coordinate
+      }),
       expiresAt: DateTime.makeUnsafe("2031-02-03T04:05:06.789Z"),
-      scopes: ["openid"]
-    }),
+      clockOffset: -1234.5,
+      scopes: ["openid"],
+      details: { server: "https://files.example.com", regions: ["Ærø", null, { main: true }] }
+    } satisfies Every<typeof AccessToken.fields>),
     issuedAt: DateTime.makeUnsafe("2031-02-03T03:05:06.007Z"),
+    refreshAt: DateTime.makeUnsafe("2031-02-03T03:35:06.001Z"),
     refreshToken: Redacted.make(`${canary}-refresh-${generation}`),
+    refreshExpiresAt: DateTime.makeUnsafe("2031-03-03T03:05:06.002Z"),
+    refreshExpiryFixedSince: DateTime.makeUnsafe("2031-02-03T03:05:06.003Z"),
     idToken: Redacted.make(`${canary}-id`),
-    account: Account.make({ sub: "42", name: "Ærø 🗝", email: "a@example.com" }),
+    account: Account.make({ sub: "42", name: "Ærø 🗝", email: "a@example.com" } satisfies Every<typeof Account.fields>),
+    signedInAt: DateTime.makeUnsafe("2031-02-01T03:05:06.004Z"),
+    begunWith: "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg",
+    margin: Duration.millis(90_500),
     spending: generation,
     refused: true
-  })
+  } satisfies Every<typeof Credential.fields>)
+
+const coordinate = canary.padEnd(43, "A")
 
 /** In clear, so that two credentials with equal texts are equal in every member, secrets too. */
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(Credential)))
@@ -68,9 +93,17 @@ const write = (credential: Credential) =>
 const get = (key: CredentialKey) => CredentialStore.use((store) => store.get(key))
 
 const assertHolds = (found: Option.Option<Credential>, expected: Credential) =>
-  assert.deepStrictEqual(Option.map(found, clear), Option.some(clear(expected)))
+  assert.deepStrictEqual(
+    JSON.parse(Option.match(found, { onNone: () => '"nothing is there"', onSome: clear })),
+    JSON.parse(clear(expected))
+  )
 
-const inTime = Effect.timeout("30 seconds")
+/** What hangs is told by what it should have done; whoever is stuck is left behind, detached, for the rest of the suite. */
+const inTime = (so: string) =>
+  Effect.timeoutOrElse({
+    duration: "30 seconds",
+    orElse: () => Effect.die(new Error(`waited for 30 seconds: ${so}`))
+  })
 
 export interface Options {
   /** What one build of the layer writes, others find: it is held against them, as against other processes. Default: false. */
@@ -172,9 +205,11 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
     it.live("never shares between keys that differ in one member", () =>
       Effect.gen(function* () {
         const account = "members"
-        const { audience: _, ...withoutAudience } = keyOf(account)
+        const whole = keyOf(account)
+        const { audience: _, ...withoutAudience } = whole
+        const { bearer: __, ...withoutBearer } = whole
         const keys = [
-          keyOf(account),
+          whole,
           keyOf(account, { issuer: "https://login.example.com/" }),
           keyOf(account, { clientId: "App" }),
           keyOf(`${account}/`),
@@ -188,7 +223,13 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
           keyOf(account, { resource: ["https://files.example.com", "https://mail.example.com"] }),
           keyOf(account, { params: {} }),
           keyOf(account, { params: { prompt: "login" } }),
-          keyOf(account, { params: { prompt: "none", extra: "" } })
+          keyOf(account, { params: { prompt: "none", extra: "" } }),
+          keyOf(account, { use: "logins" }),
+          CredentialKey.make(withoutBearer),
+          keyOf(account, { dpop: false }),
+          keyOf(account, { certificateBoundAccessTokens: false }),
+          keyOf(account, { links: [] }),
+          keyOf(account, { links: ["discovery", "domain"] })
         ]
         const credentials = keys.map((key, index) => credentialOf(key, index + 1))
         yield* Effect.forEach(credentials, write)
@@ -236,7 +277,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
             for (const generation of [1, 2]) {
               yield* slot.write(credentialOf(key, generation))
               assertHolds(yield* slot.read, credentialOf(key, generation))
-              assertHolds(yield* store.get(key), credentialOf(key, generation))
+              const outside = store.get(key).pipe(inTime("whoever reads is not held up"))
+              assertHolds(yield* outside, credentialOf(key, generation))
             }
           })
         )
@@ -260,7 +302,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
               })
             )
           const all = Array.from({ length: 5 }, () => stores.map(increment)).flat()
-          yield* inTime(Effect.all(all, { concurrency: "unbounded" }))
+          yield* Effect.all(all, { concurrency: "unbounded" }).pipe(inTime("each of ten has its turn"))
           for (const store of stores) assertHolds(yield* store.get(key), credentialOf(key, 10))
         }).pipe(Effect.scoped),
       60_000
@@ -303,7 +345,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
             assert.include([clear(short), clear(long)], Option.getOrUndefined(Option.map(found, clear)))
             yield* Effect.sleep("1 millis")
           }
-          yield* inTime(Fiber.join(writer))
+          yield* Fiber.join(writer).pipe(inTime("writing comes to an end"))
         }).pipe(Effect.scoped),
       60_000
     )
@@ -321,9 +363,12 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
               Effect.gen(function* () {
                 yield* slot.write(credentialOf(key, 1))
                 yield* endLease(key)
-                yield* inTime(other.modify(key, ({ write }) => write(newer)))
+                yield* other
+                  .modify(key, ({ write }) => write(newer))
+                  .pipe(inTime("a lease that ended is given to the next"))
                 for (const late of [slot.write(credentialOf(key, 3)), slot.remove]) {
-                  assert.strictEqual((yield* Effect.flip(late))._tag, "StoreFailed")
+                  const refused = yield* Effect.match(late, { onSuccess: () => "taken", onFailure: ({ _tag }) => _tag })
+                  assert.strictEqual(refused, "StoreFailed", "what a holder brings too late is refused")
                   assertHolds(yield* other.get(key), newer)
                 }
               })
@@ -339,16 +384,15 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
         Effect.gen(function* () {
           const store = yield* CredentialStore
           const key = keyOf("held")
-          yield* inTime(
-            store.modify(key, () =>
-              Effect.gen(function* () {
-                yield* store.get(key)
-                yield* store.list
-                yield* Effect.forkChild(write(credentialOf(keyOf("held", { subject: "client" })))).pipe(
-                  Effect.flatMap(Fiber.join)
-                )
-              })
-            )
+          const another = write(credentialOf(keyOf("held", { subject: "client" })))
+          yield* store.modify(key, () =>
+            Effect.gen(function* () {
+              yield* store.get(key).pipe(inTime("whoever reads the credential is not held up"))
+              yield* store.list.pipe(inTime("whoever lists is not held up"))
+              yield* Fiber.join(yield* Effect.forkDetach(another)).pipe(
+                inTime("whoever modifies another credential is not held up")
+              )
+            })
           )
         }).pipe(Effect.provide(layer)),
       60_000
@@ -360,18 +404,27 @@ export const suite = <E>(name: string, layer: Layer.Layer<CredentialStore, E>, o
         Effect.gen(function* () {
           const store = yield* CredentialStore
           const key = keyOf("released")
-          const failure = yield* Effect.flip(store.modify(key, () => Effect.fail("as it is" as const)))
-          assert.strictEqual(failure, "as it is")
-          assert.isTrue(Exit.hasDies(yield* Effect.exit(store.modify(key, () => Effect.die("a bug")))))
+          let runs = 0
+          const failing = Effect.andThen(
+            Effect.sync(() => runs++),
+            Effect.fail("as it is" as const)
+          )
+          const failure = yield* Effect.exit(store.modify(key, () => failing))
+          assert.deepStrictEqual(failure, Exit.fail("as it is"), "a failure is passed on as it is")
+          assert.strictEqual(runs, 1, "what failed is run once: it may have spent something")
+          const bug = yield* Effect.exit(store.modify(key, () => Effect.die("a bug"))).pipe(
+            inTime("after a failure the lease is free")
+          )
+          assert.isTrue(Exit.hasDies(bug), "a defect stays one")
           const inside = yield* Deferred.make<void>()
-          const stuck = yield* Effect.forkChild(
+          const stuck = yield* Effect.forkDetach(
             store.modify(key, () => Effect.andThen(Deferred.succeed(inside, undefined), Effect.never))
           )
-          yield* inTime(Deferred.await(inside))
-          const waiting = yield* Effect.forkChild(store.modify(key, () => Effect.void))
-          yield* inTime(Fiber.interrupt(waiting))
-          yield* inTime(Fiber.interrupt(stuck))
-          yield* inTime(write(credentialOf(key)))
+          yield* Deferred.await(inside).pipe(inTime("after a defect the lease is free"))
+          const waiting = yield* Effect.forkDetach(store.modify(key, () => Effect.void))
+          yield* Fiber.interrupt(waiting).pipe(inTime("whoever waits for the lease can be interrupted"))
+          yield* Fiber.interrupt(stuck).pipe(inTime("whoever has the lease can be interrupted"))
+          yield* write(credentialOf(key)).pipe(inTime("after an interruption the lease is free"))
         }).pipe(Effect.provide(layer)),
       60_000
     )

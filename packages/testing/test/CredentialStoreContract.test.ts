@@ -1,6 +1,6 @@
 /** The contract of stores, held against stores that are wrong in one way each: a suite that passes those is none. */
 import { Effect, Exit, Layer, Option, Schema, Semaphore } from "effect"
-import { Credential, type CredentialKey, CredentialStore, type Slot, StoreFailed } from "keyfob"
+import { Credential, CredentialKey, CredentialStore, type Slot, StoreFailed } from "keyfob"
 import { expect, it, vi } from "vitest"
 import { CredentialStoreContract } from "../src/index.ts"
 
@@ -37,20 +37,27 @@ const leaseIn = (leases: Map<string, Lease>, id: string) => {
 
 /** The parts a store can be wrong in. */
 interface Parts {
+  readonly idOf: (key: CredentialKey) => string
+  readonly encode: (credential: Credential) => string
   readonly read: (id: string) => string | undefined
   readonly write: (id: string, text: string) => Effect.Effect<void>
   readonly leaseOf: (id: string) => Lease
   readonly holds: (id: string, lease: Lease) => boolean
+  /** How often what failed is run again. */
+  readonly retries: number
   readonly around: (
     slot: Slot
   ) => readonly [Slot, (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void, StoreFailed>]
 }
 
 const right = (disk: Disk): Parts => ({
+  idOf: (key) => key.canonical,
+  encode,
   read: (id) => disk.texts.get(id),
   write: (id, text) => Effect.sync(() => disk.texts.set(id, text)),
   leaseOf: (id) => leaseIn(disk.leases, id),
   holds: (id, lease) => disk.leases.get(id) === lease,
+  retries: 0,
   around: (slot) => [slot, () => Effect.void]
 })
 
@@ -67,26 +74,39 @@ const storeOf = (disk: Disk, parts: Parts) => {
       Effect.suspend(() => (parts.holds(id, lease) ? work : Effect.fail(failed("Busy"))))
     return {
       read: read(id),
-      write: (credential) => asHolder(parts.write(id, encode(credential))),
+      write: (credential) => asHolder(parts.write(id, parts.encode(credential))),
       remove: asHolder(Effect.sync(() => void disk.texts.delete(id)))
     }
   }
   return CredentialStore.make({
     name: "test",
-    get: (key) => read(key.canonical),
+    get: (key) => read(parts.idOf(key)),
     list: Effect.suspend(() => Effect.forEach([...disk.texts.keys()], read)).pipe(
       Effect.map((found) => found.flatMap(Option.toArray))
     ),
     modify: (key, use) =>
       Effect.suspend(() => {
-        const lease = parts.leaseOf(key.canonical)
-        const [slot, end] = parts.around(slotOf(key.canonical, lease))
-        return lease.turn.withPermit(Effect.onExit(use(slot), (exit) => Effect.orDie(end(exit))))
+        const id = parts.idOf(key)
+        const lease = parts.leaseOf(id)
+        const [slot, end] = parts.around(slotOf(id, lease))
+        const once = Effect.onExit(use(slot), (exit) => Effect.orDie(end(exit)))
+        return lease.turn.withPermit(Effect.retry(once, { times: parts.retries }))
       })
   })
 }
 
+const released = "releases the lease after a failure, a defect and an interruption"
+
 const wrong: Readonly<Record<string, readonly [noticedBy: string, (disk: Disk) => Partial<Parts>]>> = {
+  "a key without what tokens are bound to": [
+    "never shares between keys that differ in one member",
+    () => ({ idOf: ({ dpop: _, ...key }) => CredentialKey.make(key).canonical })
+  ],
+  "a table without a column for what is new": [
+    "gives back every member of what was written, by key and in the list",
+    () => ({ encode: ({ begunWith: _, ...credential }) => encode(Credential.make(credential)) })
+  ],
+  "a transaction that is tried again": [released, () => ({ retries: 1 })],
   "no lease": [
     "lets one at a time modify a credential, of all processes",
     () => ({ leaseOf: newLease, holds: () => true })
@@ -149,8 +169,10 @@ const wrong: Readonly<Record<string, readonly [noticedBy: string, (disk: Disk) =
 /** The cases a store fails, by what they say. */
 const failing = async (change: (disk: Disk) => Partial<Parts>) => {
   const disk = new Disk()
-  const layer = Layer.sync(CredentialStore, () => storeOf(disk, { ...right(disk), ...change(disk) }))
-  const endLease = (key: CredentialKey) => Effect.sync(() => disk.leases.delete(key.canonical))
+  const parts = () => ({ ...right(disk), ...change(disk) })
+  const layer = Layer.sync(CredentialStore, () => storeOf(disk, parts()))
+  const { idOf } = parts()
+  const endLease = (key: CredentialKey) => Effect.sync(() => disk.leases.delete(idOf(key)))
   cases.clear()
   CredentialStoreContract.suite("test", layer, { durable: true, endLease })
   const found: Array<string> = []
