@@ -130,7 +130,7 @@ export const expect = (
   const there = actual.map((request) => print(request) + detailsOf(request, compared))
   // What fits is written as what was there, so that only the difference differs.
   const wanted = expected.map((one, index) =>
-    fitsAt(one, index) ? (there[index] ?? "") : printExpected(one, compared)
+    fitsAt(one, index) ? (there[index] ?? "") : printExpected(one, compared, actual[index])
   )
   return Effect.fail(
     UnexpectedRequests.make({
@@ -149,7 +149,7 @@ const requests = (lines: ReadonlyArray<string>) => {
 }
 
 /** What is expected, as {@link print} writes what was; what may be anything is left out. */
-const printExpected = (expected: Expected, compared: ReadonlySet<string>): string => {
+const printExpected = (expected: Expected, compared: ReadonlySet<string>, there?: RecordedRequest): string => {
   const { at, endpoint, error, grant, method, outcome, path } = expected
   const what = [method, endpoint ?? path, grant].filter((part) => part !== undefined)
   const end = [outcome, error].filter((part) => part !== undefined)
@@ -157,16 +157,29 @@ const printExpected = (expected: Expected, compared: ReadonlySet<string>): strin
     at === undefined ? "" : `${DateTime.formatIso(at)}  `,
     what.length === 0 ? "any request" : what.join(" "),
     end.length === 0 ? "" : ` → ${end.join(" ")}`,
-    detailsOf(expected, compared)
+    detailsOf(expected, compared, there)
   ].join("")
 }
 
-/** What is compared and not in a record's line. */
-const detailsOf = ({ authorization, client, endpoint, params = {}, path }: Expected, compared: ReadonlySet<string>) => {
-  const printed = Object.entries(params).map(([name, value]) => [name, asRecorded(name, value)] as const)
-  const all = { path: endpoint === undefined ? undefined : path, client, authorization, ...Object.fromEntries(printed) }
-  return Object.entries(all)
+/** What is compared and not in a record's line. Of two secrets that differ, one is called another. */
+const detailsOf = (expected: Expected, compared: ReadonlySet<string>, there: Expected = {}) => {
+  const found = new Map(details(there))
+  return details(expected)
     .filter(([name, value]) => value !== undefined && compared.has(name))
-    .map(([name, value]) => `  ${name}=${String(value)}`)
+    .map(([name, value]) => {
+      const other = found.get(name)
+      const isAnother = Redacted.isRedacted(value) && other !== undefined && !Equal.equals(value, other)
+      return `  ${name}=${isAnother ? `<another ${name}>` : String(value)}`
+    })
     .join("")
+}
+
+const details = ({ authorization, client, endpoint, params = {}, path }: Expected) => {
+  const printed = Object.entries(params).map(([name, value]) => [name, asRecorded(name, value)] as const)
+  return [
+    ["path", endpoint === undefined ? undefined : path],
+    ["client", client],
+    ["authorization", authorization],
+    ...printed.sort(([a], [b]) => (a < b ? -1 : 1))
+  ] as const
 }

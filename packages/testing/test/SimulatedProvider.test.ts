@@ -495,17 +495,20 @@ describe("what is seen of a provider", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("a secret that is expected may be given in clear, and is told by nobody", () =>
-    Effect.gen(function* () {
-      const idp = yield* SimulatedProvider
-      const { json } = yield* signIn()
-      yield* refresh(json["refresh_token"])
-      const spending = (refresh_token: string) =>
-        idp.expectRequests([{ params: { refresh_token } }], { grant: "refresh_token" })
-      yield* spending(String(json["refresh_token"]))
-      const { message } = yield* Effect.flip(spending("canary"))
-      assert.match(message, /^expected 1 request:\n {2}1. any request {2}refresh_token=<redacted:refresh_token>\n/)
-    }).pipe(Effect.provide(layer))
+  it.effect(
+    "a secret that is expected may be given in clear, and is told by nobody but for that there was another",
+    () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        const { json } = yield* signIn()
+        yield* refresh(json["refresh_token"])
+        const spending = (refresh_token: string) =>
+          idp.expectRequests([{ params: { refresh_token } }], { grant: "refresh_token" })
+        yield* spending(String(json["refresh_token"]))
+        const { message } = yield* Effect.flip(spending("canary"))
+        assert.match(message, /^expected 1 request:\n {2}1. any request {2}refresh_token=<another refresh_token>\n/)
+        assert.match(message, /→ 200 {2}refresh_token=<redacted:refresh_token>$/)
+      }).pipe(Effect.provide(layer))
   )
 
   it.effect("requests that were not expected read well, and so does their difference in a failing test", () =>
