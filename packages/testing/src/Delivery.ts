@@ -63,7 +63,9 @@ export const deliverer =
           }
           case "Twice": {
             const first = yield* process
-            yield* process
+            const again = journal.begin(request, facts, yield* Clock.currentTimeMillis)
+            const second = yield* Effect.onInterrupt(process, () => Effect.sync(() => again.end("left before")))
+            again.end(second.status, second)
             return whole(first)
           }
         }

@@ -396,6 +396,8 @@ describe("grants between machines", () => {
       const machine = yield* ask("introspection_endpoint", { token: own })
       assert.notProperty(machine.json, "sub")
       assert.notProperty(machine.json, "scope")
+      const hinted = yield* get(`${at("end_session_endpoint")}?id_token_hint=${token}`)
+      assert.deepStrictEqual([hinted.status, hinted.json["error"]], [400, "invalid_client"], "no ID token")
       yield* ask("revocation_endpoint", { token })
       assert.isFalse(yield* idp.accepts(token))
       assert.isTrue(yield* idp.accepts(String(json["access_token"])))

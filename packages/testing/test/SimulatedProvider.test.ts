@@ -388,7 +388,7 @@ describe("faults", () => {
     }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
-  it.effect("a request delivered twice spends the token twice", () =>
+  it.effect("a request delivered twice spends the token twice, and is on record twice", () =>
     Effect.gen(function* () {
       const idp = yield* SimulatedProvider
       const { json } = yield* signIn()
@@ -396,6 +396,9 @@ describe("faults", () => {
       const answer = yield* refresh(json["refresh_token"])
       assert.strictEqual(answer.status, 200)
       assert.strictEqual(yield* idp.liveRefreshTokens, 0)
+      yield* idp.expectRequests([{ outcome: 200 }, { outcome: 400, error: "invalid_grant" }], {
+        grant: "refresh_token"
+      })
     }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 

@@ -21,7 +21,8 @@ export const endSession = Effect.fnUntraced(function* (turn: Turn): Effect.fn.Re
     return yield* refuse("invalid_request", "client_id does not match the provided id_token_hint")
   }
   const client = lookup(turn.state.clients, hinted?.clientId ?? named)
-  if (named !== undefined && client === undefined) return yield* refuse("invalid_client", "client is invalid")
+  if ((hinted?.clientId ?? named) !== undefined && client === undefined)
+    return yield* refuse("invalid_client", "client is invalid")
   if (back !== undefined && !(client?.post_logout_redirect_uris ?? []).includes(back)) {
     return yield* refuse("invalid_request", "post_logout_redirect_uri not registered")
   }
