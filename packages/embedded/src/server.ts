@@ -14,7 +14,9 @@ import { join } from "node:path"
 export const freePort = Effect.callback<number>((resume) => {
   const probe = createServer()
   const listen = () => probe.listen(randomInt(20_000, 32_768), "127.0.0.1")
-  probe.on("error", listen)
+  probe.on("error", (error: NodeJS.ErrnoException) =>
+    error.code === "EADDRINUSE" ? listen() : resume(Effect.die(error))
+  )
   probe.on("listening", () => {
     const { port } = probe.address() as AddressInfo // TCP, so never a string or null
     probe.close(() => resume(Effect.succeed(port)))

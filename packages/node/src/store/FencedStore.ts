@@ -15,6 +15,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { type Credential, type CredentialKey, CredentialStore, CredentialText, type Slot, StoreFailed } from "keyfob"
+import { createHash } from "node:crypto"
 import { plain, type Sealing } from "./Sealing.ts"
 import * as Turns from "./Turns.ts"
 
@@ -59,11 +60,7 @@ export interface Content {
 }
 
 /** The SHA-256 of the key, in hexadecimal: of a length that every database takes for a key. */
-const idOf = (key: CredentialKey) =>
-  Effect.map(
-    Effect.promise(() => crypto.subtle.digest("SHA-256", new TextEncoder().encode(key.canonical))),
-    (digest) => Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  )
+const idOf = (key: CredentialKey) => createHash("sha256").update(key.canonical).digest("hex")
 
 export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = plain): CredentialStore["Service"] => {
   const failed = (id: string, reason: StoreFailed["reason"], detail: string) =>
@@ -83,7 +80,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
   const decode = Effect.fnUntraced(function* (id: string, sealed: string) {
     const text = yield* sealing.open(sealed, sealedAt(id))
     const credential = yield* Effect.mapError(CredentialText.decode(text), (detail) => failed(id, "Corrupt", detail))
-    if ((yield* idOf(credential.key)) !== id) return yield* failed(id, "Corrupt", "the credential of another key")
+    if (idOf(credential.key) !== id) return yield* failed(id, "Corrupt", "the credential of another key")
     return credential
   })
 
@@ -110,8 +107,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
   const slotOf = (id: string, lease: Lease): Slot => ({
     read: read(id),
     write: Effect.fnUntraced(function* (credential) {
-      if ((yield* idOf(credential.key)) !== id)
-        return yield* Effect.die(new Error("a slot holds the credential of its own key"))
+      if (idOf(credential.key) !== id) return yield* Effect.die(new Error("a slot holds the credential of its own key"))
       const damaged = yield* isDamaged(id)
       const writing = { before: undefined, check: Effect.void } // the write itself is refused where the lease is lost
       const text = yield* sealing.seal(yield* CredentialText.encode(credential), sealedAt(id), writing)
@@ -159,7 +155,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
 
   return CredentialStore.make({
     name: place.name,
-    get: (key) => Effect.flatMap(idOf(key), read),
+    get: (key) => read(idOf(key)),
     list: promptly("*", place.texts).pipe(
       Effect.flatMap((found) =>
         Effect.forEach(found, ({ id, text }) =>
@@ -172,14 +168,14 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
       ),
       Effect.map((found) => found.flatMap(Option.toArray))
     ),
-    modify: (key, use) =>
-      Effect.flatMap(idOf(key), (id) =>
-        inTurn(
-          id,
-          (detail) => failed(id, "Busy", detail),
-          lease(id),
-          (taken) => use(slotOf(id, taken))
-        )
+    modify: (key, use) => {
+      const id = idOf(key)
+      return inTurn(
+        id,
+        (detail) => failed(id, "Busy", detail),
+        lease(id),
+        (taken) => use(slotOf(id, taken))
       )
+    }
   })
 }
