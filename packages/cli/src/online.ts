@@ -125,8 +125,15 @@ const able = <C extends keyof AuthProvider.AuthProvider>(
 ): Effect.Effect<NonNullable<AuthProvider.AuthProvider[C]>, ConfigurationInvalid> => {
   const has = auth[capability]
   return has === undefined
-    ? Effect.fail(notSupported(`provider ${printable(name)} has no ${capability}`))
+    ? Effect.fail(notSupported(`provider ${printable(name)} has no ${named[capability] ?? capability}`))
     : Effect.succeed(has)
+}
+
+/** What a person would call it that a name and a password, or a token, do not have. */
+const named: { readonly [C in keyof AuthProvider.AuthProvider]?: string } = {
+  client: "authorization server to ask",
+  refresh: "way to renew its token",
+  source: "token that is renewed or derived"
 }
 
 /** What the command line asks of one login. */

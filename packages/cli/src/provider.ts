@@ -12,7 +12,7 @@ import {
   type OAuthClient,
   printable,
   ProviderProfile,
-  type ProviderType
+  ProviderType
 } from "keyfob"
 import { Failure } from "./failure.ts"
 import { types } from "./types.ts"
@@ -46,9 +46,8 @@ export const resolve = Effect.fnUntraced(function* (
   const type = types.find((one) => one.name === settings.type)
   if (type === undefined || settings.known === undefined) {
     const all = types.map((one) => one.name).join(", ")
-    return yield* notSupported(
-      `provider ${printable(name)} is of type ${printable(settings.type)}; this keyfob knows ${all}`
-    )
+    const detail = `type ${printable(settings.type)} of provider ${printable(name)}; this keyfob knows ${all}`
+    return yield* new ConfigurationInvalid({ reason: "UnknownName", detail })
   }
   const own = Redacted.value(settings.table)
   const { known } = settings
@@ -99,8 +98,16 @@ export const withRemedy =
         ? error
         : new Failure({
             error,
-            remedy: adviceOf(error).remedy.replace(/keyfob (login|refresh)/g, (_, command: string) =>
-              commandFor(workspace, command, provider)
+            remedy: (howToGive(error) ?? adviceOf(error).remedy).replace(
+              /keyfob (login|refresh)/g,
+              (_, command: string) => commandFor(workspace, command, provider)
             )
           })
     )
+
+/** How a secret that is missing can be given. */
+const howToGive = (error: AuthError) => {
+  if (error._tag !== "ConfigurationInvalid" || error.reason !== "MissingValue") return undefined
+  const key = ProviderType.secrets.find((one) => one === error.detail.replaceAll(" ", "_"))
+  return key && `Give it as KEYFOB_${key.toUpperCase()}, or as ${key} in config.toml`
+}

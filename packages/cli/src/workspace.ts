@@ -4,6 +4,7 @@ import * as Configuration from "@keyfob/node/Configuration"
 import { Directories } from "@keyfob/node/Directories"
 import type { ProviderEntry } from "@keyfob/node/ProviderSettings"
 import { ConfigurationInvalid, printable } from "keyfob"
+import { Failure } from "./failure.ts"
 import type { Globals } from "./globals.ts"
 import { types } from "./types.ts"
 
@@ -78,7 +79,7 @@ export const known = (workspace: Workspace, context: string): Effect.Effect<void
 export const provider = Effect.fnUntraced(function* (
   workspace: Workspace,
   name: string | undefined
-): Effect.fn.Return<Configured, ConfigurationInvalid> {
+): Effect.fn.Return<Configured, ConfigurationInvalid | Failure> {
   const all = yield* providers(workspace)
   const wanted = name ?? (all.length === 1 ? all[0]?.name : "default")
   const { plugins } = workspace.configuration.contexts.get(workspace.context) ?? {}
@@ -104,11 +105,11 @@ export const providersNamed = Effect.fnUntraced(function* (workspace: Workspace,
 const unknown = (what: string, known: Iterable<string>) =>
   new ConfigurationInvalid({ reason: "UnknownName", detail: `${what}; there is ${list([...known])}` })
 
-const nothingConfigured = ({ configuration, context }: Workspace) =>
-  new ConfigurationInvalid({
-    reason: "MissingValue",
-    detail: `context ${printable(context)} has no provider in ${configuration.path}; "keyfob login NAME --issuer URL --client-id ID" adds one`
-  })
+const nothingConfigured = ({ configuration, context }: Workspace) => {
+  const sentence = `context ${printable(context)} has no provider in ${configuration.path}`
+  const error = new ConfigurationInvalid({ reason: "MissingValue", detail: sentence })
+  return new Failure({ error, sentence, remedy: "Add one: keyfob login NAME --issuer URL --client-id ID" })
+}
 
 const list = (names: ReadonlyArray<string>) => (names.length === 0 ? "none" : names.map(printable).join(", "))
 

@@ -42,7 +42,10 @@ describe("provider types in the command", () => {
       const { home, keyfob } = yield* scene(basic)
       const missing = yield* keyfob("login archive")
       assert.strictEqual(missing.exitCode, 2)
-      assert.match(missing.stderr, /a needed setting is missing: password/)
+      assert.match(
+        missing.stderr,
+        /setting is missing: password\n.*as KEYFOB_PASSWORD, or as password in config\.toml\n/
+      )
       // What reads lines would take the second for something else (RFC 7617 section 2).
       const lines = yield* keyfob("login archive", { env: { KEYFOB_PASSWORD: "canary\nhost=evil.example" } })
       assert.strictEqual(lines.exitCode, 2)
@@ -102,14 +105,14 @@ describe("provider types in the command", () => {
       yield* keyfob("login bearer", { env: { KEYFOB_TOKEN: "t" } })
       const named = yield* keyfob("refresh bearer --force")
       assert.strictEqual(named.exitCode, 2)
-      assert.match(named.stderr, /provider bearer has no refresh/)
+      assert.match(named.stderr, /provider bearer has no way to renew its token\n/)
       for (const command of ["refresh", "keepalive"]) {
         const { exitCode, stdout } = yield* keyfob(`${command} -o json`)
         assert.deepStrictEqual([exitCode, JSON.parse(stdout)], [0, []])
       }
       const userinfo = yield* keyfob("userinfo bearer")
       assert.strictEqual(userinfo.exitCode, 2)
-      assert.match(userinfo.stderr, /has no client/)
+      assert.match(userinfo.stderr, /provider bearer has no authorization server to ask\n/)
     }).pipe(Effect.provide(archive))
   )
 
@@ -122,12 +125,33 @@ describe("provider types in the command", () => {
       const absent = yield* (yield* scene(basic.replace(/username.*\n/, ""))).keyfob("status archive")
       assert.strictEqual(absent.exitCode, 2)
       assert.match(absent.stderr, /archive\.username is missing/)
+      // It is there, and lacks a key: no other provider has to be added.
+      const login = yield* (yield* scene(basic.replace(/username.*\n/, ""))).keyfob("login archive")
+      assert.strictEqual(login.exitCode, 2)
+      assert.match(login.stderr, /archive\.username is missing\n +Add it to config\.toml/)
       const near = yield* (yield* scene(`${basic}pasword = "canary"\n`)).keyfob("status")
       assert.strictEqual(near.exitCode, 0)
       assert.match(near.stderr, /archive\.pasword is not a known key; did you mean password\?/)
       const odd = yield* (yield* scene('[contexts.work.providers.x]\ntype = "odd"\n')).keyfob("token x")
       assert.strictEqual(odd.exitCode, 2)
-      assert.match(odd.stderr, /provider x is of type odd; this keyfob knows oauth, basic, static/)
+      assert.match(
+        odd.stderr,
+        /no such name: type odd of provider x; this keyfob knows oauth, basic, static.*\n +Use a name that is there/
+      )
+    }).pipe(Effect.provide(archive))
+  )
+
+  it.effect("where nothing is configured, every command says how to add a provider", () =>
+    Effect.gen(function* () {
+      const { keyfob } = yield* scene("")
+      for (const command of ["login", "login x", "token", "refresh", "logout"]) {
+        const { exitCode, stderr } = yield* keyfob(command)
+        assert.strictEqual(exitCode, 2)
+        assert.match(
+          stderr,
+          /^keyfob: context default has no provider in .*\n +Add one: keyfob login NAME --issuer URL/
+        )
+      }
     }).pipe(Effect.provide(archive))
   )
 

@@ -148,7 +148,7 @@ describe.concurrent("R14: the command line", () => {
         Keyfob.failsWith(
           yield* run(["token", "arnica", "--context", "lab"]),
           2,
-          /type kerberos; this keyfob knows oauth/
+          /type kerberos of provider arnica; this keyfob knows oauth/
         )
       }).pipe(Effect.scoped),
     120_000

@@ -352,13 +352,19 @@ export const table: Table = {
       "a file is out of reach",
       "Check its path, its owner and mode, and those of its folder"
     ),
-    UnknownName: advice(2, "fix configuration", "user", "no such name", "keyfob context list shows what there is"),
+    UnknownName: advice(
+      2,
+      "fix configuration",
+      "user",
+      "no such name",
+      "Use a name that is there; keyfob context list shows contexts and their providers"
+    ),
     NotSupported: advice(
       2,
       "fix configuration",
       "developer",
-      "the provider does not offer what is configured",
-      "Choose a flow or client authentication that the provider lists"
+      "what is asked for is not on offer",
+      "Leave it out, or choose what is on offer: a provider's metadata lists its flows and client authentication"
     )
   },
   ProviderUnavailable: {

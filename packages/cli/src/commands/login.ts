@@ -3,14 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import {
-  type ConfigurationInvalid,
-  type Credential,
-  CredentialStore,
-  LoginRequired,
-  printable,
-  RefreshPolicy
-} from "keyfob"
+import { type Credential, CredentialStore, LoginRequired, printable, RefreshPolicy } from "keyfob"
 import { Failure } from "../failure.ts"
 import type { LoginRequest } from "../online.ts"
 import { answer, event, note } from "../output.ts"
@@ -59,7 +52,7 @@ export const login = Command.make(
       )
     })
     if (!providerFlags.areGiven(flags)) {
-      const asked = yield* workspace.providersNamed(opened, name).pipe(howToAdd)
+      const asked = yield* workspace.providersNamed(opened, name)
       const results = yield* Effect.forEach(asked, (configured) => signIn(configured, asked.length === 1))
       const [first] = results
       return yield* answer(
@@ -87,13 +80,6 @@ const described = Effect.fnUntraced(function* (
   const name = asked ?? (Option.isNone(flags.issuer) ? only : undefined) ?? "default"
   return yield* providerFlags.described({ context, name }, flags, known?.get(name))
 })
-
-const howToAdd = <A, R>(effect: Effect.Effect<A, ConfigurationInvalid, R>) =>
-  Effect.mapError(effect, (error) =>
-    error.reason === "MissingValue"
-      ? new Failure({ error, remedy: "Name one: keyfob login NAME --issuer URL --client-id ID" })
-      : error
-  )
 
 /** The provider's credential: the one that is there if it still serves, else a new one. */
 const signedIn = Effect.fnUntraced(function* (

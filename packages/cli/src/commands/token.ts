@@ -4,8 +4,9 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { printable } from "keyfob"
 import * as duration from "../duration.ts"
-import { UsageError } from "../failure.ts"
+import { Failure, UsageError } from "../failure.ts"
 import * as fresh from "../fresh.ts"
 import { here } from "../here.ts"
 import * as level from "../level.ts"
@@ -46,7 +47,12 @@ export const token = Command.make(
     const { idToken, token } = yield* fresh.credential(opened, provider, flags.minValidity)
     if (!flags.idToken) return yield* answer(opened.globals, tokenJson(token), () => tokenText(token))
     if (idToken === undefined) {
-      return yield* notSupported("there is no ID token; sign in with the scope openid to get one")
+      const sentence = `there is no ID token of ${printable(provider.name)}`
+      return yield* new Failure({
+        error: notSupported(sentence),
+        sentence,
+        remedy: "Sign in with the scope openid to get one"
+      })
     }
     const value = Redacted.value(idToken)
     yield* answer(opened.globals, { id_token: value }, () => value)

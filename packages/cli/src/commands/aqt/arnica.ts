@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { printable } from "keyfob"
+import { Failure } from "../../failure.ts"
 import { notSupported } from "../../provider.ts"
 import type * as secret from "../../secret.ts"
 import * as target from "../../target.ts"
@@ -22,5 +23,7 @@ export const arnica = Effect.fnUntraced(function* (
     flags
   )
   if (provider.type === "aqt") return provider
-  return yield* notSupported(`provider ${printable(provider.name)} is of type ${printable(provider.type)}, not aqt`)
+  const sentence = `provider ${printable(provider.name)} is of type ${printable(provider.type)}, not aqt`
+  const remedy = "Name one of type aqt; keyfob context import aqt adds the connector's"
+  return yield* new Failure({ error: notSupported(sentence), sentence, remedy })
 })
