@@ -1,19 +1,12 @@
 /**
- * Everything that talks to a provider. Loaded when a command first needs it: the HTTP stack and the flows take longer
- * to start than a token that is fresh takes to print.
+ * Everything that a configured provider is set to work for. Loaded when a command first needs it: the HTTP stack and the
+ * flows take longer to start than a token that is fresh takes to print.
  */
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as HttpClient from "effect/http/HttpClient"
-import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import * as HttpTransport from "@keyfob/node/HttpTransport"
 import type * as Stdio from "effect/Stdio"
 import {
   type AccessToken,
@@ -25,7 +18,6 @@ import {
   CredentialStore,
   EndSession,
   Explain,
-  HttpExchange,
   Introspection,
   Jwt,
   LoginRequired,
@@ -40,42 +32,14 @@ import { Arnica, type JobError, type JobState, type JobUnavailable } from "@keyf
 import { Failure } from "./failure.ts"
 import type { Globals } from "./globals.ts"
 import type { Level } from "./level.ts"
+import { http } from "./network.ts"
 import { event } from "./output.ts"
 import { notSupported, type Provider } from "./provider.ts"
 import { registry } from "./registry.ts"
 
 export { Jwt }
 
-/** What is asked of whom, for `--log-level debug`: no query, no header, no body, since those hold secrets. */
-const logged = (client: HttpClient.HttpClient): HttpClient.HttpClient =>
-  HttpClient.transform(client, (exchange, { method, url }) =>
-    Effect.flatMap(Clock.currentTimeMillis, (began) =>
-      // Also when it is given up: that is what is looked for.
-      Effect.onExit(exchange, (exit) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const place = URL.parse(url)
-          const outcome = Exit.isSuccess(exit) ? exit.value.status : "no answer"
-          return Effect.logDebug(`${method} ${place?.host}${place?.pathname}: ${outcome}, ${now - began} ms`)
-        })
-      )
-    )
-  )
-
-/** The system's network, unless there is a client already: a test's. */
-const http = ({ caFile }: Globals) =>
-  Layer.unwrap(
-    Effect.map(
-      Effect.serviceOption(HttpClient.HttpClient),
-      Option.match({
-        onNone: () => HttpTransport.layer({ caFile }),
-        onSome: (client) => Layer.succeed(HttpClient.HttpClient, client)
-      })
-    )
-  ).pipe((client) =>
-    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, logged)).pipe(Layer.provideMerge(client))
-  )
-
-/** Sets the provider to work. */
+/** Runs `use` with the provider at work, for as long as that takes. */
 const working = <A, E, R>(
   provider: Provider,
   globals: Globals,
@@ -88,7 +52,7 @@ const working = <A, E, R>(
     return yield* Effect.flatMap(make, use)
   }).pipe(Effect.scoped, Effect.provide(http(globals)))
 
-/** For what can be done without a client secret that is not at hand. */
+/** The same for what needs no client authentication: where the secret or key for that is not at hand, it is done without. */
 const workingAnyhow: typeof working = (provider, globals, use) => {
   const { client_auth: _, ...table } = Redacted.value(provider.table)
   const bare = { ...provider, table: Redacted.make({ ...table, client_auth: "none" }) }
@@ -101,7 +65,7 @@ const workingAnyhow: typeof working = (provider, globals, use) => {
   )
 }
 
-/** A session that is over takes a person: that what it began with is not at hand any more is no mistake in a setting. */
+/** A session that has ended asks for a login: that the password or token it began with is not given any more is no mistake. */
 const orLogin = <A, E, R>(provider: Provider, effect: Effect.Effect<A, E | AuthError, R>) =>
   Effect.catchIf(effect, isMissing, (error) =>
     Effect.gen(function* () {
@@ -129,7 +93,7 @@ const able = <C extends keyof AuthProvider.AuthProvider>(
     : Effect.succeed(has)
 }
 
-/** What a person would call it that a name and a password, or a token, do not have. */
+/** What a person would call the capabilities that a provider of type `basic` or `static` lacks. */
 const named: { readonly [C in keyof AuthProvider.AuthProvider]?: string } = {
   client: "authorization server to ask",
   refresh: "way to renew its token",
@@ -335,51 +299,3 @@ const asClient = <A>(
   working(provider, globals, (auth) =>
     able(provider, auth, "client").pipe(Effect.flatMap(OAuthClient.make), Effect.flatMap(ask))
   ).pipe(Effect.provide(CredentialStore.layerMemory))
-
-/** Verifies a JWT with the issuer's keys. */
-export const verify = Effect.fnUntraced(function* (
-  jwt: Redacted.Redacted,
-  expected: { readonly server: OAuthClient.ServerOptions; readonly audience: string },
-  globals: Globals
-): Effect.fn.Return<Jwt.Claims, AuthError> {
-  return yield* Effect.gen(function* () {
-    // Metadata and keys are public: the client's id is never sent.
-    const client = yield* OAuthClient.make({ ...expected.server, clientId: expected.audience })
-    const { issuer } = yield* client.metadata
-    return yield* Jwt.verify(jwt, { jwks: yield* client.jwks, issuer, audience: expected.audience })
-  }).pipe(Effect.provide(http(globals)))
-})
-
-/** Whether somebody answers at an address, whatever it is, and what time it is there. */
-export const reach = Effect.fnUntraced(function* (
-  url: string,
-  globals: Globals
-): Effect.fn.Return<DateTime.Utc | undefined, AuthError> {
-  return yield* Effect.gen(function* () {
-    const http = yield* HttpClient.HttpClient
-    const answer = yield* HttpExchange.send(http, "discovery", HttpClientRequest.get(url), "once")
-    return Option.getOrUndefined(DateTime.make(answer.headers["date"] ?? ""))
-  }).pipe(
-    Effect.catchTag("AnswerRejected", () => Effect.succeed(undefined)),
-    Effect.provide(http(globals))
-  )
-})
-
-/** What a provider's metadata request shows: the issuer as it states it, and what time it is there. */
-export const inspect = Effect.fnUntraced(function* (
-  server: OAuthClient.ServerOptions,
-  globals: Globals
-): Effect.fn.Return<{ readonly issuer: string; readonly date: DateTime.Utc | undefined }, AuthError> {
-  return yield* Effect.gen(function* () {
-    let date: DateTime.Utc | undefined
-    const client = HttpClient.tap(yield* HttpClient.HttpClient, ({ headers }) =>
-      Effect.sync(() => {
-        date = Option.getOrUndefined(DateTime.make(headers["date"] ?? ""))
-      })
-    )
-    const { metadata } = yield* OAuthClient.make({ ...server, clientId: "" }).pipe(
-      Effect.provideService(HttpClient.HttpClient, client)
-    )
-    return { issuer: (yield* metadata).issuer, date }
-  }).pipe(Effect.provide(http(globals)))
-})

@@ -23,8 +23,8 @@ export const verify = Command.make(
     const opened = yield* here
     const jwt = yield* jwtArgument.read(opened, flags)
     const expected = yield* expectations(opened, flags)
-    const online = yield* Effect.promise(() => import("../online.ts"))
-    const claims = yield* online.verify(jwt, expected, opened.globals)
+    const server = yield* Effect.promise(() => import("../server.ts"))
+    const claims = yield* server.verify(jwt, expected, opened.globals)
     yield* answer(opened.globals, claims, () => stringify(claims, 2))
   })
 ).pipe(Command.withDescription("Verify a JWT: signature, issuer, audience, times"))

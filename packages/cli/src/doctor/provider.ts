@@ -17,7 +17,7 @@ export const provider = Effect.fnUntraced(function* ({ name, settings }: Configu
     const known = `This keyfob knows ${types.map((type) => type.name).join(", ")}`
     return [warning(check, `of type ${printable(settings.type)}`, known)]
   }
-  const { inspect, reach } = yield* Effect.promise(() => import("../online.ts"))
+  const { inspect, reach } = yield* Effect.promise(() => import("../server.ts"))
   if (oauth === undefined) {
     const seen = yield* Effect.forEach(addressesOf(settings.known), (address) =>
       reach(address, globals).pipe(
