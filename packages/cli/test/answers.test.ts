@@ -158,7 +158,7 @@ describe.concurrent("R14: what a provider may answer", () => {
         const { device_authorization_endpoint: _, ...metadata } = server.metadata
         yield* server.set(server.discovery, { body: metadata })
         const ran = yield* keyfob.run(["login", "--issuer", server.issuer, "--client-id", "c"])
-        Keyfob.failsWith(ran, 2, /does not offer.*no authorization_endpoint/)
+        Keyfob.failsWith(ran, 2, /not on offer: .* has no authorization_endpoint/)
       }).pipe(Effect.scoped),
     120_000
   )
