@@ -21,6 +21,7 @@ export interface Snapshot {
 export interface TokenSnapshot {
   readonly token: string
   readonly state: "live" | "spent" | "ended"
+  /** `never` where its lifetime is infinite. */
   readonly expiresAt: string
 }
 
@@ -58,7 +59,7 @@ export const snapshotOf = (state: State, now: number): Snapshot => ({
 export const familiesOf = (state: State): ReadonlyArray<Family> =>
   HashMap.toValues(state.families).sort((a, b) => a.nth - b.nth)
 
-const iso = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
+const iso = (millis: number) => (millis === Infinity ? "never" : DateTime.formatIso(DateTime.makeUnsafe(millis)))
 
 /** Eight hexadecimal digits: tells tokens apart, and gives none away. */
 const fingerprint = (secret: string) => `#${(Hash.string(secret) >>> 0).toString(16).padStart(8, "0")}`

@@ -4,7 +4,7 @@ import { Clock, Effect, Predicate } from "effect"
 import { TestClock } from "effect/testing"
 import { exportJWK, generateKeyPair, SignJWT } from "jose"
 import { clients, type ProviderOptions, SimulatedProvider } from "../src/provider.ts"
-import { discover, type Form, get, post, postJson } from "./Caller.ts"
+import { discover, get, post, postJson } from "./Caller.ts"
 
 const issuer = "https://id.simulated.test"
 
@@ -14,6 +14,21 @@ const keysOf = Effect.map(get(`${issuer}/jwks`), ({ headers, json }) => ({
     ? json["keys"].map((key: unknown) => Predicate.hasProperty(key, "kid") && key.kid)
     : []
 }))
+
+const cli = { client_id: clients.cli.client_id }
+
+/** The refresh token of somebody who has just signed in. */
+const signIn = Effect.gen(function* () {
+  yield* (yield* SimulatedProvider).approve("alice")
+  const device = yield* post(`${issuer}/device_authorization`, { ...cli, scope: "offline_access" })
+  const grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+  const { json } = yield* post(`${issuer}/token`, {
+    ...cli,
+    grant_type,
+    device_code: String(device.json["device_code"])
+  })
+  return json["refresh_token"]
+})
 
 const withOptions = (options: ProviderOptions) => Effect.provide(SimulatedProvider.layer(options), { local: true })
 
@@ -65,22 +80,28 @@ describe("an option", () => {
     "refreshTokenIdle, refreshTokenLifetime: in use it slides to its end, rotation %s",
     (rotation) =>
       Effect.gen(function* () {
-        const idp = yield* SimulatedProvider
-        yield* idp.approve("alice")
-        const client = { client_id: clients.cli.client_id }
-        const device = yield* post(`${issuer}/device_authorization`, { ...client, scope: "offline_access" })
-        const ask = (form: Form) => post(`${issuer}/token`, { ...client, ...form })
-        const grant_type = "urn:ietf:params:oauth:grant-type:device_code"
-        let { json } = yield* ask({ grant_type, device_code: String(device.json["device_code"]) })
-        const refresh = () => ask({ grant_type: "refresh_token", refresh_token: String(json["refresh_token"]) })
+        let token = yield* signIn
+        const refresh = () =>
+          post(`${issuer}/token`, { ...cli, grant_type: "refresh_token", refresh_token: String(token) })
         for (const _ of [3, 6, 9]) {
           yield* TestClock.adjust("3 days")
-          json = (yield* refresh()).json
-          assert.isString(json["access_token"])
+          token = (yield* refresh()).json["refresh_token"]
+          assert.isString(token)
         }
         yield* TestClock.adjust("1 day")
         assert.strictEqual((yield* refresh()).json["error"], "invalid_grant")
       }).pipe(withOptions({ rotation, refreshTokenIdle: "4 days", refreshTokenLifetime: "10 days" }))
+  )
+
+  it.effect("refreshTokenIdle, refreshTokenLifetime: what has no end at either is told as such", () =>
+    Effect.gen(function* () {
+      const token = String(yield* signIn)
+      yield* TestClock.adjust("3650 days")
+      const { families } = yield* (yield* SimulatedProvider).snapshot
+      assert.strictEqual(families[0]?.refreshTokens[0]?.expiresAt, "never")
+      const { json } = yield* post(`${issuer}/introspect`, { ...cli, token })
+      assert.deepStrictEqual([json["active"], "exp" in json], [true, false])
+    }).pipe(withOptions({ refreshTokenIdle: Infinity, refreshTokenLifetime: Infinity }))
   )
 
   it.effect("dpopNonceLifetime: a nonce is good in its interval and the next", () =>

@@ -46,7 +46,7 @@ interface Known {
 const aboutBoth = (turn: Turn, { audience, clientId, cnf, expiresAt, issuedAt, scopes }: Known) => ({
   client_id: clientId,
   iat: seconds(issuedAt),
-  exp: seconds(expiresAt),
+  ...(expiresAt === Infinity ? {} : { exp: seconds(expiresAt) }),
   iss: turn.state.settings.issuer,
   ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
   ...(audience === undefined ? {} : { aud: audience }),
