@@ -37,6 +37,11 @@ export const authorization = Effect.fnUntraced(function* (turn: Turn): Effect.fn
     const responseMode = mode !== null && isResponseMode(mode) ? mode : undefined
     return back(turn, { redirectUri, state, responseMode, lie }, { error, error_description: description })
   }
+  if (request.success.silent === true) {
+    // There are no sessions here: somebody always has to sign in.
+    const error_description = "End-User authentication is required"
+    return back(turn, { ...request.success, lie }, { error: "login_required", error_description })
+  }
   const id = draw(turn, 16)
   const interaction: Interaction = { ...request.success, wrongPasswords: 0, ...(lie === undefined ? {} : { lie }) }
   turn.state = { ...turn.state, interactions: HashMap.set(turn.state.interactions, id, interaction) }
@@ -106,8 +111,6 @@ const requestOf = Effect.fnUntraced(function* (
   if (prompt.includes("none") && prompt.length > 1) {
     return yield* refuse("invalid_request", "prompt none must only be used alone")
   }
-  // There are no sessions here: somebody always has to sign in.
-  if (prompt.includes("none")) return yield* refuse("login_required", "End-User authentication is required")
   const codeChallenge = yield* Pkce.challenge(turn, client)
   const asked = yield* askedScopes(turn)
   // OpenID Connect Core section 11.
@@ -137,7 +140,8 @@ const requestOf = Effect.fnUntraced(function* (
     ...(nonce === undefined ? {} : { nonce }),
     ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }),
     ...(acr === "" ? {} : { acr }),
-    ...(dpopJkt === undefined ? {} : { dpopJkt })
+    ...(dpopJkt === undefined ? {} : { dpopJkt }),
+    ...(prompt.includes("none") ? { silent: true } : {})
   }
 })
 

@@ -110,6 +110,8 @@ export interface AuthorizationRequest extends Asked {
   readonly codeChallenge?: string
   /** RFC 9449 section 10. */
   readonly dpopJkt?: string
+  /** Nobody may be shown anything (`prompt=none`). */
+  readonly silent?: boolean
   readonly askedAt: number
 }
 

@@ -491,6 +491,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("response type", yield* post(url, { ...form, response_type: "token" }))
       step("unknown client", yield* post(url, { ...form, client_id: "nobody" }))
       const { client_id: _, ...nameless } = { ...form, redirect_uri: "https://app.example/callback" }
+      const silent = yield* post(url, { ...form, prompt: "none" })
+      step("prompt none is pushed", silent)
+      const reference = new URLSearchParams({ ...cli, request_uri: String(silent.json["request_uri"]) })
+      const refused = yield* open(`${at("authorization_endpoint")}?${reference}`, "approve")
+      step("and refused", { status: 303, headers: {}, json: refused instanceof URL ? backOf(refused) : {} })
       step("its client is in the header alone", yield* post(url, nameless, basic(secretClient)))
     })
   ),
