@@ -221,10 +221,13 @@ export const make = Effect.fnUntraced(function* (
   const orServing = Effect.fnUntraced(function* (failure: TokenError, minValidity: Duration.Duration) {
     if (!Trouble.passes(failure) && failure.reason !== "NotRenewable") return yield* failure
     // A store that is down says nothing of the token that is remembered.
+    const seen = yield* revision
     const found = yield* Effect.catch(get, () => held)
     if (Option.isNone(found)) return yield* failure
     const millis = yield* nowFor(found.value)
     if (!RefreshPolicy.isServing(found.value, millis, minValidity)) return yield* failure
+    // A sibling's, perhaps: a chain asks whose the token is that it was lent.
+    yield* remember(found.value, seen)
     // While it serves there is no hurry: the provider is left alone for a moment.
     const { expiresAt } = found.value.token
     const left = expiresAt === undefined ? 0 : DateTime.toEpochMillis(expiresAt) - millis

@@ -15,7 +15,7 @@ import {
   TokenSource,
   TokenTargets
 } from "keyfob"
-import { issuer, metadata, provider, refused, scripted } from "../scripted.ts"
+import { broken, issuer, metadata, provider, refused, scripted } from "../scripted.ts"
 import { credential, gate, machine, person, remove, textOf, tokens, withoutRefreshToken, write } from "./given.ts"
 
 class Network extends TokenSource.Service<Network>()("test/Network") {}
@@ -413,6 +413,23 @@ describe("TokenChain", () => {
       }).pipe(Effect.scoped, Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
     }
   )
+
+  it.effect("X-13 what another process renewed goes on to serve while the provider is down", () => {
+    const { exchange } = exchanges()
+    const http = scripted({ ...provider, [metadata.token_endpoint]: broken("ECONNRESET") })
+    return Effect.gen(function* () {
+      const own = CredentialStore.make(yield* CredentialStore)
+      const discovery = yield* Effect.gen(function* () {
+        const network = yield* TokenSource.make(person)
+        yield* write(signedIn("alice"))
+        yield* network.token
+        return yield* TokenChain.make(network, { name: "discovery", exchange: exchange("discovery") })
+      }).pipe(Effect.provideService(CredentialStore, own))
+      yield* write(Credential.make({ ...signedIn("alice", 2), spending: 2 }))
+      yield* minutes(59.5)
+      assert.strictEqual(yield* textOf(discovery.token), "discovery(access-2)")
+    }).pipe(Effect.scoped, Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+  })
 
   it.effect("kept in a store, the next process finds it, and only for the same session", () => {
     const { exchange, shown } = exchanges()

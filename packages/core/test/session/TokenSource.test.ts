@@ -5,6 +5,7 @@ import {
   AccessToken,
   ClientCredentials,
   Credential,
+  CredentialStore,
   DeviceCode,
   type FlowOptions,
   Login,
@@ -305,6 +306,44 @@ describe("TokenSource", () => {
         assert.deepInclude(yield* Effect.flip(token), { _tag: "LoginRequired", reason: "NoCredential" })
         assert.lengthOf(sent(), 0)
       }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("R15 nor does a login count less that comes while the store is looked at", () => {
+      let meanwhile: Effect.Effect<unknown, unknown> = Effect.void
+      const { http } = scene([])
+      return Effect.gen(function* () {
+        const memory = yield* CredentialStore
+        const slow = CredentialStore.make({
+          ...memory,
+          get: (key) => Effect.tap(memory.get(key), () => Effect.ignore(meanwhile))
+        })
+        yield* Effect.gen(function* () {
+          yield* write(credential())
+          const { text } = yield* source()
+          meanwhile = Effect.provideService(
+            write(credential(2, { token: tokenOf("access-of-bob") })),
+            CredentialStore,
+            slow
+          )
+          yield* text
+          meanwhile = Effect.void
+          assert.strictEqual(yield* text, "access-of-bob")
+        }).pipe(Effect.provideService(CredentialStore, slow))
+      }).pipe(Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
+    })
+
+    it.effect("R15 a logout by another process is seen from the first failure on", () => {
+      const { http } = scene([])
+      return Effect.gen(function* () {
+        const own = CredentialStore.make(yield* CredentialStore)
+        yield* write(credential())
+        const { renew, token } = yield* Effect.provideService(source(), CredentialStore, own)
+        yield* token
+        yield* remove()
+        for (const ask of [Effect.asVoid(renew), Effect.asVoid(token)]) {
+          assert.deepInclude(yield* Effect.flip(ask), { _tag: "LoginRequired", reason: "NoCredential" })
+        }
+      }).pipe(Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
     })
 
     it.effect("as long as nobody writes, the store is asked once", () => {

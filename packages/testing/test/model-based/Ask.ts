@@ -2,11 +2,11 @@
 import { Cause, Context, type Exit } from "effect"
 import { HttpClientError } from "effect/http"
 import { adviceOf, type AuthError, LoginRequired, toJson } from "keyfob"
-import type { How, Whose } from "./Program.ts"
+import type { Asked, How } from "./Program.ts"
 
 /** What was so when it began: who judges the end looks back to it. */
 export interface Ask {
-  readonly whose: Whose
+  readonly whose: Asked
   readonly how: How
   readonly isLogin: boolean
   /** The true time, the store's count of changes, of faults, and how often the process's clock had been set. */
@@ -44,10 +44,11 @@ export const endOf = (how: How, exit: Exit.Exit<unknown, unknown>): End => {
   if (Cause.hasDies(exit.cause)) return { _tag: "Strange", what: `a defect: ${String(error)}` }
   if (error instanceof LoginRequired) return { _tag: "Dead", error }
   if (how === "call" && HttpClientError.isHttpClientError(error)) return { _tag: "ApiFailed" }
-  // A store that cannot be used is somebody's to mend; nothing is lost over it.
+  // A store that cannot be used is somebody's to mend; nothing is lost over it. A token that is refused at once is renewed
+  // once for who shows it.
   const passes =
     isAuthError(error) &&
-    (["retry", "wait"].includes(adviceOf(error).retry) ||
+    (["retry", "wait", "refresh"].includes(adviceOf(error).retry) ||
       error._tag === "StoreFailed" ||
       error._tag === "AnswerRejected")
   if (passes) return { _tag: "Transient", error }

@@ -7,12 +7,13 @@ import {
   Effect,
   Exit,
   type Fiber,
+  Layer,
   Random,
   Redacted,
   Scheduler,
   Scope
 } from "effect"
-import { HttpClient } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import {
   AccessToken,
   AuthorizedHttpClient,
@@ -21,8 +22,12 @@ import {
   ClientCredentials,
   CredentialStore,
   DeviceCode,
+  KeepWarm,
   Login,
   Logout,
+  ProviderRefused,
+  ProviderUnavailable,
+  TokenChain,
   TokenSource,
   UserPrompt
 } from "keyfob"
@@ -30,7 +35,7 @@ import { clients } from "../../src/provider.ts"
 import { type Ask, CurrentAsk, type End, endOf } from "./Ask.ts"
 import type { Dice } from "./Dice.ts"
 import { clientOf, type Network } from "./Network.ts"
-import type { How, Whose } from "./Program.ts"
+import type { Asked, How, Whose } from "./Program.ts"
 import { overheard } from "./Overheard.ts"
 import type { SharedStore } from "./SharedStore.ts"
 import { readsOtherwise } from "./Witness.ts"
@@ -54,6 +59,7 @@ export interface Shared {
   readonly network: Network
   readonly dice: Dice
   readonly accessLifetime: number
+  readonly keepsWarm: boolean
 }
 
 interface Running {
@@ -70,6 +76,29 @@ type HttpClientFailure =
   | Effect.Error<ReturnType<HttpClient.HttpClient["execute"]>>
   | AuthorizedHttpClient.AuthorizationError
 
+/** Who shows the person's token to the API is given one of their own for it. */
+const linkOf = ({ accessLifetime, dice, network }: Shared, by: Owner): TokenChain.Link => ({
+  name: "derived",
+  exchange: Effect.fnUntraced(function* ({ authorization, value }) {
+    const issuedAt = yield* DateTime.now
+    const { status } = yield* HttpClientRequest.get(network.provider.apiUrl).pipe(
+      HttpClientRequest.setHeader("authorization", Redacted.value(authorization)),
+      clientOf(network, by).execute,
+      Effect.catch(() => Effect.fail(new ProviderUnavailable({ reason: "Unreachable", ...api })))
+    )
+    if (status === 401) return yield* new ProviderRefused({ reason: "InvalidToken", status, ...api })
+    if (status !== 200) return yield* new ProviderUnavailable({ reason: "ServerError", status, ...api })
+    const token = AccessToken.make({
+      value: Redacted.make(`${Redacted.value(value)}.${dice.below(2 ** 32)}`),
+      type: "Bearer",
+      expiresAt: DateTime.add(issuedAt, { seconds: accessLifetime }),
+      scopes: []
+    })
+    return { token, issuedAt }
+  })
+})
+const api = { endpoint: "token", host: new URL(issuer).host } as const
+
 export class Process {
   readonly owner: Owner
   /** Asks, logins and logouts that have not ended. */
@@ -77,7 +106,7 @@ export class Process {
   private readonly shared: Shared
   private readonly scope = Scope.makeUnsafe()
   private readonly context: Context.Context<HttpClient.HttpClient | CredentialStore | UserPrompt | Scope.Scope>
-  private readonly members: Readonly<Record<Whose, Member>>
+  private readonly members: Readonly<Record<Asked, Member>>
 
   constructor(name: string, offset: number, shared: Shared) {
     this.owner = ownerOf(name, offset)
@@ -102,7 +131,13 @@ export class Process {
       const source = this.now(TokenSource.make(flow))
       return { source, api: this.now(AuthorizedHttpClient.make(Effect.succeed(source), { origins: [issuer] })) }
     }
-    this.members = { person: member(flows.person), machine: member(flows.machine) }
+    const person = member(flows.person)
+    const machine = member(flows.machine)
+    const derived = { ...person, source: this.now(TokenChain.make(person.source, linkOf(shared, this.owner))) }
+    this.members = { person, machine, derived }
+    if (!shared.keepsWarm) return
+    const sources = [person, machine, derived].map(({ source }) => Effect.succeed(source))
+    this.now(Layer.build(KeepWarm.layer(sources)))
   }
 
   private run<A, E>(
@@ -123,7 +158,7 @@ export class Process {
   }
 
   private start<A, E>(
-    whose: Whose,
+    whose: Asked,
     how: How | "login" | "logout",
     effect: Effect.Effect<A, E, HttpClient.HttpClient | CredentialStore | UserPrompt | Scope.Scope>,
     judge: (ask: Ask, end: End) => void
@@ -151,7 +186,7 @@ export class Process {
     return running
   }
 
-  ask(whose: Whose, how: How): Running {
+  ask(whose: Asked, how: How): Running {
     const { network } = this.shared
     const { api, source } = this.members[whose]
     network.witness.counts.asks++
@@ -172,7 +207,14 @@ export class Process {
   }
 
   logout(whose: Whose, revoke: boolean): Running {
-    return this.start(whose, "logout", Logout.logout(flows[whose], { revoke }), () => {})
+    const place = this.shared.store.placeOf(flows[whose].key)
+    return this.start(whose, "logout", Logout.logout(flows[whose], { revoke }), ({ tick }, { _tag }) => {
+      if (_tag !== "Answered" || place.emptiedAt >= tick) return
+      this.shared.network.witness.broken(
+        "a logout forgets",
+        `${this.owner.name} signed a ${whose} out, who is still there`
+      )
+    })
   }
 
   giveUp() {
@@ -196,7 +238,7 @@ export class Process {
     const { witness, world } = network
     const { owner } = this
     const by = `${owner.name}, ${ask.how} for a ${ask.whose}`
-    const place = store.placeOf(flows[ask.whose].key)
+    const place = store.placeOf(flows[ask.whose === "derived" ? "person" : ask.whose].key)
     switch (end._tag) {
       case "GaveUp":
       case "ApiFailed":
@@ -211,7 +253,7 @@ export class Process {
         witness.counts.dead++
         const { reason } = end.error
         const isTrue =
-          ask.whose === "person" &&
+          ask.whose !== "machine" &&
           (reason === "NoCredential"
             ? place.credential === undefined || Math.max(place.emptiedAt, place.filledAt) >= ask.tick
             : // Who was refused while somebody signed out has nothing left to mark.
@@ -221,7 +263,7 @@ export class Process {
       }
       case "Transient": {
         witness.counts.transient++
-        if (ask.how === "renew" || ask.how === "call") return
+        if (ask.how === "renew" || ask.how === "call" || ask.whose === "derived") return
         // A store that cannot be read cannot be asked for the old token.
         if (witness.readFaults > ask.faults || owner.clockSets !== ask.clockSets) return
         const now = world.now + owner.offset

@@ -3,7 +3,10 @@ import * as Dice from "./Dice.ts"
 
 /** How a caller asks: `call` is a request to the API through the authorized client. */
 export type How = "token" | "long" | "renew" | "call"
+/** Who signs in. */
 export type Whose = "person" | "machine"
+/** Whose token is asked for. `derived`: one that is had for the person's. */
+export type Asked = Whose | "derived"
 
 /** What becomes of requests to the token endpoint. `lost…`: the provider did its work, its answer never arrives. */
 export type Trouble =
@@ -20,12 +23,13 @@ export type Trouble =
   | "lostReset"
   | "half"
 
-export type Operation = "get" | "read" | "write" | "remove"
+/** `commit` is a write of a new generation: the disk is full once there is something to be lost. */
+export type Operation = "get" | "read" | "write" | "commit" | "remove"
 
 /** One step. Process numbers count from 0; `seed` decides between operations that could go on at the same moment. */
 export type Step =
   /** Somebody asks, and does not wait for the answer before the program goes on. */
-  | { readonly do: "ask"; readonly process: number; readonly whose: Whose; readonly how: How }
+  | { readonly do: "ask"; readonly process: number; readonly whose: Asked; readonly how: How }
   /** The one who asked last gives up. */
   | { readonly do: "giveUp"; readonly process: number }
   | { readonly do: "login"; readonly process: number; readonly whose: Whose }
@@ -65,6 +69,8 @@ export interface Settings {
   readonly rotation: boolean
   /** What a 429 asks to wait, in seconds. */
   readonly retryAfter: number
+  /** Whether each process renews its tokens though nobody asks for them. */
+  readonly keepsWarm?: boolean
 }
 
 export interface Program {
@@ -94,7 +100,8 @@ const settingsOf = (dice: Dice.Dice): Settings => {
     absolute: dice.pick([90 * 86_400, 90 * 86_400, accessLifetime * 10]),
     grace: dice.pick([0, 0, 0, 30, 600]),
     rotation: !dice.oneIn(5),
-    retryAfter: dice.pick([2, 20, 20, 3 * 3600])
+    retryAfter: dice.pick([2, 20, 20, 3 * 3600]),
+    keepsWarm: dice.oneIn(3) && (accessLifetime === 300 || accessLifetime === 3600)
   }
 }
 
@@ -123,6 +130,8 @@ const stepOf = (dice: Dice.Dice, settings: Settings, climate: Climate): Step => 
   const whose = dice.pick<Whose>(["person", "person", "person", "person", "machine"])
   const life = settings.accessLifetime * 1000
   const kind = dice.below(100)
+  if (kind < 5)
+    return { do: "ask", process, whose: "derived", how: dice.pick<How>(["token", "token", "long", "renew"]) }
   if (kind < 26)
     return { do: "ask", process, whose, how: dice.pick<How>(["token", "token", "long", "renew", "call", "call"]) }
   if (kind < 52) return { do: "go", operations: 1 + dice.below(6), seed }
@@ -149,7 +158,7 @@ const stepOf = (dice: Dice.Dice, settings: Settings, climate: Climate): Step => 
   if (kind < 97 && climate.storeFaults) {
     return {
       do: "store",
-      operation: dice.pick<Operation>(["get", "read", "write", "write", "write", "remove"]),
+      operation: dice.pick<Operation>(["get", "read", "write", "write", "commit", "remove"]),
       times: dice.pick([1, 2, 5]),
       late: dice.oneIn(3)
     }

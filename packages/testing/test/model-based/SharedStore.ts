@@ -75,12 +75,14 @@ export class SharedStore {
   /** The store as one process has it. */
   of(owner: Owner): CredentialStore["Service"] {
     const { witness, world } = this
+    const parted = (over: ReadonlyArray<string>) => witness.partedFrom(owner, over, this.time())
     const fault = (operation: Operation, late: boolean) => {
-      const found = this.faults.find((fault) => fault.operation === operation && fault.late === late && fault.times > 0)
+      const isHit = (hit: Operation) => hit === operation || (hit === "write" && operation === "commit")
+      const found = this.faults.find((fault) => isHit(fault.operation) && fault.late === late && fault.times > 0)
       if (found === undefined) return false
       found.times--
       if (operation === "get" || operation === "read") witness.readFaults++
-      if (operation === "write") owner.writeFaults++
+      if (operation === "write" || operation === "commit") owner.writeFaults++
       return true
     }
     const operate = <A>(operation: Operation, effect: () => A | StoreFailed): Effect.Effect<A, StoreFailed> => {
@@ -99,7 +101,7 @@ export class SharedStore {
           })
         ),
         // As the file store's: what began to write ends it.
-        operation === "write" || operation === "remove" ? Effect.uninterruptible : (same) => same
+        ["write", "commit", "remove"].includes(operation) ? Effect.uninterruptible : (same) => same
       )
     }
     const isTaken = (place: Place) => place.lease !== undefined && !world.isAbandoned(place.lease.by)
@@ -123,7 +125,7 @@ export class SharedStore {
           return Option.fromUndefinedOr(place.credential)
         }),
         write: (credential) =>
-          operate("write", () => {
+          operate(credential.generation === place.credential?.generation ? "write" : "commit", () => {
             if (credential.refused === true && owner.refusals > refusalsKnown) {
               witness.broken("after invalid_grant it looks again", `${owner.name} gave up what it had not read since`)
             }
@@ -135,15 +137,17 @@ export class SharedStore {
             if (place.credential === undefined) place.filledAt = this.time()
             witness.secrets.add(Redacted.value(credential.token.value))
             witness.written(place.credential, credential)
+            const before = place.credential
             place.credential = credential
-          }),
+            return witness.endedBy(key, before, credential)
+          }).pipe(Effect.map(parted)),
         remove: operate("remove", () => {
           if (isLost()) return failed("Busy")
           const { credential } = place
           place.credential = undefined
           place.emptiedAt = this.time()
-          return credential
-        }).pipe(Effect.map((removed) => removed && witness.partedFrom(owner, removed, this.time())))
+          return witness.endedBy(key, credential)
+        }).pipe(Effect.map(parted))
       }
     }
     return CredentialStore.make({

@@ -2,8 +2,8 @@
  * Sees everything that happens (requests, answers, what becomes durable, what callers get) and holds it against the laws.
  * It keeps the first broken one. Every exemption below says which decision of docs/architecture.md it stands on.
  */
-import type { Credential } from "keyfob"
-import { DateTime, Formatter, Redacted } from "effect"
+import type { Credential, CredentialKey } from "keyfob"
+import { DateTime, Equal, Formatter, Redacted } from "effect"
 import type { Ask } from "./Ask.ts"
 import type { Owner, World } from "./World.ts"
 
@@ -57,7 +57,9 @@ export class Witness {
   readonly durable = new Map<string, Issued>()
   /** How often somebody was about to send under a lease. */
   private readonly sending = new Map<object, number>()
-  /** What each process itself removed, and when. */
+  /** Every token of a person's that was durable, or was had for one, and when they had signed in. */
+  private readonly sessions = new Map<string, DateTime.Utc | undefined>()
+  /** What each process itself removed or ended, and when. */
   private readonly parted = new Map<Owner, Map<string, number>>()
   /** Refresh tokens the provider said `invalid_grant` to. */
   readonly refused = new Set<string>()
@@ -144,6 +146,7 @@ export class Witness {
     const access = Redacted.value(token.value)
     const { at, sent } = this.durable.get(access) ?? { at: this.world.now, sent: this.exchanges.length }
     this.durable.set(access, { expiresAt, clockOffset: token.clockOffset, at, sent })
+    if (after.key.subject === "user" && after.key.use === undefined) this.sessions.set(access, after.signedInAt)
     // What a refresh brought continues the session it came from, and no other.
     const { brought, spent: parent } = this.exchanges.find((exchange) => exchange.brought?.access === access) ?? {}
     if (brought !== undefined && access !== accessOf(before)) {
@@ -190,10 +193,21 @@ export class Witness {
     if (lease !== undefined) this.sending.set(lease, (this.sending.get(lease) ?? 0) + 1)
   }
 
-  /** A process has removed a credential, and knows it. */
-  partedFrom(by: Owner, { token }: Credential, tick: number) {
+  /** The tokens that serve nobody any more once `after`, or nothing, stands where `before` did: those of other sessions. */
+  endedBy(key: CredentialKey, before: Credential | undefined, after?: Credential): ReadonlyArray<string> {
+    if (key.subject !== "user" || key.use !== undefined || key.links !== undefined) {
+      return before === undefined || after !== undefined ? [] : [Redacted.value(before.token.value)]
+    }
+    const isOver = (signedInAt: DateTime.Utc | undefined) =>
+      after === undefined || after.refused === true || !Equal.equals(signedInAt, after.signedInAt)
+    return [...this.sessions].flatMap(([access, signedInAt]) => (isOver(signedInAt) ? [access] : []))
+  }
+
+  /** A process has ended these, and knows it. */
+  partedFrom(by: Owner, tokens: ReadonlyArray<string>, tick: number) {
     const those = this.parted.get(by) ?? new Map<string, number>()
-    this.parted.set(by, those.set(Redacted.value(token.value), tick))
+    this.parted.set(by, those)
+    for (const token of tokens) those.set(token, tick)
   }
 
   /** A lease was given back, and the mark that was made under it is still there. */
@@ -214,7 +228,7 @@ export class Witness {
     const issued = this.durable.get(access)
     const partedAt = this.parted.get(by)?.get(access)
     if (partedAt !== undefined && ask !== undefined && ask.tick > partedAt) {
-      this.broken("never a token that was signed out of", `${what} of ${by.name}, which removed it before it was asked`)
+      this.broken("never a token that was signed out of", `${what} of ${by.name}, which ended it before it was asked`)
     }
     if (issued === undefined) {
       this.broken("on disk before it is used", `${what} of ${by.name} with a token that never was durable`)

@@ -314,5 +314,37 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 896 }
       ]
     }
+  },
+  {
+    seed: "ci/793 (with derived tokens)",
+    what: "a derived token was refused its parent's, which another process had renewed and which served, as if nobody had signed in",
+    program: {
+      settings: {
+        processes: 2,
+        accessLifetime: 300,
+        idle: 1209600,
+        absolute: 7776000,
+        grace: 30,
+        rotation: true,
+        retryAfter: 10800,
+        keepsWarm: false
+      },
+      steps: [
+        { do: "login", process: 0, whose: "person" },
+        { do: "flow", millis: 10000, seed: 0 },
+        { do: "flow", millis: 285000, seed: 290438 },
+        { do: "ask", process: 1, whose: "person", how: "renew" },
+        { do: "login", process: 0, whose: "person" },
+        { do: "go", operations: 4, seed: 820056 },
+        { do: "crash", process: 1 },
+        { do: "ask", process: 1, whose: "person", how: "long" },
+        { do: "flow", millis: 285000, seed: 821989 },
+        { do: "stall", millis: 31000 },
+        { do: "trouble", what: "reset", times: 4 },
+        { do: "ask", process: 1, whose: "derived", how: "renew" },
+        { do: "ask", process: 0, whose: "person", how: "token" },
+        { do: "flow", millis: 285000, seed: 618969 }
+      ]
+    }
   }
 ]

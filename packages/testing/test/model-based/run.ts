@@ -7,7 +7,7 @@ import * as Dice from "./Dice.ts"
 import type { Network } from "./Network.ts"
 import { overheard } from "./Overheard.ts"
 import { flows, Process } from "./Process.ts"
-import type { Program, Step, Trouble } from "./Program.ts"
+import type { Asked, How, Program, Step, Trouble } from "./Program.ts"
 import { SharedStore } from "./SharedStore.ts"
 import { readsOtherwise, type Violation, Witness } from "./Witness.ts"
 import { EndlessLoop, ownerOf, World } from "./World.ts"
@@ -51,6 +51,13 @@ const misbehaviourOf = (trouble: Trouble, retryAfter: number): Fault.Misbehaviou
   }
 }
 
+/** Who asks once all trouble is over. A derived token is none for the API. */
+const everybody: ReadonlyArray<readonly [Asked, ReadonlyArray<How>]> = [
+  ["person", ["call", "token"]],
+  ["machine", ["call"]],
+  ["derived", ["token"]]
+]
+
 export const run = async (program: Program): Promise<Result> => {
   const { settings, steps } = program
   const world = new World()
@@ -89,7 +96,8 @@ export const run = async (program: Program): Promise<Result> => {
     rotates: settings.rotation,
     checkNeed: (by, whose, ask) => {
       // A login, a renewal on demand and a 401 are needs of their own; who lost its lease does not see the store as it is.
-      if (ask === undefined || ask.isLogin || ask.how === "renew" || ask.how === "call") return
+      if (ask === undefined || ask.isLogin || ask.how === "renew" || ask.how === "call" || ask.whose === "derived")
+        return
       if (by.lostLease || by.clockSets !== ask.clockSets) return
       const stored = store.placeOf(flows[whose].key).credential
       const minValidity = Duration.seconds(ask.how === "long" ? settings.accessLifetime / 2 : 0)
@@ -115,7 +123,8 @@ export const run = async (program: Program): Promise<Result> => {
       return lease?.by === by ? lease : undefined
     }
   }
-  const shared = { store, network, dice: Dice.seeded("jitter"), accessLifetime: settings.accessLifetime }
+  const { accessLifetime, keepsWarm = false } = settings
+  const shared = { store, network, dice: Dice.seeded("jitter"), accessLifetime, keepsWarm }
   let born = 0
   const birth = (offset = 0) => new Process(`process ${born++}`, offset, shared)
   const processes = Array.from({ length: settings.processes }, () => birth())
@@ -160,8 +169,8 @@ export const run = async (program: Program): Promise<Result> => {
     const everybodyAsks = (mayBeDead: boolean) => {
       let isDead = false
       for (const process of processes) {
-        for (const whose of ["person", "machine"] as const) {
-          for (const how of whose === "person" ? (["call", "token"] as const) : (["call"] as const)) {
+        for (const [whose, hows] of everybody) {
+          for (const how of hows) {
             const askOnce = () => {
               const asked = process.ask(whose, how)
               world.pass(mayBeDead ? 60_000 : 1000, dice)
