@@ -16,11 +16,20 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/testing/TestClock"
-import { CredentialStore, type Flow, type FlowOptions, Login, type RedirectReceiver, type UserPrompt } from "keyfob"
+import {
+  CredentialStore,
+  type Flow,
+  type FlowOptions,
+  Login,
+  type RedirectReceiver,
+  TokenSource,
+  type UserPrompt
+} from "keyfob"
 import * as Fault from "./Fault.ts"
 import { clients, type ProviderOptions } from "./model/Settings.ts"
 import { patiently } from "./patiently.ts"
 import { printed } from "./printed.ts"
+import * as RecordedRequest from "./RecordedRequest.ts"
 import { SimulatedPerson } from "./SimulatedPerson.ts"
 import { SimulatedProvider } from "./SimulatedProvider.ts"
 
@@ -50,7 +59,13 @@ export const suite = (
   const layer = Layer.merge(SimulatedPerson.layer(), CredentialStore.layerMemory).pipe(
     Layer.provideMerge(SimulatedProvider.layer(provider))
   )
-  const login = (one = flow) => patiently(Login.login(one))
+  const login = (one = flow) => patiently(Login.login(one), "2 hours")
+  /** What a login fails with. */
+  const refused = (one = flow) =>
+    Effect.matchEffect(login(one), {
+      onFailure: Effect.succeed,
+      onSuccess: () => Effect.die(new Error("the login went well"))
+    })
 
   describe(`Flow contract: ${name}`, () => {
     it.effect("asks nobody when it is made", () =>
@@ -77,8 +92,12 @@ export const suite = (
         { params: { tenant: "a" } },
         { params: { tenant: "b" } }
       ]
-      const keys = others.map((other) => make({ ...base, ...other }).key.canonical)
-      assert.lengthOf(new Set([...keys, key.canonical]), others.length + 1)
+      const seen = [key.canonical]
+      for (const other of others) {
+        const { canonical } = make({ ...base, ...other }).key
+        assert.notInclude(seen, canonical, `${JSON.stringify(other)} has no key of its own`)
+        seen.push(canonical)
+      }
     })
 
     it.effect("obtains a token the provider accepts, as often as it is asked", () =>
@@ -88,26 +107,46 @@ export const suite = (
         const first = yield* login()
         const second = yield* login()
         for (const { key, token } of [first, second]) {
-          assert.isTrue(yield* idp.accepts(token))
+          assert.isTrue(yield* idp.accepts(token), "the provider does not know the token")
           assert.strictEqual(key.canonical, flow.key.canonical)
         }
         assert.strictEqual(second.generation, first.generation + 1)
+        const [one, other] = [first, second].map(({ token }) => Redacted.value(token.value))
+        assert.notStrictEqual(one, other, "the second login brought the token of the first")
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("asks for the scopes in its key", () =>
+    it.effect("asks for the scopes in its key, and for no others", () =>
       Effect.gen(function* () {
         const idp = yield* SimulatedProvider
         yield* idp.approve("alice")
         yield* login()
         const asked = (yield* idp.requests).flatMap(({ params: { scope } }) =>
-          typeof scope === "string" ? [scope] : []
+          typeof scope === "string" ? [scope.split(" ")] : []
         )
-        for (const scope of flow.key.scopes)
+        for (const scopes of asked) assert.includeMembers([...flow.key.scopes], scopes)
+        assert.includeMembers(asked.flat(), [...flow.key.scopes])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("asks for what else its key says", () =>
+      Effect.gen(function* () {
+        const idp = yield* SimulatedProvider
+        yield* idp.approve("alice")
+        const api = "https://api.example"
+        const asked: ReadonlyArray<readonly [Partial<FlowOptions>, RecordedRequest.Expected["params"] & {}]> = [
+          [{ audience: api }, { audience: api }],
+          [{ resource: [api] }, { resource: api }],
+          [{ params: { ...base.params, tenant: "a" } }, { tenant: "a" }]
+        ]
+        for (const [options, params] of asked) {
+          yield* login(make({ ...base, ...options }))
+          const requests = yield* idp.requests
           assert.isTrue(
-            asked.some((one) => one.split(" ").includes(scope)),
-            scope
+            requests.some((request) => RecordedRequest.fits(request, { params })),
+            `no request says ${JSON.stringify(params)}`
           )
+        }
       }).pipe(Effect.provide(layer))
     )
 
@@ -129,22 +168,54 @@ export const suite = (
           ]
           for (const lie of lies) {
             yield* idp.faults(lie)
-            assert.isTrue(Exit.isFailure(yield* Effect.exit(login())), JSON.stringify(lie))
+            const believed = Exit.isSuccess(yield* Effect.exit(login()))
+            assert.isFalse(believed, `it believed an answer with ${JSON.stringify(lie)}`)
           }
+        }).pipe(Effect.provide(layer))
+      )
+
+      it.effect("keeps who signed in and what renews it, where that was asked for", () =>
+        Effect.gen(function* () {
+          yield* (yield* SimulatedProvider).approve("alice")
+          const { account, refreshToken } = yield* login()
+          const { scopes } = flow.key
+          if (scopes.includes("openid")) assert.strictEqual(account?.sub, "alice", "whom the ID token names")
+          if (!scopes.includes("offline_access")) return
+          assert.isDefined(refreshToken, "the refresh token")
+          const renewed = yield* Effect.scoped(Effect.flatMap(TokenSource.make(flow), ({ renew }) => patiently(renew)))
+          assert.strictEqual(renewed.outcome, "renewed")
+        }).pipe(Effect.provide(layer))
+      )
+
+      it.effect("asks no oftener than it is told to, by the interval and by slow_down", () =>
+        Effect.gen(function* () {
+          const idp = yield* SimulatedProvider
+          yield* idp.approve("alice", { after: "1 minute" })
+          yield* idp.faults(
+            Fault.onRequest({ endpoint: "token", nth: 2 }, Fault.answer({ status: 400, body: { error: "slow_down" } }))
+          )
+          // However it ends.
+          yield* Effect.exit(login())
+          const polls = (yield* idp.requests).filter(({ endpoint }) => endpoint === "token")
+          // One that asks once is told nothing.
+          polls.slice(1).forEach(({ at }, index) => {
+            const pause = at.epochMilliseconds - (polls[index]?.at.epochMilliseconds ?? 0)
+            assert.isAtLeast(pause, index < 2 ? 5000 : 10_000, `milliseconds before request ${index + 2}`)
+          })
         }).pipe(Effect.provide(layer))
       )
 
       it.effect("says that the person said no", () =>
         Effect.gen(function* () {
           yield* (yield* SimulatedProvider).deny("alice", { after: "20 seconds" })
-          const error = yield* Effect.flip(login())
+          const error = yield* refused()
           assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Denied"])
         }).pipe(Effect.provide(layer))
       )
 
       it.effect("ends by itself when nobody answers", () =>
         Effect.gen(function* () {
-          const error = yield* Effect.flip(login())
+          const error = yield* refused()
           assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Expired"])
           assert.isAtMost(yield* Clock.currentTimeMillis, 3_600_000)
         }).pipe(Effect.provide(layer))
@@ -153,7 +224,7 @@ export const suite = (
 
     it.effect("says that the provider does not know the client", () =>
       Effect.gen(function* () {
-        const error = yield* Effect.flip(login(make({ ...base, clientId: "nobody-knows-me" })))
+        const error = yield* refused(make({ ...base, clientId: "nobody-knows-me" }))
         // A page in a browser says it to the person, and nothing comes back from there (RFC 6749 section 4.1.2.1).
         const isPage = (yield* (yield* SimulatedProvider).requests).some(({ endpoint }) => endpoint === "authorization")
         assert.strictEqual(error._tag, isPage ? "LoginFailed" : "ProviderRefused")
@@ -165,7 +236,7 @@ export const suite = (
         const idp = yield* SimulatedProvider
         yield* idp.approve("alice")
         yield* idp.outage({ for: "1 hour" })
-        const error = yield* Effect.flip(login())
+        const error = yield* refused()
         assert.strictEqual(error._tag, "ProviderUnavailable")
         assert.isAtMost(yield* Clock.currentTimeMillis, 600_000)
         yield* idp.recover
@@ -173,23 +244,29 @@ export const suite = (
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("ends at once when it is cancelled, and asks nothing more", () =>
-      Effect.gen(function* () {
-        const idp = yield* SimulatedProvider
-        yield* idp.faults(Fault.onRequest({ endpoint: "token", times: 1000 }, Fault.hang))
-        const running = yield* Effect.forkChild(Login.login(flow))
-        yield* TestClock.adjust("7 seconds")
-        const cancelledAt = yield* Clock.currentTimeMillis
-        yield* Fiber.interrupt(running)
-        const exit = yield* Fiber.await(running)
-        assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
-        assert.strictEqual(yield* Clock.currentTimeMillis, cancelledAt)
-        const { length } = yield* idp.requests
-        assert.isAbove(length, 0)
-        yield* TestClock.adjust("1 hour")
-        assert.lengthOf(yield* idp.requests, length)
-      }).pipe(Effect.provide(layer))
-    )
+    // A machine waits for nothing but the provider.
+    const waiting = { "for the provider": Fault.hang, ...(flow.attended ? { "for the person": undefined } : {}) }
+    for (const [what, fault] of Object.entries(waiting)) {
+      it.effect(`ends at once when it is cancelled while it waits ${what}, and asks nothing more`, () =>
+        Effect.gen(function* () {
+          const idp = yield* SimulatedProvider
+          if (fault !== undefined) yield* idp.faults(Fault.onRequest({ endpoint: "token", times: 1000 }, fault))
+          // Detached, both: the test would wait for what cannot be stopped.
+          const running = yield* Effect.forkDetach(Login.login(flow))
+          yield* TestClock.adjust("7 seconds")
+          yield* Effect.forkDetach(Fiber.interrupt(running))
+          yield* TestClock.adjust(0)
+          const exit = running.pollUnsafe()
+          assert.isDefined(exit, "it goes on")
+          const interrupted = exit !== undefined && Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+          assert.isTrue(interrupted, "it ended before, or otherwise")
+          const { length } = yield* idp.requests
+          assert.isAbove(length, 0)
+          yield* TestClock.adjust("1 hour")
+          assert.lengthOf(yield* idp.requests, length, "it has asked after its end")
+        }).pipe(Effect.provide(layer))
+      )
+    }
 
     it.effect("shows no secret in what it prints, logs, traces and fails with", () =>
       Effect.gen(function* () {

@@ -1,7 +1,15 @@
 /** The contract of flows, held against flows that are wrong in one way each: a suite that passes those is none. */
-import { Effect, Exit, Redacted } from "effect"
+import { Effect, Exit, Fiber, Redacted } from "effect"
 import { TestClock } from "effect/testing"
-import { AuthorizationCode, type FlowOptions, LoginFailed, RedirectReceiver, UserPrompt } from "keyfob"
+import {
+  AuthorizationCode,
+  DeviceCode,
+  type Flow,
+  type FlowOptions,
+  LoginFailed,
+  RedirectReceiver,
+  UserPrompt
+} from "keyfob"
 import { expect, it, vi } from "vitest"
 import { FlowContract } from "../src/index.ts"
 
@@ -44,11 +52,57 @@ const lax =
   }
 
 const strict = (pending: Pending) => pending
+
+type Make = (options: FlowOptions) => Flow<UserPrompt | RedirectReceiver>
+
+type Polling = ReturnType<typeof DeviceCode.make>
+
+/** A login by another screen, and what is made of it. */
+const device =
+  (around: (obtain: ReturnType<Polling["obtain"]>) => ReturnType<Polling["obtain"]>): Make =>
+  (options) => {
+    const flow = DeviceCode.make(options)
+    return { ...flow, obtain: (client) => around(flow.obtain(client)) }
+  }
+
+/** One that asks for something else than its key says. */
+const asking =
+  (change: (options: FlowOptions) => FlowOptions): Make =>
+  (options) => ({ ...DeviceCode.make(change(options)), key: DeviceCode.make(options).key })
+
+const keeps = "keeps who signed in and what renews it, where that was asked for"
 const believes = "believes no answer that is not to its own request"
 
-const wrong: Readonly<
-  Record<string, readonly [noticedBy: string, (options: FlowOptions) => ReturnType<ReturnType<typeof lax>>]>
-> = {
+const wrong: Readonly<Record<string, readonly [noticedBy: string, Make]>> = {
+  "an audience that is not asked for": [
+    "asks for what else its key says",
+    asking(({ audience: _audience, ...options }) => options)
+  ],
+  "one scope more": [
+    "asks for the scopes in its key, and for no others",
+    asking((options) => ({ ...options, scopes: [...(options.scopes ?? []), "profile"] }))
+  ],
+  "an answer that is kept": [
+    "obtains a token the provider accepts, as often as it is asked",
+    (options) => {
+      const flow = DeviceCode.make(options)
+      const obtained = new Map<string, ReturnType<Polling["obtain"]>>()
+      const obtain: Polling["obtain"] = (client) =>
+        obtained.get("") ??
+        Effect.tap(flow.obtain(client), (one) => Effect.sync(() => obtained.set("", Effect.succeed(one))))
+      return { ...flow, obtain }
+    }
+  ],
+  "a refresh token that is lost": [keeps, device(Effect.map(({ refreshToken: _refreshToken, ...rest }) => rest))],
+  "an ID token that is lost": [keeps, device(Effect.map(({ idToken: _idToken, ...rest }) => rest))],
+  "one that cannot be stopped": [
+    "ends at once when it is cancelled while it waits for the provider, and asks nothing more",
+    device(Effect.uninterruptible)
+  ],
+  "one that goes on in the background": [
+    "ends at once when it is cancelled while it waits for the person, and asks nothing more",
+    device((obtain) => Effect.flatMap(Effect.forkDetach(obtain), Fiber.join))
+  ],
   "a state that is not compared": [
     believes,
     lax((pending, { searchParams }) => ({ ...pending, state: Redacted.make(searchParams.get("state") ?? "") }))
@@ -77,7 +131,7 @@ const wrong: Readonly<
 }
 
 /** The cases a flow fails, by what they say. */
-const failing = async (make: (options: FlowOptions) => ReturnType<ReturnType<typeof lax>>) => {
+const failing = async (make: Make) => {
   cases.clear()
   FlowContract.suite("test", make)
   const found: Array<string> = []
