@@ -30,6 +30,7 @@ import { clients, type ProviderOptions } from "./model/Settings.ts"
 import { patiently } from "./patiently.ts"
 import { printed } from "./printed.ts"
 import * as RecordedRequest from "./RecordedRequest.ts"
+import { refused } from "./refused.ts"
 import { SimulatedPerson } from "./SimulatedPerson.ts"
 import { SimulatedProvider } from "./SimulatedProvider.ts"
 
@@ -60,12 +61,7 @@ export const suite = (
     Layer.provideMerge(SimulatedProvider.layer(provider))
   )
   const login = (one = flow) => patiently(Login.login(one), "2 hours")
-  /** What a login fails with. */
-  const refused = (one = flow) =>
-    Effect.matchEffect(login(one), {
-      onFailure: Effect.succeed,
-      onSuccess: () => Effect.die(new Error("the login went well"))
-    })
+  const refusal = (one = flow) => refused(login(one), "the login went well")
 
   describe(`Flow contract: ${name}`, () => {
     it.effect("asks nobody when it is made", () =>
@@ -208,14 +204,14 @@ export const suite = (
       it.effect("says that the person said no", () =>
         Effect.gen(function* () {
           yield* (yield* SimulatedProvider).deny("alice", { after: "20 seconds" })
-          const error = yield* refused()
+          const error = yield* refusal()
           assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Denied"])
         }).pipe(Effect.provide(layer))
       )
 
       it.effect("ends by itself when nobody answers", () =>
         Effect.gen(function* () {
-          const error = yield* refused()
+          const error = yield* refusal()
           assert.deepStrictEqual([error._tag, error.reason], ["LoginFailed", "Expired"])
           assert.isAtMost(yield* Clock.currentTimeMillis, 3_600_000)
         }).pipe(Effect.provide(layer))
@@ -224,7 +220,7 @@ export const suite = (
 
     it.effect("says that the provider does not know the client", () =>
       Effect.gen(function* () {
-        const error = yield* refused(make({ ...base, clientId: "nobody-knows-me" }))
+        const error = yield* refusal(make({ ...base, clientId: "nobody-knows-me" }))
         // A page in a browser says it to the person, and nothing comes back from there (RFC 6749 section 4.1.2.1).
         const isPage = (yield* (yield* SimulatedProvider).requests).some(({ endpoint }) => endpoint === "authorization")
         assert.strictEqual(error._tag, isPage ? "LoginFailed" : "ProviderRefused")
@@ -236,7 +232,7 @@ export const suite = (
         const idp = yield* SimulatedProvider
         yield* idp.approve("alice")
         yield* idp.outage({ for: "1 hour" })
-        const error = yield* refused()
+        const error = yield* refusal()
         assert.strictEqual(error._tag, "ProviderUnavailable")
         assert.isAtMost(yield* Clock.currentTimeMillis, 600_000)
         yield* idp.recover

@@ -30,6 +30,7 @@ import {
   Userinfo,
   UserPrompt
 } from "keyfob"
+import { refused } from "./refused.ts"
 
 /** A server, and who can sign in there. */
 export class ProviderUnderTest extends Context.Service<
@@ -87,10 +88,9 @@ export const suite = <E>(name: string, layer: Layer.Layer<ProviderUnderTest | Ht
         const { authentication = ClientAuthentication.none } = machine
         if (!("secret" in authentication)) return
         const wrong = { ...authentication, secret: Redacted.make("certainly-wrong") }
-        const refused = yield* Effect.flip(
-          Login.login(ClientCredentials.make({ issuer, ...machine, authentication: wrong }))
-        )
-        assert.deepStrictEqual([refused._tag, refused.reason], ["ProviderRefused", "InvalidClient"])
+        const intruder = Login.login(ClientCredentials.make({ issuer, ...machine, authentication: wrong }))
+        const error = yield* refused(intruder, "a wrong secret is taken")
+        assert.deepStrictEqual([error._tag, error.reason], ["ProviderRefused", "InvalidClient"])
       })
     )
 
@@ -104,7 +104,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ProviderUnderTest | Ht
         if ((yield* client.metadata).userinfo_endpoint === undefined) return
         yield* Userinfo.request(client, credential.token, credential.account?.sub)
         const stranger = AccessToken.make({ value: Redacted.make("nobodys"), type: "Bearer", scopes: [] })
-        const error = yield* Effect.flip(Userinfo.request(client, stranger))
+        const error = yield* refused(Userinfo.request(client, stranger), "userinfo is told to a token nobody issued")
         assert.deepStrictEqual([error._tag, error.reason], ["ProviderRefused", "InvalidToken"])
       })
     )
@@ -132,7 +132,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<ProviderUnderTest | Ht
         )
         if (source.rotates === false) return
         yield* store.modify(flow.key, (slot) => slot.write(Credential.make({ ...credential, generation: 4 })))
-        assert.deepStrictEqual(yield* endOf(flow), ["LoginRequired", "RefreshRefused"])
+        const end = yield* endOf(flow, "a spent refresh token is taken; or is `rotates` false here?")
+        assert.deepStrictEqual(end, ["LoginRequired", "RefreshRefused"])
       })
     )
 
@@ -145,7 +146,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<ProviderUnderTest | Ht
         if ((yield* client.metadata).revocation_endpoint === undefined) return
         assert.deepStrictEqual(yield* Logout.logout(flow), { removed: true, revoked: true })
         yield* CredentialStore.use((store) => store.modify(flow.key, (slot) => slot.write(credential)))
-        assert.deepStrictEqual(yield* endOf(flow), ["LoginRequired", "RefreshRefused"])
+        const end = yield* endOf(flow, "a revoked refresh token is taken")
+        assert.deepStrictEqual(end, ["LoginRequired", "RefreshRefused"])
       })
     )
   })
@@ -169,10 +171,10 @@ const signedIn = Effect.gen(function* () {
 })
 
 /** What a renewal fails with. */
-const endOf = (flow: ReturnType<typeof DeviceCode.make>) =>
+const endOf = (flow: ReturnType<typeof DeviceCode.make>, otherwise: string) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const error = yield* Effect.flip((yield* TokenSource.make(flow)).renew)
+      const error = yield* refused((yield* TokenSource.make(flow)).renew, otherwise)
       return [error._tag, error.reason]
     })
   )
