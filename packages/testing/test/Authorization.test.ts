@@ -283,7 +283,11 @@ describe("clients that prove who they are by a JWT", () => {
         const assertion = yield* key.sign(claims)
         assert.strictEqual((yield* ask(assertion)).status, 200)
         assert.strictEqual((yield* ask(assertion)).json["error"], "invalid_client", "used twice")
-        assert.strictEqual((yield* ask(yield* key.sign({ ...claims, jti: "2", aud: "else" }))).status, 401)
+        const misdirected = yield* ask(yield* key.sign({ ...claims, jti: "2", aud: "else" }))
+        assert.deepStrictEqual(misdirected.json, {
+          error: "invalid_client",
+          error_description: "client assertion does not verify: unexpected 'aud' claim value"
+        })
         const late = yield* key.sign({ ...claims, jti: "3" })
         const bySecret = (alg: string, jti: string) =>
           Effect.promise(() =>

@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import * as Base64 from "effect/encoding/Base64"
 import { createLocalJWKSet, decodeJwt, type JWTPayload, jwtVerify } from "jose"
 import * as ClientCertificate from "./ClientCertificate.ts"
-import { refuse, type Refusal } from "./Refusal.ts"
+import { complaint, refuse, type Refusal } from "./Refusal.ts"
 import { isReplay } from "./Replay.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import { lookup } from "./State.ts"
@@ -144,6 +144,6 @@ const verify = (
           : await jwtVerify(assertion, new TextEncoder().encode(client.client_secret), expected)
       return payload
     },
-    catch: () => rejected(turn, "client assertion does not verify")
+    catch: (error) => rejected(turn, complaint("client assertion does not verify", error))
   })
 }

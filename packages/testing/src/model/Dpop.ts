@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from "jose"
 import * as Chance from "./Chance.ts"
 import { hashOf } from "./Pkce.ts"
-import { refuse, type Refusal } from "./Refusal.ts"
+import { complaint, refuse, type Refusal } from "./Refusal.ts"
 import { isReplay } from "./Replay.ts"
 import type { ClientMetadata } from "./Settings.ts"
 import type { State } from "./State.ts"
@@ -37,7 +37,7 @@ export const proof = Effect.fnUntraced(function* (
       })
       return { header: protectedHeader, payload }
     },
-    catch: () => reject("DPoP proof does not verify")
+    catch: (error) => reject(complaint("DPoP proof does not verify", error))
   })
   const { ath, htm, htu, iat, jti, nonce } = payload
   if (typeof jti !== "string") return yield* reject("DPoP proof jti must be a string")

@@ -3,7 +3,7 @@ import * as HashMap from "effect/HashMap"
 import { createLocalJWKSet, jwtVerify } from "jose"
 import { html, redirect, type Response } from "./Http.ts"
 import { published } from "./Keys.ts"
-import { refuse, type Refusal } from "./Refusal.ts"
+import { complaint, refuse, type Refusal } from "./Refusal.ts"
 import { endFamily, lookup } from "./State.ts"
 import { optional, type Turn } from "./Turn.ts"
 
@@ -48,5 +48,5 @@ const read = (turn: Turn, hint: string) =>
       })
       return { person: payload.sub, clientId: String(payload.aud) }
     },
-    catch: () => refuse("invalid_request", "id_token_hint validation failed")
+    catch: (error) => refuse("invalid_request", complaint("id_token_hint validation failed", error))
   })

@@ -3,7 +3,7 @@ import { createLocalJWKSet, decodeJwt, jwtVerify } from "jose"
 import * as Confirmation from "../Confirmation.ts"
 import type { Response } from "../Http.ts"
 import { answer } from "../Issue.ts"
-import { refuse, type Refusal } from "../Refusal.ts"
+import { complaint, refuse, type Refusal } from "../Refusal.ts"
 import { isReplay } from "../Replay.ts"
 import type { ClientMetadata } from "../Settings.ts"
 import { askedAudience, askedScopes, locate, required, type Turn } from "../Turn.ts"
@@ -29,7 +29,7 @@ export const jwtBearer = Effect.fnUntraced(function* (
       })
       return payload
     },
-    catch: () => refuse("invalid_grant", "the assertion does not verify")
+    catch: (error) => refuse("invalid_grant", complaint("the assertion does not verify", error))
   })
   if (claims.jti !== undefined && isReplay(turn, `assertion of ${claims.iss}`, claims)) {
     return yield* refuse("invalid_grant", "the assertion was used before")
