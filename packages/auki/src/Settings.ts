@@ -88,8 +88,6 @@ export const keyOf = (settings: Settings, account: string): CredentialKey => {
     clientId: isOidc(settings) ? settings.oidc_client_id : settings.client_id,
     account,
     subject: methodOf(settings) === "app_key" ? "client" : "user",
-    scopes: [],
-    resource: [],
     params: { ...who[methodOf(settings)], api_url: originOf(api_url), dds_url: originOf(dds_url) }
   })
 }

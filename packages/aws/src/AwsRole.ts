@@ -122,7 +122,6 @@ const assumeRole = Effect.fn("keyfob.aws.assumeRole")(function* (
     token: AccessToken.make({
       value: Redacted.make(JSON.stringify({ ...secrets, Expiration: DateTime.formatIso(expiresAt) })),
       type: "N_A",
-      scopes: [],
       expiresAt
     })
   }

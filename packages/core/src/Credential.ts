@@ -1,5 +1,8 @@
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { AccessToken, Secret } from "./Token.ts"
+
+const Strings = Schema.Array(Schema.String).pipe(Schema.withConstructorDefault(Effect.succeed([])))
 
 /**
  * Everything that shapes a token, and so decides whether two callers may share it. `account` is the caller's own name
@@ -11,10 +14,10 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   account: Schema.String,
   /** Whom the token stands for: a person who signed in, or the client itself. */
   subject: Schema.Literals(["user", "client"]),
-  scopes: Schema.Array(Schema.String),
+  scopes: Strings,
   audience: Schema.optionalKey(Schema.String),
-  resource: Schema.Array(Schema.String),
-  params: Schema.Record(Schema.String, Schema.String),
+  resource: Strings,
+  params: Schema.Record(Schema.String, Schema.String).pipe(Schema.withConstructorDefault(Effect.succeed({}))),
   /** What else is kept in the place of a credential: a note of the library's own. A store need not know. */
   use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
   /** Where the ID token goes on requests. */

@@ -44,7 +44,7 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
   /** Milliseconds that machine found the provider's clock ahead of its own, where it could tell. */
   clockOffset: Schema.optionalKey(Schema.Finite),
   /** The scopes that were granted. */
-  scopes: Schema.Array(Schema.String),
+  scopes: Schema.Array(Schema.String).pipe(Schema.withConstructorDefault(Effect.succeed([]))),
   /** What the provider says of it besides, such as the server that takes it: facts, no secrets. */
   details: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 }) {
@@ -57,7 +57,6 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
     AccessToken.make({
       value,
       type: "Bearer",
-      scopes: [],
       ...(end === undefined ? {} : { expiresAt: DateTime.makeUnsafe(Math.min(end, lastInstant)) }),
       ...(details === undefined ? {} : { details })
     })
@@ -66,8 +65,7 @@ export class AccessToken extends Schema.Class<AccessToken>("keyfob/AccessToken")
   static readonly basic = (name: string, secret: Redacted.Redacted): AccessToken =>
     AccessToken.make({
       value: Redacted.make(Base64.encode(`${name}:${Redacted.value(secret)}`)),
-      type: "Basic",
-      scopes: []
+      type: "Basic"
     })
 
   /** The value of an `Authorization` header (RFC 6750 section 2.1, RFC 9449 section 7.1). */

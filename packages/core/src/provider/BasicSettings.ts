@@ -30,10 +30,7 @@ export const definition: Definition<Settings> = {
       issuer: login_url,
       clientId: username,
       account,
-      subject: "user",
-      scopes: [],
-      resource: [],
-      params: {}
+      subject: "user"
     }),
     attended: false,
     renewable: false,

@@ -23,10 +23,7 @@ export const definition: Definition<Settings> = {
       issuer: "static",
       clientId: header ?? "",
       account,
-      subject: "user",
-      scopes: [],
-      resource: [],
-      params: {}
+      subject: "user"
     }),
     brought: token,
     attended: false,

@@ -21,7 +21,7 @@ export const make = <T>(
   const Text = Schema.fromJsonString(schema)
   return {
     keyOf: ({ account, clientId, issuer }: Pick<CredentialKey, "issuer" | "clientId" | "account">): CredentialKey =>
-      CredentialKey.make({ issuer, clientId, account, subject: "client", scopes: [], resource: [], params: {}, use }),
+      CredentialKey.make({ issuer, clientId, account, subject: "client", use }),
     in: (stored: Option.Option<Credential>): T =>
       Option.getOrElse(
         Option.flatMap(stored, ({ token }) => Schema.decodeOption(Text)(Redacted.value(token.value))),
@@ -36,7 +36,7 @@ export const make = <T>(
     ): Effect.fn.Return<void, StoreFailed> {
       const generation = Option.match(before, { onNone: () => 1, onSome: (found) => found.generation + 1 })
       const text = yield* Effect.orDie(Schema.encodeEffect(Text)(note))
-      const token = AccessToken.make({ value: Redacted.make(text), type: "keyfob/note", scopes: [] })
+      const token = AccessToken.make({ value: Redacted.make(text), type: "keyfob/note" })
       yield* slot.write(Credential.make({ key, generation, token, issuedAt: yield* DateTime.now }))
     })
   }
