@@ -1,5 +1,6 @@
 /** The flags that say how a person is asked to sign in; they hold for this one login. */
 import * as Option from "effect/Option"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import type { LoginRequest } from "./online.ts"
 
@@ -40,12 +41,7 @@ export const flags = {
   )
 }
 
-interface Given {
-  readonly browser: Option.Option<string>
-  readonly noBrowser: boolean
-  readonly prompt: Option.Option<string>
-  readonly loginHint: Option.Option<string>
-}
+type Given = Command.Command.Config.Infer<typeof flags>
 
 export const requestOf = ({ browser, loginHint, noBrowser, prompt }: Given): LoginRequest => ({
   browser: Option.getOrUndefined(browser),

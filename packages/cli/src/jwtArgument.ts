@@ -1,5 +1,6 @@
 /** The token a command reads: from its argument, from standard input, or the one a provider's credential has. */
 import * as Argument from "effect/cli/Argument"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -23,10 +24,7 @@ export const parameters = {
   ...secret.flags
 }
 
-interface Given extends secret.Flags {
-  readonly token: Option.Option<string>
-  readonly provider: Option.Option<string>
-}
+type Given = Command.Command.Config.Infer<typeof parameters>
 
 export const read = Effect.fnUntraced(function* (opened: Workspace, given: Given) {
   if (Option.isNone(given.token)) {

@@ -1,6 +1,7 @@
 /** Which token of a chain a command is about: the provider's own, or one that is had for it. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { UsageError } from "./failure.ts"
 
@@ -21,10 +22,7 @@ const level = Flag.Literals("level", ["network", "discovery"]).pipe(
 export const flags = { level, domain: domain.pipe(Flag.optional) }
 export const manyFlags = { level, domain: domain.pipe(Flag.atLeast(0)) }
 
-export interface Flags {
-  readonly level: Option.Option<string>
-  readonly domain: Option.Option<string>
-}
+export type Flags = Command.Command.Config.Infer<typeof flags>
 
 /** A place in the provider's chain. */
 export interface Level {
@@ -39,10 +37,7 @@ export const of = ({ domain, level }: Flags) =>
 export const ofMany = Effect.fnUntraced(function* ({
   domain,
   level
-}: {
-  readonly level: Option.Option<string>
-  readonly domain: ReadonlyArray<string>
-}): Effect.fn.Return<ReadonlyArray<Level>, UsageError> {
+}: Command.Command.Config.Infer<typeof manyFlags>): Effect.fn.Return<ReadonlyArray<Level>, UsageError> {
   if (Option.isSome(level) && domain.length > 0) {
     return yield* new UsageError({ message: "--level and --domain exclude each other", remedy: "Give one of them" })
   }

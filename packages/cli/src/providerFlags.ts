@@ -2,13 +2,14 @@
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { OAuthSettings, type ProviderEntry, stores } from "@keyfob/node/ProviderSettings"
 import * as Precedence from "@keyfob/node/Precedence"
 import { resolve } from "node:path"
-import { printable, ProviderType } from "keyfob"
+import { OAuthSettings as OAuth, printable, ProviderType } from "keyfob"
 import { UsageError } from "./failure.ts"
 import { oauthOf } from "./provider.ts"
 import { oauth } from "./types.ts"
@@ -19,10 +20,7 @@ const text = (name: string, metavar: string, description: string) =>
 export const flags = {
   issuer: text("issuer", "URL", "The provider's issuer URL"),
   clientId: text("client-id", "ID", "The client id the provider gave"),
-  flow: Flag.Literals("flow", ["auto", "browser", "device", "client_credentials", "jwt_bearer"]).pipe(
-    Flag.withDescription("How to sign in"),
-    Flag.optional
-  ),
+  flow: Flag.Literals("flow", OAuth.flows).pipe(Flag.withDescription("How to sign in"), Flag.optional),
   scope: Flag.String("scope").pipe(
     Flag.withMetavar('"A B"'),
     Flag.withDescription("The scopes to ask for"),
@@ -34,15 +32,10 @@ export const flags = {
     Flag.withDescription("The API the token is for (RFC 8707); may be repeated"),
     Flag.atLeast(0)
   ),
-  clientAuth: Flag.Literals("client-auth", [
-    "none",
-    "client_secret_basic",
-    "client_secret_post",
-    "client_secret_jwt",
-    "private_key_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth"
-  ]).pipe(Flag.withDescription("How the client proves who it is"), Flag.optional),
+  clientAuth: Flag.Literals("client-auth", OAuth.clientAuths).pipe(
+    Flag.withDescription("How the client proves who it is"),
+    Flag.optional
+  ),
   assertionFile: text(
     "assertion-file",
     "FILE",
@@ -89,28 +82,7 @@ export const flags = {
   store: Flag.Literals("store", stores).pipe(Flag.withDescription("Where to keep the credential"), Flag.optional)
 }
 
-export interface Given {
-  readonly issuer: Option.Option<string>
-  readonly clientId: Option.Option<string>
-  readonly flow: Option.Option<NonNullable<OAuthSettings["flow"]>>
-  readonly scope: ReadonlyArray<string>
-  readonly audience: Option.Option<string>
-  readonly resource: ReadonlyArray<string>
-  readonly clientAuth: Option.Option<NonNullable<OAuthSettings["clientAuth"]>>
-  readonly assertionFile: Option.Option<string>
-  readonly privateKeyFile: Option.Option<string>
-  readonly privateKeyPassphraseFile: Option.Option<string>
-  readonly certFile: Option.Option<string>
-  readonly keyFile: Option.Option<string>
-  readonly redirectPort: Option.Option<number>
-  readonly param: Option.Option<Readonly<Record<string, string>>>
-  readonly endpoint: Option.Option<Readonly<Record<string, string>>>
-  readonly profile: Option.Option<NonNullable<OAuthSettings["profile"]>>
-  readonly bearer: Option.Option<NonNullable<OAuthSettings["bearer"]>>
-  readonly dpop: Option.Option<boolean>
-  readonly certificateBoundAccessTokens: Option.Option<boolean>
-  readonly store: Option.Option<NonNullable<OAuthSettings["store"]>>
-}
+export type Given = Command.Command.Config.Infer<typeof flags>
 
 /** As the shell's directory has it: the configuration is read from others. */
 const pathOf = (path: Option.Option<string>) =>

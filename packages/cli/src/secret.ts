@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import type * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { expandHome } from "@keyfob/node/Directories"
 import * as SecretFile from "@keyfob/node/SecretFile"
@@ -45,21 +46,9 @@ export const loginFlags = {
   appSecretFile: fileFlag("app-secret", "the app secret")
 }
 
-export interface Flags {
-  readonly clientSecretStdin: boolean
-  readonly clientSecretFile: Option.Option<string>
-}
+export type Flags = Command.Command.Config.Infer<typeof flags>
 
-interface Given extends Partial<Flags> {
-  readonly passwordStdin?: boolean
-  readonly passwordFile?: Option.Option<string>
-  readonly tokenStdin?: boolean
-  readonly tokenFile?: Option.Option<string>
-  readonly refreshTokenStdin?: boolean
-  readonly refreshTokenFile?: Option.Option<string>
-  readonly appSecretStdin?: boolean
-  readonly appSecretFile?: Option.Option<string>
-}
+type Given = Partial<Command.Command.Config.Infer<typeof loginFlags>>
 
 /** Environment < flags; the file's own is weaker than both. */
 export const read = Effect.fnUntraced(function* (given: Given, globals: Globals) {

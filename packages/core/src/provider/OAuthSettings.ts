@@ -9,20 +9,24 @@ const Names = Schema.Array(Schema.NonEmptyString)
 const Strings = Schema.Record(Schema.String, Schema.String)
 const Hidden = Schema.RedactedFromValue(Schema.NonEmptyString)
 
+/** What `client_auth` may be. */
+export const clientAuths = [
+  "none",
+  "client_secret_basic",
+  "client_secret_post",
+  "client_secret_jwt",
+  "private_key_jwt",
+  "tls_client_auth",
+  "self_signed_tls_client_auth"
+] as const
+
+/** What `flow` may be. */
+export const flows = ["auto", "browser", "device", "client_credentials", "jwt_bearer"] as const
+
 export const fields = {
   issuer: Schema.NonEmptyString,
   clientId: Schema.NonEmptyString,
-  clientAuth: Schema.optionalKey(
-    Schema.Literals([
-      "none",
-      "client_secret_basic",
-      "client_secret_post",
-      "client_secret_jwt",
-      "private_key_jwt",
-      "tls_client_auth",
-      "self_signed_tls_client_auth"
-    ])
-  ),
+  clientAuth: Schema.optionalKey(Schema.Literals(clientAuths)),
   clientSecret: Schema.optionalKey(Hidden),
   /** PEM or JWK. */
   privateKey: Schema.optionalKey(Hidden),
@@ -31,7 +35,7 @@ export const fields = {
   resource: Schema.optionalKey(Names),
   /** The file with the assertion of the `jwt_bearer` flow, where the host has files. Read for each request. */
   assertionFile: Schema.optionalKey(Schema.NonEmptyString),
-  flow: Schema.optionalKey(Schema.Literals(["auto", "browser", "device", "client_credentials", "jwt_bearer"])),
+  flow: Schema.optionalKey(Schema.Literals(flows)),
   /** Which of its tokens goes on requests. Default: the access token. */
   bearer: Schema.optionalKey(ProviderProfile.fields.bearer),
   /** Whether tokens are bound to a key (RFC 9449). */
