@@ -1,4 +1,3 @@
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -159,9 +158,10 @@ export const make = Effect.fnUntraced(function* (options: ProviderOptions) {
   // A signature takes a promise: no two requests may start from the same state.
   const turn = Semaphore.makeUnsafe(1)
 
-  // To the real console: nobody would see it on the test's own, which goes with the test.
+  // To the real console: nobody would see it on the test's own, which goes with the test. A test that took too long is
+  // interrupted.
   yield* Effect.addFinalizer((exit) =>
-    exit._tag === "Failure" && seeds.length > 0 && !Cause.hasInterruptsOnly(exit.cause)
+    exit._tag === "Failure" && seeds.length > 0
       ? Effect.logWarning(`simulated provider: the fault plan's seed was ${seeds.join(", ")}`).pipe(
           Effect.provideService(Console.Console, globalThis.console)
         )

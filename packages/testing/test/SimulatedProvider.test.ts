@@ -427,12 +427,15 @@ describe("faults", () => {
     }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
-  it.effect("a failure tells the seed of the plan, where a test's console would hide it", () =>
+  it.effect.each([
+    ["a failure", Effect.fail("the test")],
+    ["a test that took too long", Effect.interrupt]
+  ] as const)("%s tells the seed of the plan, where a test's console would hide it", ([, end]) =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const spy = vi.spyOn(console, "log").mockImplementation((...line) => void lines.push(line.join(" ")))
       yield* SimulatedProvider.use((idp) => idp.chaos("seed 17", { over: "1 hour", count: 1 })).pipe(
-        Effect.andThen(Effect.fail("the test")),
+        Effect.andThen(end),
         Effect.provide(SimulatedProvider.layer()),
         Effect.exit,
         Effect.ensuring(Effect.sync(() => spy.mockRestore()))
