@@ -68,11 +68,14 @@ describe("an option", () => {
     })
   )
 
-  it.effect("clients: who wants ID tokens in an algorithm there is no key for is told before anybody signs in", () =>
+  it.effect.each([
+    [{ id_token_signed_response_alg: "RS256" }, "wants ID tokens in RS256, which is not in algorithms"],
+    [{ redirect_uris: ["/callback"] }, "has a redirect URI that is not absolute: /callback"],
+    [{ post_logout_redirect_uris: ["/"] }, "has a redirect URI that is not absolute: /"]
+  ] as const)("clients: %j is told of before anybody signs in", ([metadata, told]) =>
     Effect.gen(function* () {
-      const client = { client_id: "app", id_token_signed_response_alg: "RS256" } as const
-      const exit = yield* Effect.exit(withOptions({ clients: [client] })(Effect.void))
-      assert.include(String(exit), "the client app wants ID tokens in RS256, which is not in algorithms")
+      const exit = yield* Effect.exit(withOptions({ clients: [{ client_id: "app", ...metadata }] })(Effect.void))
+      assert.include(String(exit), `the client app ${told}`)
     })
   )
 

@@ -170,10 +170,20 @@ export interface Settings {
 
 export const settle = (options: ProviderOptions): Settings => {
   const settings = withDefaults(options)
-  for (const { client_id, id_token_signed_response_alg: wanted } of settings.clients) {
+  // What the registration endpoint would refuse: told here, and not by a defect when somebody signs in.
+  for (const client of settings.clients) {
+    const {
+      client_id,
+      id_token_signed_response_alg: wanted,
+      post_logout_redirect_uris = [],
+      redirect_uris = []
+    } = client
     if (wanted !== undefined && !settings.algorithms.includes(wanted)) {
       throw new Error(`the client ${client_id} wants ID tokens in ${wanted}, which is not in algorithms`)
     }
+    const relative = [...redirect_uris, ...post_logout_redirect_uris].find((uri) => !URL.canParse(uri))
+    if (relative !== undefined)
+      throw new Error(`the client ${client_id} has a redirect URI that is not absolute: ${relative}`)
   }
   return settings
 }
