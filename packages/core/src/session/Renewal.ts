@@ -61,7 +61,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
       // Where a lease was taken from us (a suspended machine), somebody else may have spent the token well.
       const now = yield* slot.read
       const isTaken = Option.isSome(now) && now.value.generation > credential.generation
-      if (isTaken && now.value.begunWith === credential.begunWith) return now.value
+      if (isTaken && now.value.refused !== true && now.value.begunWith === credential.begunWith) return now.value
       const { refreshToken: _, ...rest } = credential // an open mark stays, so that the reason is known later on
       if (!isTaken) yield* slot.write(Credential.make({ ...rest, refused: true }))
       return yield* new LoginRequired({

@@ -147,6 +147,13 @@ export const make = Effect.fnUntraced(function* (
     })
   })
 
+  /** Fails for a new token that has ended already: its lifetime is 0, or its answer took longer than that. */
+  const serving = Effect.fnUntraced(function* (credential: Credential) {
+    if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return
+    const detail = "expires_in: the token ends before it can be used"
+    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
+  })
+
   /**
    * Under the lease: adopts what is there if it is good enough (a sibling has renewed it), else gets the next credential.
    * While the provider has asked to be left alone it fails as the last attempt did, unless we `insist`.
@@ -172,7 +179,8 @@ export const make = Effect.fnUntraced(function* (
         Effect.tap(({ credential, outcome }) =>
           Ref.set(trouble, undefined).pipe(
             Effect.andThen(gained(outcome, credential)),
-            Effect.andThen(warn(credential))
+            Effect.andThen(warn(credential)),
+            Effect.andThen(serving(credential))
           )
         ),
         Effect.tapError(note),
@@ -201,20 +209,13 @@ export const make = Effect.fnUntraced(function* (
     return Option.some<Renewed | Fresh>({ outcome: "adopted", credential })
   })
 
-  /** Fails for a new token that has ended already: its lifetime is 0, or its answer took longer than that. */
-  const serving = Effect.fnUntraced(function* (credential: Credential) {
-    if (RefreshPolicy.isServing(credential, yield* nowFor(credential))) return credential
-    const detail = "expires_in: the token ends before it can be used"
-    return yield* new AnswerRejected({ reason: "Malformed", endpoint: "token", host: hostOf(flow.key.issuer), detail })
-  })
-
   const fresh = Effect.fnUntraced(function* (minValidity: Duration.Duration) {
     const meanwhile = yield* freshIn(yield* held, minValidity)
     if (Option.isSome(meanwhile)) return meanwhile.value
     const isGoodEnough = (found: Credential, now: number) => RefreshPolicy.isFresh(found, now, minValidity)
     const found = yield* stored(isGoodEnough)
     if (Option.isSome(found)) return found.value.credential
-    return yield* serving((yield* underLease(isGoodEnough)).credential)
+    return (yield* underLease(isGoodEnough)).credential
   })
 
   /** After trouble that passes (law 2), or where nothing can bring a next token: the present one, for as long as it is valid. */
@@ -330,7 +331,7 @@ export const make = Effect.fnUntraced(function* (
     const seen = yield* current
     const isRefused = Option.isNone(seen) || Equal.equals(seen.value.token.value, refused.value)
     if (!isRefused) return yield* tokenValidFor(Duration.zero)
-    return (yield* serving((yield* after(seen, false)).credential)).token
+    return (yield* after(seen, false)).credential.token
   })
 
   return {

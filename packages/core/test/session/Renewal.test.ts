@@ -336,6 +336,15 @@ describe("Renewal", () => {
       }).pipe(Effect.provide(overtakenBy(credential(2, { begunWith: "of another token" }))))
   )
 
+  it.effect("and after they were refused as well: nothing is there to be adopted", () =>
+    Effect.gen(function* () {
+      const { asks } = yield* source()
+      for (const ask of asks.toReversed()) {
+        assert.deepInclude(yield* Effect.flip(ask), { _tag: "LoginRequired", reason: "RefreshRefused" })
+      }
+    }).pipe(Effect.provide(overtakenBy(credential(2, { refused: true }))))
+  )
+
   it.effect("A-05 no refresh token: NotRenewable, and nobody is asked", () => {
     const { http, layer } = scene()
     return Effect.gen(function* () {

@@ -257,6 +257,17 @@ describe("TokenSource", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("R2 R5 nor does each of those whose token an API refused", () => {
+    const { layer, sent } = scene(tokens(2, { expires_in: 0 }))
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const { renewedSince, token } = yield* source()
+      const refusedToken = yield* token
+      yield* herd(Effect.flip(renewedSince(refusedToken)), 100)
+      assert.lengthOf(sent(), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   describe("R2 two sources on one store", () => {
     it.effect("the second adopts what the first renewed, when its own is due", () => {
       const { layer, sent } = scene([tokens(2)])
