@@ -5,6 +5,7 @@ import { Effect, Layer, type Scope } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { createServer } from "node:http"
 import * as Playground from "../src/playground/Playground.ts"
+import { seenAt } from "../src/playground/switches.ts"
 import { clients } from "../src/provider.ts"
 import * as Caller from "./Caller.ts"
 
@@ -215,6 +216,11 @@ describe("the state page", () => {
       assert.isAbove(yield* provider.liveRefreshTokens, 0)
       yield* post("/playground", { switch: "revoke" })
       assert.strictEqual(yield* provider.liveRefreshTokens, 0)
+
+      const { headers } = yield* post("/playground", { switch: "rotate" })
+      assert.strictEqual(headers["location"], "/playground#keys")
+      const page = (yield* get("/playground")).text
+      for (const id of Object.values(seenAt)) assert.include(page, `id="${id}"`)
 
       for (const wrong of [{}, { switch: "nothing" }, { switch: "clock", offset: "1e9" }, { switch: "clock" }]) {
         assert.strictEqual((yield* post("/playground", { ...wrong })).status, 400)

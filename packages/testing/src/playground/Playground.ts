@@ -18,7 +18,7 @@ import * as Transport from "../Transport.ts"
 import { guarded } from "./guard.ts"
 import { dressed } from "./signIn.ts"
 import { statePage } from "./statePage.ts"
-import { Switch, turn } from "./switches.ts"
+import { seenAt, Switch, turn } from "./switches.ts"
 
 export { clients } from "../model/Settings.ts"
 export { commands } from "./commands.ts"
@@ -38,7 +38,7 @@ export const serve = Effect.fnUntraced(function* (
   const server = yield* HttpServer.HttpServer
   const { deliver, inside, provider } = yield* make({ issuer: HttpServer.formatAddress(server.address), ...options })
   const router = yield* HttpRouter.make
-  yield* router.add("GET", "/", back)
+  yield* router.add("GET", "/", to(path))
   yield* router.add("GET", path, show(provider, inside))
   yield* router.add("POST", path, change(provider, inside))
   yield* router.add("*", "/*", Transport.overSocket(dressed(deliver, inside)))
@@ -48,7 +48,7 @@ export const serve = Effect.fnUntraced(function* (
 
 const path = "/playground"
 
-const back = HttpServerResponse.empty({ status: 303, headers: { location: path } })
+const to = (location: string) => HttpServerResponse.empty({ status: 303, headers: { location } })
 
 const show = (provider: SimulatedProvider["Service"], inside: Inside) =>
   Effect.map(statePage(provider, inside), Transport.write)
@@ -60,5 +60,5 @@ const change = (provider: SimulatedProvider["Service"], inside: Inside) =>
         HttpServerResponse.text("there is no such switch, or a number is out of bounds\n", { status: 400 })
       ),
     // Back by GET, so that a reload does not do it again.
-    onSuccess: (it) => Effect.as(turn(it, provider, inside), back)
+    onSuccess: (it) => Effect.as(turn(it, provider, inside), to(`${path}#${seenAt[it.switch]}`))
   })

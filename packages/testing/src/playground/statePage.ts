@@ -49,6 +49,7 @@ const section = (id: string, title: string, content: Html) =>
 
 const nothing = (sentence: string) => html`<p class="quiet">${sentence}</p>`
 
+/** What counts stands first: a phone shows no more, until somebody scrolls. */
 const table = (columns: ReadonlyArray<string>, rows: ReadonlyArray<Html>, otherwise: string) =>
   rows.length === 0
     ? nothing(otherwise)
@@ -105,8 +106,7 @@ const signIns = ({ families }: Snapshot, state: State, now: number) => {
       ({ client, id, person, refreshTokens, scope, state }) => html`<tr>
         <td>${time(since(id))}</td>
         <td>${person}</td>
-        <td>${client}</td>
-        <td>${scope}</td>
+        <td class="${state === "live" ? "good" : "bad"}">${state.replace(/ at .*$/, "")}</td>
         <td>
           ${
             refreshTokens.length === 0
@@ -116,10 +116,11 @@ const signIns = ({ families }: Snapshot, state: State, now: number) => {
                 </ul>`
           }
         </td>
-        <td class="${state === "live" ? "good" : "bad"}">${state.replace(/ at .*$/, "")}</td>
+        <td>${client}</td>
+        <td>${scope}</td>
       </tr>`
     )
-  const columns = ["Since", "Person", "Client", "Scopes", "Refresh tokens", "State"]
+  const columns = ["Since", "Person", "State", "Refresh tokens", "Client", "Scopes"]
   return section("families", "Sign-ins (token families)", table(columns, rows, "Nobody has signed in yet."))
 }
 
@@ -141,16 +142,16 @@ const requests = (all: ReadonlyArray<RecordedRequest>) => {
   const cells = rows.map(
     ({ count, request: { at, client, endpoint, error, grant, method, outcome, path } }) => html`<tr>
       <td>${time(DateTime.toEpochMillis(at))}</td>
+      <td class="${typeof outcome === "number" && outcome < 400 ? "good" : "bad"}">
+        ${outcome} ${error}${count > 1 ? ` (${count} times)` : undefined}
+      </td>
       <td>${method}</td>
       <td>${endpoint ?? path}</td>
       <td>${grant?.replace(/^urn:ietf:params:oauth:grant-type:/, "")}</td>
       <td>${client}</td>
-      <td class="${typeof outcome === "number" && outcome < 400 ? "good" : "bad"}">
-        ${outcome} ${error}${count > 1 ? ` (${count} times)` : undefined}
-      </td>
     </tr>`
   )
-  const columns = ["Time", "Method", "Endpoint", "Grant", "Client", "Status"]
+  const columns = ["Time", "Status", "Method", "Endpoint", "Grant", "Client"]
   return section(
     "requests",
     "Last requests",
@@ -177,16 +178,16 @@ const accounts = ({ clients, settings: { people } }: State, { families }: Snapsh
     const live = families.filter(({ person, state }) => person === id && state === "live").length
     return html`<tr>
       <td>${id}</td>
+      <td>${live === 0 ? html`<span class="quiet">no</span>` : `${live} times`}</td>
       <td>${name}</td>
       <td>${email}</td>
-      <td>${live === 0 ? html`<span class="quiet">no</span>` : `${live} times`}</td>
     </tr>`
   })
   const known = [...HashMap.keys(clients)].sort().map((id) => html`<li><code>${id}</code></li>`)
   return section(
     "accounts",
     "Accounts",
-    html`${table(["Subject", "Name", "Email", "Signed in"], rows, "Nobody.")}
+    html`${table(["Subject", "Signed in", "Name", "Email"], rows, "Nobody.")}
       <details>
         <summary>Clients</summary>
         <ul>

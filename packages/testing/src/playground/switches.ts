@@ -69,6 +69,18 @@ export const Switch = Schema.Union([
   Schema.Struct({ switch: Schema.Literals(["recover", "rotate", "revoke", "expire", "forget"]) })
 ])
 
+/** The section of the state page where each is seen to have done something. */
+export const seenAt = {
+  token: "trouble",
+  outage: "trouble",
+  clock: "trouble",
+  recover: "trouble",
+  rotate: "keys",
+  revoke: "families",
+  expire: "tokens",
+  forget: "requests"
+} as const satisfies Readonly<Record<(typeof Switch.Type)["switch"], string>>
+
 export const turn = Effect.fnUntraced(function* (
   it: typeof Switch.Type,
   provider: SimulatedProvider["Service"],
