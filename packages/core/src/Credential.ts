@@ -18,7 +18,7 @@ export class CredentialKey extends Schema.Class<CredentialKey>("keyfob/Credentia
   audience: Schema.optionalKey(Schema.String),
   resource: Strings,
   params: Schema.Record(Schema.String, Schema.String).pipe(Schema.withConstructorDefault(Effect.succeed({}))),
-  /** What else is kept in the place of a credential: a note of the library's own. A store need not know. */
+  /** For a note of the library's own that is kept in the form of a credential (`StoreNote`). Stores need not know of it. */
   use: Schema.optionalKey(Schema.Literals(["logins", "token_requests"])),
   /** Where the ID token goes on requests. */
   bearer: Schema.optionalKey(Schema.Literal("id_token")),
@@ -94,7 +94,7 @@ export class Credential extends Schema.Class<Credential>("keyfob/Credential")({
   begunWith: Schema.optionalKey(Schema.String),
   /** How long before its end the token is renewed at the latest, where settings say so: those of whoever reads it. */
   margin: Schema.optionalKey(Schema.Duration),
-  /** The generation whose refresh token is being spent. Found without its writer: that exchange did not finish. */
+  /** The mark of law 1: the generation whose refresh token is being spent. One that is found under a lease is of an exchange that did not finish. */
   spending: Schema.optionalKey(Schema.Int),
   /** The provider ended the session: only a login helps. */
   refused: Schema.optionalKey(Schema.Boolean)

@@ -25,7 +25,7 @@ export const DpopKey = Schema.Redacted(
 )
 export type DpopKey = typeof DpopKey.Type
 
-/** Why a token with such a key is given to nobody who takes a header line and nothing else. For a person. */
+/** Why a token with such a key cannot be given out as a header line. For a person. */
 export const noHeaderLine =
   "the token is bound to a key (DPoP): each request needs a proof of its own, which no header line can hold"
 

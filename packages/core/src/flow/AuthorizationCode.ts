@@ -17,7 +17,7 @@ import { UserPrompt } from "./UserPrompt.ts"
 /** What the flow is made from. */
 export interface AuthorizationCodeOptions extends FlowOptions, AuthorizationRequest.AuthorizationOptions {}
 
-/** The flow in one, for a program with a person in front of it, and in two halves, for one that serves them pages. */
+/** The whole flow (`obtain`) for a program with a person in front of it; its two halves for one that serves web pages. */
 export interface AuthorizationCodeFlow extends AttendedFlow<UserPrompt | RedirectReceiver> {
   /** The request, and what to remember until its answer comes. */
   readonly begin: (
@@ -99,7 +99,7 @@ export const make = (options: AuthorizationCodeOptions): AuthorizationCodeFlow =
   const obtain = Effect.fn("keyfob.AuthorizationCode")(function* (client: OAuthClient) {
     const screen = yield* UserPrompt
     const receiver = yield* RedirectReceiver
-    yield* client.endpoint("authorization") // no place for an answer is opened where nobody can be asked
+    yield* client.endpoint("authorization") // fails before a port is opened
     const state = yield* Pkce.random
     const recognizes = (answer: string) => AuthorizationResponse.isTo(state, answer)
     const reception = yield* receiver.open({ issuer: key.issuer, responseMode, recognizes })
@@ -123,7 +123,7 @@ export const make = (options: AuthorizationCodeOptions): AuthorizationCodeFlow =
         const one = yield* Queue.take(brought)
         if ("answer" in one) return yield* complete(client, pending, Redacted.value(one.answer))
         const result = yield* Effect.result(exchange(client, pending, one.code))
-        // What a person typed alone may be anything: the browser can still come.
+        // A person may have pasted anything: the login goes on, and the browser can still bring the code.
         if (Result.isFailure(result) && isNoCode(result.failure)) continue
         return yield* Effect.fromResult(result)
       }
@@ -137,7 +137,7 @@ export const make = (options: AuthorizationCodeOptions): AuthorizationCodeFlow =
 
 type Brought = { readonly answer: Redacted.Redacted } | { readonly code: Redacted.Redacted }
 
-/** An address or its query is held against the state; a code alone has nothing to be held against but the proof key. */
+/** What was pasted: an address or its query, which has our state in it, or a code alone, which only PKCE binds to this login. */
 const broughtByHand = (text: string, recognizes: (answer: string) => boolean): Brought | undefined => {
   if (recognizes(text)) return { answer: Redacted.make(text) }
   return /^[\x21-\x7e]{8,}$/.test(text) && !/:\/\/|[?&]|^\w+=./.test(text) ? { code: Redacted.make(text) } : undefined

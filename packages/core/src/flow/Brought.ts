@@ -8,9 +8,9 @@ import { AccessToken, lastInstant } from "../Token.ts"
 import type { UnattendedFlow } from "./Flow.ts"
 import * as Once from "./Once.ts"
 
-/** A session that began elsewhere, as it was brought along. Instants are in milliseconds since 1970. */
+/** A session that began elsewhere, and that settings bring along. Instants are in milliseconds since 1970. */
 export interface Session {
-  /** Without it there is nothing to begin with, and whatever is kept serves. */
+  /** Without it there is nothing to begin with: only a session that is kept already can be used. */
   readonly token: Redacted.Redacted | undefined
   /** When the token ends, where that is known. */
   readonly end: number | undefined

@@ -25,7 +25,7 @@ export interface FlowOptions extends ClientOptions {
 /** What talking to the provider for a token can fail with. */
 export type GrantError = MetadataError | ProviderRefused
 
-/** What a flow that needs nobody can fail with: the token it is made of may itself have to be got. */
+/** What an unattended flow can fail with. It may exchange the token of another source, which may need a login of its own. */
 export type UnattendedError = GrantError | TokenRejected | LoginRequired | StoreFailed
 
 /**
@@ -45,8 +45,8 @@ export interface FlowParts {
   readonly key: CredentialKey
   readonly client: ClientOptions
   /**
-   * The token that settings bring, where they do. Of a session that began with another, though it be kept under the same
-   * key, and of what hangs on that, nothing is used; without a token, whatever is kept is.
+   * The token that settings bring, where they do. A credential that is kept under the same key counts only if its session
+   * began with this very token (`Terms`); where settings bring none, any does.
    */
   readonly brought?: Redacted.Redacted | undefined
   /**
@@ -55,8 +55,8 @@ export interface FlowParts {
    */
   readonly margin?: Duration.Duration | undefined
   /**
-   * How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. Where the answer
-   * brings a refresh token and else nothing that may be used, it is `Withheld`, so that the session is not lost with it.
+   * How its token is renewed, where not by RFC 6749 section 6. Runs with the credential marked as being spent. An answer
+   * whose access token must not be used, but which has a refresh token, is `Withheld`: the session goes on with that.
    */
   readonly refresh?: (
     client: OAuthClient,
@@ -67,7 +67,7 @@ export interface FlowParts {
   readonly revoke?: (client: OAuthClient, credential: Credential) => Effect.Effect<void, GrantError>
 }
 
-/** What a machine obtains, and where that is known whose session it is of. */
+/** What an unattended flow brings and, where that is known, whose session it belongs to. */
 export interface Assigned extends Granted, Partial<Pick<Credential, "account" | "signedInAt" | "begunWith">> {}
 
 /** A flow that a machine runs on its own, as often as it needs to. */
@@ -78,7 +78,10 @@ export interface UnattendedFlow extends FlowParts {
   readonly obtain: (client: OAuthClient) => Effect.Effect<Assigned, UnattendedError>
   /** Whether what it signs in with is still there, as far as can be told without asking anybody. Default: it is. */
   readonly canObtain?: Effect.Effect<boolean>
-  /** Lets go of what it signs in with, where a session takes the place of that and a logout ends it. Default: a machine goes on. */
+  /**
+   * Forgets what it signs in with, for a flow whose session takes the place of that (`Once`). Called when such a session is
+   * there, and at a logout. Default: nothing is forgotten, since a machine signs in again.
+   */
   readonly forget?: Effect.Effect<void>
 }
 
@@ -98,7 +101,7 @@ export interface AttendedFlow<R> extends FlowParts {
 /** One way to obtain a credential, and the key it is kept under. */
 export type Flow<R = never> = UnattendedFlow | AttendedFlow<R>
 
-/** What says who asks and with what: extra parameters must not say it differently. */
+/** Parameters that say who asks, and with what: the flow sets them, and extra parameters must not. */
 const reserved =
   /^(client_|grant_type$|refresh_token$|device_code$|code$|code_|redirect_uri$|assertion$|subject_token|actor_token|requested_token_type$|response_|state$|nonce$|request$|request_uri$|iss$)/
 

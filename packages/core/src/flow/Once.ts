@@ -5,9 +5,9 @@ import type { OAuthClient } from "../protocol/OAuthClient.ts"
 import type { Assigned, UnattendedError, UnattendedFlow } from "./Flow.ts"
 
 /**
- * Signs in with credentials that a session takes the place of: once it is there, and can be renewed, they are forgotten, and
- * so they are with a logout: neither end is a sign-in here that nobody asked for. Who starts anew with them asks for one, by the `login` of a
- * `Replaceable`.
+ * Signs in with credentials that are good for one session, such as a person's password. They are forgotten as soon as a
+ * session is there that can be renewed, and at a logout. So neither the end of that session nor a logout is followed by a
+ * sign-in that nobody asked for: the next one takes the `login` of a `Replaceable`, which brings them again.
  */
 export const make = <A>(
   { account, issuer }: CredentialKey,

@@ -1,4 +1,4 @@
-/** JWTs that somebody else has issued, for a client or for who it acts for: a platform to the workload that runs on it, say. */
+/** JWTs that somebody else has issued, for a client or for whom it acts for: by a platform, say, for a workload that runs on it. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -9,9 +9,9 @@ import { isSecure } from "./SecureUrl.ts"
 import { malformed, objectOf, send } from "./HttpExchange.ts"
 
 /**
- * Where such a JWT comes from (RFC 7521 section 3). Run for each request that needs one, so it is the source that knows
- * what may be kept and for how long; none here keeps anything, and so each follows when the platform rotates. An HTTP
- * client is at hand, which is not the provider's: what it learns or presents there has no place here.
+ * Where such a JWT comes from (RFC 7521 section 3). Run for each request that needs one, so that the next one is used when
+ * the platform rotates it; a source that wants to keep one does so itself. The HTTP client it gets is a plain one: without
+ * the client certificate that the provider is shown, and its answers teach nothing about the provider's clock.
  */
 export type AssertionSource = Effect.Effect<
   Redacted.Redacted,

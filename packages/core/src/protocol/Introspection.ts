@@ -74,7 +74,7 @@ export const introspect = Effect.fn("keyfob.introspect")(function* (
   if (active === "true") yield* Deviation.note("active is a string")
   const told = Object.fromEntries(Object.entries(answer.json ?? {}).filter(([, value]) => value !== null))
   const claims = yield* accept({ ...answer, json: { ...told, active: true } }, Active)
-  // An answer about a JWT, which says itself what it is bound to, may leave that out.
+  // Where the token is a JWT, it says itself what it is bound to, and the answer may leave that out.
   const isTold = isOurs && (claims["cnf"] !== undefined || isBindingHidden(client, token))
   if (isTold && ClientCertificate.isMisbound(client, claims)) return yield* misbound(answer.host)
   return claims
@@ -83,7 +83,7 @@ export const introspect = Effect.fn("keyfob.introspect")(function* (
 const misbound = (host: string) =>
   new AnswerRejected({ reason: "CertificateMismatch", endpoint: "introspection", host })
 
-/** Whether a token of ours has to be bound to our certificate, and only the provider can tell: it is no JWT that says so itself. */
+/** Whether a token has to be bound to our certificate and does not show it: it is opaque, so that only the provider can tell. */
 export const isBindingHidden = (
   { certificateBoundAccessTokens }: OAuthClient,
   { type, value }: AccessToken
@@ -98,8 +98,8 @@ export const isBindingHidden = (
 }
 
 /**
- * Has the provider tell where only it can: who asked for tokens that are bound does not get one of which nobody knows. Takes a
- * request, so what is to be kept of the token's answer is kept before.
+ * Asks the provider whether such a token is bound to our certificate, and fails where it is not. This takes a request:
+ * callers keep what they need of the token's answer (a refresh token) before.
  */
 export const confirmBinding = Effect.fnUntraced(function* (
   client: OAuthClient,

@@ -51,7 +51,7 @@ export const make = (http: HttpClient.HttpClient, uri: string, clock: Jwks["cloc
         const keys = set.keys.filter(
           (key) => typeof key["kty"] === "string" && key["kty"] !== "oct" && key["use"] !== "enc"
         )
-        // Keys that are the same stay the same object, and what was made of them serves on.
+        // Equal keys stay the same object, so that keys that were imported from them can be used on.
         const old = Option.filter(yield* Ref.get(held), (old) => Equal.equals(old.keys.keys, keys))
         const next = {
           // jose checks each key's members when it imports the one it needs
@@ -77,7 +77,7 @@ export const make = (http: HttpClient.HttpClient, uri: string, clock: Jwks["cloc
       )
     )
 
-    /** What serves without asking: any keys while the last attempt is not long ago, and fresh ones where they will do. */
+    /** The keys that can be used without a request: any right after an attempt, else fresh ones, where `freshWillDo`. */
     const atHand = (freshWillDo: boolean) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
@@ -85,7 +85,7 @@ export const make = (http: HttpClient.HttpClient, uri: string, clock: Jwks["cloc
         return Option.filter(yield* Ref.get(held), ({ freshUntil }) => resting || (freshWillDo && now < freshUntil))
       })
 
-    /** Nobody waits for a fetch of others while there are keys at hand. */
+    /** The keys at hand, else fetched ones. Looks twice, since others may have fetched while we waited for our turn. */
     const orFetched = (found: ReturnType<typeof atHand>) => {
       const orElse = <E>(otherwise: Effect.Effect<JSONWebKeySet, E>) =>
         Effect.flatMap(found, Option.match({ onNone: () => otherwise, onSome: ({ keys }) => Effect.succeed(keys) }))

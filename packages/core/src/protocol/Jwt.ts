@@ -18,7 +18,7 @@ export const ClockTolerance = Context.Reference<Duration.Duration>("keyfob/Clock
   defaultValue: () => Duration.seconds(30)
 })
 
-/** From whom to whom. */
+/** The claims that say who issued a token, for whom. */
 const direction = {
   iss: Schema.String,
   aud: Schema.Union([Schema.String, Schema.Array(Schema.String)]),
@@ -136,8 +136,8 @@ export const verifyIdToken = Effect.fnUntraced(function* (
 })
 
 /**
- * Whether an ID token is from this issuer, for this client, by its own word: so that one which cannot be verified, for
- * whatever reason, is known for another's all the same. Nothing is verified.
+ * Whether an ID token claims to be from this issuer and for this client. Nothing is verified: so that a token which cannot
+ * be verified (keys out of reach, clocks that differ) is refused all the same if it is plainly somebody else's.
  */
 export const checkDirection = Effect.fnUntraced(function* (
   idToken: Redacted.Redacted,
@@ -249,7 +249,7 @@ const verifySignature = (
   return Promised.run(verified)
 }
 
-/** jose imports a key once for each finder. */
+/** One finder for each key set: jose imports a key once for each finder. */
 const keyFinder = (keys: JSONWebKeySet) => {
   const known = keyFinders.get(keys)
   if (known !== undefined) return known

@@ -68,7 +68,7 @@ export type MetadataError = ConfigurationInvalid | ProviderUnavailable | AnswerR
 export interface OAuthClient {
   readonly clientId: string
   readonly http: HttpClient.HttpClient
-  /** For whom else has to be asked: what is heard there teaches nothing about the provider. */
+  /** For requests to others than the provider: no certificate is presented, and their answers say nothing of its clock. */
   readonly network: HttpClient.HttpClient
   readonly profile: ProviderProfile.ProviderProfile
   /** What time it is at the provider, as far as it has said so. */
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (
       const url = aliases[`${name}_endpoint`] ?? document[`${name}_endpoint`]
       if (name === "token" && certificateBoundAccessTokens) {
         if (certificate === undefined) return Effect.fail(noCertificate)
-        // Many that bind tokens do not say so: what comes is looked at in any case.
+        // `false` alone is a no: many that bind tokens do not say so. The token that comes is checked in any case.
         if (document.tls_client_certificate_bound_access_tokens === false) {
           return Effect.fail(lacks(document.issuer, "certificate-bound access tokens"))
         }
@@ -153,8 +153,8 @@ export const make = Effect.fnUntraced(function* (
   const prover = Dpop.makeProver()
   const presenting = ClientCertificate.presenting(http, certificate)
   /**
-   * Sends a request, with a proof where there is a key. Once more, where the answer has taught what the proof, or the
-   * client's assertion, lacked: the nonce that the server wants, or what time it is there.
+   * Sends a request, with a DPoP proof where there is a key. Sends it a second time where the answer says what was missing:
+   * the nonce that the proof must have, or the provider's time, by which proofs and client assertions are dated.
    */
   const exchange = Effect.fnUntraced(function* (
     name: Endpoint,
@@ -260,7 +260,7 @@ const pairs = (form: Form): ReadonlyArray<readonly [string, string]> =>
     typeof value === "string" ? [[name, value] as const] : value.map((one) => [name, one] as const)
   )
 
-/** Without what is left out, a list of nothing too. */
+/** The parameters that are there: `undefined` and empty lists are left out. */
 const given = (form: Form) =>
   Object.entries(form).flatMap(([name, value]) =>
     value === undefined || (typeof value !== "string" && value.length === 0) ? [] : [[name, value] as const]

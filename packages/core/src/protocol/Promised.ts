@@ -2,8 +2,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
 /**
- * How work is run that JavaScript answers with a promise (jose's, Web Crypto's): as it is. A clock that is moved by hand
- * cannot see such work and would run on meanwhile; the one of `@keyfob/testing` stands still around it.
+ * Around all work that ends with a JavaScript promise (jose's, Web Crypto's). By default nothing is around it. A clock that
+ * is moved by hand cannot see such work and would run on meanwhile: the one of `@keyfob/testing` stands still around it.
  */
 export const Around = Context.Reference<<A, E, R>(work: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>>(
   "keyfob/Promised",

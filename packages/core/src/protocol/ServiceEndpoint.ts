@@ -1,4 +1,4 @@
-/** An endpoint that a service has made up for itself: JSON goes there, and what a status means is told by the service's own words. */
+/** Endpoints that are in no RFC: a service's own, which take JSON. The caller says what a status means there. */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -31,7 +31,7 @@ export interface Answered extends Answer {
   readonly began: number
 }
 
-/** Asks, and fails with what `refusals` says of the status. What any other answer is, its reader says: {@link session}, {@link renewal}. */
+/** Asks, and fails with what `refusals` says of the status. Any other answer is for its reader to judge: {@link session}, {@link renewal}. */
 export const ask = Effect.fnUntraced(function* (
   http: HttpClient.HttpClient,
   url: string | URL,
@@ -73,8 +73,8 @@ export const session = Effect.fnUntraced(function* (answer: Answered): Effect.fn
 })
 
 /**
- * What the answer to a refresh brings: where that must not be used, the refresh token beside it, which may be the one that
- * counts from now on.
+ * What the answer to a refresh brings or, where its access token must not be used, the refresh token beside that: it may be
+ * the one that counts from now on.
  *
  * @param granted the session, where it has to be more than {@link session} asks for
  */

@@ -29,7 +29,7 @@ export const neededFor = (
   return undefined
 }
 
-/** Whether another token could change the answer: without a challenge one does not know; other schemes take none. */
+/** Whether another token could change the answer. Not if it asks for other schemes alone; without a challenge it may be. */
 export const isAboutToken = ({ headers }: HttpClientResponse.HttpClientResponse): boolean => {
   const { any, ours } = ofTokens(headers)
   return !any || ours.some(({ params }) => !notAboutToken.has(params["error"]))

@@ -117,7 +117,7 @@ export const grant = Effect.fn("keyfob.token")(function* (
   return yield* judge(client, yield* ask(client, form, options), options)
 })
 
-/** The same with a refresh token (RFC 6749 section 6), which an answer may replace though it is good for nothing else. */
+/** The same with a refresh token (RFC 6749 section 6). An answer that must not be used may still bring the next refresh token. */
 export const refresh = Effect.fn("keyfob.token")(function* (
   client: OAuthClient,
   refreshToken: Redacted.Redacted,
@@ -131,7 +131,7 @@ export const refresh = Effect.fn("keyfob.token")(function* (
 const isText = Schema.is(members.access_token)
 
 /**
- * What a refresh brought, or, where its token must not be used, what is next to that.
+ * What a refresh brought or, where its access token must not be used, the refresh token and the ID token beside that.
  *
  * @param now when it was asked for, in milliseconds since 1970
  */
@@ -187,7 +187,8 @@ const judge = Effect.fnUntraced(function* (
   const success = yield* accept(answer, schema)
   if (options.issues !== undefined) yield* checkIssued(answer, success.issued_token_type, options.issues)
   yield* noteDeviations(answer)
-  // Another kind of token goes on requests where it is a bearer token besides; but no key was proven that it could be bound to.
+  // Another kind of token goes on requests only where the answer calls it a bearer token. Not for a client with DPoP: no key
+  // was proven in this exchange, so it cannot be bound to one.
   const isBearer = client.dpopKey === undefined && /^bearer$/i.test(success.token_type ?? "")
   const isUsable = !isOther(options) || isBearer
   const issuedAt = DateTime.makeUnsafe(now)

@@ -117,7 +117,8 @@ export const fromFlow = Effect.fnUntraced(function* (
 ): Effect.fn.Return<OAuthProvider, ConfigurationInvalid, HttpClient.HttpClient | CredentialStore | Scope.Scope> {
   const flow = flowFor()
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore | Scope.Scope>()
-  // Not before it is needed: who signs out can do without a client secret. A key that is not there yet is looked for again.
+  // Made when it is first needed, since a logout can do without a client secret. A failure is not kept: a key file that is
+  // missing now may be there at the next call.
   const source = yield* Effect.cachedWithTTL(Effect.provideContext(TokenSource.make(flow), services), (exit) =>
     Exit.isSuccess(exit) ? Duration.infinity : Duration.zero
   )
@@ -128,7 +129,7 @@ export const fromFlow = Effect.fnUntraced(function* (
     login: (request) => Effect.provideContext(Login.login(flowFor(request), request), services),
     logout: ({ key = flow.key, revoke = true } = {}) => {
       const { clientId, issuer } = key
-      // An older credential may be of another server, and neither endpoints nor secrets of this one are for that.
+      // A credential of earlier settings may be another server's, which must not get this one's endpoints or secrets.
       const client = issuer === flow.key.issuer ? { ...flow.client, clientId } : { issuer, clientId }
       return Effect.provideContext(Logout.logout({ ...flow, key, client }, { revoke }), services)
     },
@@ -145,7 +146,7 @@ export const fromFlow = Effect.fnUntraced(function* (
   }
 })
 
-/** What somebody signs in with where there is no authorization server: a token as it is to be sent, and until when. */
+/** What a login brings where there is no authorization server: a token as it is to be sent, and until when. */
 export interface Issued {
   readonly token: AccessToken
 }
@@ -160,7 +161,7 @@ export interface SimpleOptions<E extends Login.LoginError> extends Pick<Terms.Te
   readonly model: ProviderCredential.Model
 }
 
-/** A provider whose credential is kept until it ends: nothing renews it, and there is nobody to take it back. */
+/** A provider whose credential is kept until it ends. Nothing renews it, and nobody can revoke it. */
 export const simple = Effect.fnUntraced(function* <E extends Login.LoginError>(
   options: SimpleOptions<E>
 ): Effect.fn.Return<SignedInProvider, never, CredentialStore> {

@@ -109,7 +109,7 @@ const isMachine = ({ flow }: Settings) => flow === "client_credentials" || flow 
 const callsForSecret = ({ clientAuth, flow }: Settings) =>
   clientAuth !== "none" && (flow === "client_credentials" || clientAuth?.startsWith("client_secret_") === true)
 
-/** What its credential is kept under, which its flow says as well: here without the code of flows. */
+/** What its credential is kept under. Its flow says the same: here without loading the code of flows. */
 const keyOf = ({ flow }: Settings, options: FlowOptions) => {
   if (flow === "jwt_bearer") return partsOf("client", options, { grant_type: grantTypes.jwtBearer }).key
   return partsOf(flow === "client_credentials" ? "client" : "user", options).key

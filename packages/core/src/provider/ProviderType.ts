@@ -64,17 +64,17 @@ export interface Definition<Settings> {
   readonly environment?: Config.Config<Readonly<Record<string, unknown>>>
 }
 
-/** What makes a provider needs, over what every host has. */
+/** What every host has for providers to work with. */
 export type Hosted = HttpClient.HttpClient | CredentialStore | Scope.Scope
 
-/** A provider as it is configured: what its settings alone say of it. */
+/** A configured provider, as far as its settings alone tell. */
 export interface Known extends Place, Identity {
   readonly type: string
   readonly attended: boolean
   readonly renewable: boolean
 }
 
-/** The same, to be set to work. */
+/** A configured provider that can be set to work. */
 export interface Configured<R = never> extends Known {
   readonly make: Effect.Effect<AuthProvider, ConfigurationInvalid, Hosted | R>
 }

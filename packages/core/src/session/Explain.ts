@@ -17,7 +17,7 @@ import type { Origin, TokenSource } from "./TokenSource.ts"
 /** How a level's token stands: `due` still serves, and is renewed in the background; `ended` serves nobody. */
 export type Standing = "fresh" | "due" | "ended" | "absent" | "refused"
 
-/** What would be asked for at a level. Only `refresh`, `obtain` and `exchange` talk to somebody; `sign in` is an error. */
+/** What would be done at a level. `refresh`, `obtain` and `exchange` talk to somebody; `sign in` means it would fail, with `LoginRequired`. */
 export type Step = "nothing" | "refresh" | "obtain" | "exchange" | "sign in"
 
 /** One level of a chain. */
@@ -38,7 +38,7 @@ export interface Level {
   readonly happened: ReadonlyArray<TokenEvent>
 }
 
-/** The levels as they hang on each other: an edge leads from a parent to what is had for its token. */
+/** The levels: an edge leads from a parent to what is derived from its token. */
 export type Plan = Graph.DirectedGraph<Level, string>
 
 /** What asking these sources would do now. Sources of one chain share their levels. Talks to nobody. */
@@ -59,7 +59,7 @@ export const watch = Effect.fnUntraced(function* <A, E, R>(
   return { exit, plan: yield* planned(sources, events) }
 })
 
-/** The sources and all they hang on, parents first. */
+/** The sources and all their parents, parents first. */
 const levelsOf = (sources: ReadonlyArray<TokenSource>): ReadonlyArray<TokenSource> => {
   const found = new Map<string, TokenSource>()
   const add = (source: TokenSource) => {
@@ -77,10 +77,10 @@ const planned = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Plan, StoreFailed> {
   const now = yield* Clock.currentTimeMillis
   const levels = levelsOf(sources)
-  // What is asked for, and whether somebody waits for it.
+  // Which levels are asked for their token, and whether anybody waits for it.
   const asked = new Map(sources.map(({ key }) => [key.canonical, true]))
   const found = new Map<string, Level>()
-  // From the leaves up: a parent is asked by what hangs on it.
+  // Children first: whether a parent is asked depends on them.
   for (const source of levels.toReversed()) {
     const current = yield* source.current
     const id = source.key.canonical
@@ -134,7 +134,7 @@ const targetOf = (target: string | undefined) => (target === undefined ? [] : [p
 
 const standingOf = (credential: Credential, now: number): Standing => {
   if (credential.refused === true) return "refused"
-  // One that has no successor is given out until its very end.
+  // A token that cannot be renewed is given out until its very end.
   const serves = RefreshPolicy.isRenewable(credential) ? RefreshPolicy.isFresh : RefreshPolicy.isServing
   if (!serves(credential, now)) return "ended"
   return RefreshPolicy.isDue(credential, now) ? "due" : "fresh"

@@ -62,19 +62,19 @@ interface Kept {
   readonly issuer: Issuer
   /** Failures one after the other. */
   failures: number
-  /** The soft point it waits for, by the wall clock, where that is what it waits for. */
+  /** The soft point (wall clock) that it waits for; nothing while it waits for something else, such as a retry. */
   awaited: number | undefined
-  /** Where it stands in the queue; nowhere, while it is served. What else the queue has of it counts no more. */
+  /** When it is due by its entry in the queue; nothing while it is served. Older entries of its in the queue do not count. */
   due: number | undefined
   isGone: boolean
 }
 
-/** Providers are met one by one: one that is down holds nobody else up. */
+/** Each provider has a queue of its own, so that one that is down does not hold up the others. */
 interface Issuer {
   readonly queue: DueQueue.DueQueue<Kept>
-  /** Fibers that ask it just now. */
+  /** How many fibers are renewing at it right now. */
   working: number
-  /** Whose renewal has failed since one went well. From `tripsAt` credentials on, one at a time asks. */
+  /** Credentials whose renewal failed since the last one that succeeded. From `tripsAt` of them on, one renewal runs at a time. */
   readonly failing: Set<Kept>
   restUntil: number
 }
@@ -87,8 +87,8 @@ const make = Effect.gen(function* () {
   const wake = Latch.makeUnsafe(false)
   let count = 0
 
-  // A wait is over when either clock says so: the wall clock can be set back, the steady one stands still while a machine
-  // sleeps. So time here is what has passed by the one that says more.
+  // Milliseconds since the start, by whichever clock has moved further between two looks: the wall clock can be set back,
+  // and the steady one stands still while a machine sleeps.
   let seen = yield* moment
   let passed = 0
   const elapsed = Effect.map(moment, (now) => {
@@ -103,9 +103,9 @@ const make = Effect.gen(function* () {
   const attempt = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<Renewed | Fresh, TokenError> {
     const result = yield* kept.source.renewIfDue
     const soft = softPoint(result.credential)
-    // Another soft point is another token's, which somebody asked for meanwhile.
+    // Another soft point: another token has come, since somebody asked for it meanwhile.
     if (result.outcome !== "fresh" || soft !== kept.awaited) return result
-    // By the time that passed it is due, by the wall clock not nearly: that one was set back.
+    // It is due by the time that has passed, and far from due by the wall clock: that was set back, so renew all the same.
     return soft - seen.wall > clockNoise ? yield* kept.source.renew : result
   })
 
@@ -127,12 +127,12 @@ const make = Effect.gen(function* () {
       const warning = millis(RefreshPolicy.warningPoint(credential))
       const next = warning > seen.wall && warning < soft ? warning : soft
       if (next === soft && soft < Infinity) kept.awaited = soft
-      // Not due where it seemed to be: a sibling wrote it by another clock, and the source knows how far that is off.
+      // Not due though it seemed so: another machine wrote it by its own clock, and the source allows for that. Look again later.
       const atLeast = outcome === "fresh" ? tick : shortestWait
       return enqueue(kept, now + (next === Infinity ? longestWait : Math.max(next - seen.wall, atLeast)))
     }
     const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-    // What a defect says might hold anything.
+    // The defect itself is not logged: it might hold a secret.
     if (error === undefined) yield* Effect.logError("a credential was not kept warm this time, by a defect")
     kept.failures++
     const { asked, isProvider } = blame(error)
@@ -165,7 +165,7 @@ const make = Effect.gen(function* () {
     wake.openUnsafe()
   })
 
-  /** Puts somebody to work on what is due; then how long nothing is. */
+  /** Starts renewals of what is due. Gives the milliseconds until the next one is. */
   const round = Effect.gen(function* () {
     const now = yield* elapsed
     let wait = Infinity
@@ -188,7 +188,7 @@ const make = Effect.gen(function* () {
     for (;;) {
       wake.closeUnsafe()
       const wait = yield* round
-      // Not for longer than a minute, so that a machine that slept is noticed soon.
+      // A minute at most, so that it is soon noticed when the machine has slept.
       yield* Effect.timeoutOption(wake.await, Math.ceil(Math.min(wait, tick)))
     }
   }).pipe(Effect.forkScoped)
@@ -210,7 +210,7 @@ const make = Effect.gen(function* () {
     }
     yield* source.observe((event) => {
       PubSub.publishUnsafe(hub, event)
-      // What somebody else caused: another token has another soft point.
+      // There is a new token, that we did not ask for (we are not serving it): its soft point is another one.
       if (kept.due !== undefined && (event._tag === "Renewed" || event._tag === "Adopted")) look()
     })
     yield* Effect.acquireRelease(resize(1), () => {
@@ -245,5 +245,5 @@ const shortestWait = 1000
 const longestWait = 3_600_000
 /** How far two clocks drift apart without anybody setting one. */
 const clockNoise = 300_000
-/** Credentials that fail in a row, which take a provider for down: one that fails again and again says nothing of others. */
+/** How many different credentials have to fail before a provider counts as down. One that keeps failing says nothing of others. */
 const tripsAt = 5

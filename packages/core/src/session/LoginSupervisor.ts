@@ -1,10 +1,10 @@
 /**
- * One login at a time for an account, wherever its store is shared: one asks the person, who waits gets the same outcome.
- * After three prompts in a row that nobody answered no further one is shown until a person asks for a login.
+ * One login at a time for an account, wherever its store is shared: one asks the person, and all who wait get its outcome.
+ * After three prompts in a row that nobody answered, no further one is shown until a person asks for a login.
  *
- * Both hang on one more place in the store, under a key of the account's own for logins: its lease is the turn, and
- * leaves the credential's free for renewals and logouts meanwhile; a small record in it, there only after a login that
- * failed, counts across processes and restarts. No store has to know of it.
+ * For both there is a second entry in the store, under a key that each account has for its logins. Its lease is the turn to
+ * ask, so that the credential's own lease stays free for renewals and logouts meanwhile. Its content, which is there only
+ * after a failed login, counts failures across processes and restarts. No store has to know of it.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -36,7 +36,7 @@ export interface LoginOptions {
 const Attempts = Schema.Struct({
   /** How many prompts in a row nobody answered: they expired, or whoever showed them was stopped. */
   unanswered: Schema.Int,
-  /** How many logins have failed since the last one that did not: who waited sees by it that one failed meanwhile. */
+  /** How many logins have failed since one succeeded. Whoever waits sees by it that one failed meanwhile. */
   failures: Schema.Int,
   reason: Schema.optionalKey(Outcome)
 })
@@ -53,7 +53,7 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
   { onWaiting, personAsked = false }: LoginOptions
 ): Effect.fn.Return<Credential, E | LoginFailed | StoreFailed, R | CredentialStore> {
   const { get, modify } = yield* CredentialStore
-  // Whatever the scopes and audiences, it is one person who is asked.
+  // One for all scopes and audiences: it is the same person who is asked.
   const own = attempts.keyOf(key)
   const stored = StoreNote.undamaged(get(key))
   const since = signedInAt(yield* stored)
@@ -73,13 +73,13 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
   /** Keeps in mind how an attempt ended. */
   const note = Effect.fnUntraced(function* (slot: Slot, before: Attempts, exit: Exit.Exit<Credential, E>) {
     const stored = yield* StoreNote.undamaged(slot.read)
-    // One that was stopped may have been through all the same.
+    // One that was interrupted may have succeeded all the same.
     if (Exit.isSuccess(exit) || Option.isSome(yield* signedIn)) {
       return Option.isSome(stored) ? yield* slot.remove : undefined
     }
-    // What failed before anybody was asked (no network) is for each to find out.
+    // A failure from before anybody was asked (no network, say) is not shared: the next one tries for themselves.
     const outcome = Option.flatMap(Cause.findErrorOption(exit.cause), outcomeOf)
-    // Somebody who asked for it and stops it was there.
+    // An interruption counts as unanswered, unless a person asked for the login: they were there to stop it.
     if (Option.isNone(outcome) && (personAsked || !Cause.hasInterruptsOnly(exit.cause))) return
     const after = Option.match(outcome, {
       onNone: () => ({ ...before, unanswered: before.unanswered + 1 }),
@@ -113,13 +113,13 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
       return inTurn(slot)
     })
   ).pipe(
-    // A person takes longer than stores let anybody wait.
+    // A person takes longer than stores let anybody wait for a lease.
     Effect.retry({ while: (error) => !entered && isBusy(error) }),
     Effect.ensuring(Fiber.interrupt(waiting))
   )
 })
 
-/** What failed logins left goes with a logout, unless somebody is just signing in: then it is theirs. */
+/** Removes the record of failed logins, at a logout. Not while somebody is just signing in: then it is theirs. */
 export const forget = Effect.fnUntraced(function* (key: CredentialKey): Effect.fn.Return<void, never, CredentialStore> {
   const { get, modify } = yield* CredentialStore
   const own = attempts.keyOf(key)

@@ -19,7 +19,7 @@ export interface LogoutResult {
   readonly revocationError?: ConfigurationInvalid | ProviderError
 }
 
-/** Takes out of the store what was had for a credential's tokens. */
+/** Removes from the store what was derived from a credential. */
 export const forgetDerived = Effect.fnUntraced(function* (
   key: CredentialKey
 ): Effect.fn.Return<void, StoreFailed, CredentialStore> {
@@ -28,8 +28,8 @@ export const forgetDerived = Effect.fnUntraced(function* (
 })
 
 /**
- * Signs out: the provider is asked to revoke the tokens (RFC 7009), then they are forgotten, whether it did or not, and so
- * is what was had for them, and what the flow would sign in with again, where that is somebody's.
+ * Signs out. The provider is asked to revoke the tokens (RFC 7009); then they are forgotten, whether it did so or not, and
+ * with them what was derived from them and what the flow would sign in with again (`Once`).
  */
 export const logout = Effect.fn("keyfob.logout")(function* <R>(
   flow: Flow<R>,
@@ -42,7 +42,7 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
     Effect.fnUntraced(function* (slot): Effect.fn.Return<LogoutResult, StoreFailed> {
       if (!flow.attended) yield* flow.forget ?? Effect.void
       const stored = yield* slot.read
-      // Also where there is nothing: what is still to be written there is not to come after this.
+      // Also where there is nothing: removing is a revision, and a failed write that is still to be repeated is void then.
       if (Option.isNone(stored)) return yield* Effect.as(slot.remove, { removed: false, revoked: false })
       const revocation = options.revoke
         ? yield* Effect.result(Effect.provideContext(revokeAll(flow, stored.value), http))
@@ -55,7 +55,7 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
       }
     })
   )
-  // Then, since nothing more can be had of it from now on.
+  // After that, so that nothing is derived from it in between.
   yield* forgetDerived(flow.key)
   if (flow.attended) yield* forget(flow.key)
   return result
@@ -74,7 +74,7 @@ const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Cre
     (error) => error._tag === "ProviderRefused" && error.code === "unsupported_token_type" && hasRefreshToken,
     () => Effect.void
   )
-  // A refusal of the one says nothing about the other.
+  // If the one is refused, the other is still tried.
   yield* Effect.catchTag(first, "ProviderRefused", (refusal) => Effect.andThen(Effect.ignore(second), refusal))
   yield* second
 })

@@ -58,7 +58,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
   if (Result.isFailure(exchange)) {
     const error = exchange.failure
     if (error._tag === "ProviderRefused" && error.reason === "InvalidGrant") {
-      // Where a lease was taken from us (a suspended machine), somebody else may have spent the token well.
+      // If the lease was taken from us (the machine was suspended), its next holder may have renewed with the same token.
       const now = yield* slot.read
       const isTaken = Option.isSome(now) && now.value.generation > credential.generation
       if (isTaken && now.value.refused !== true && now.value.begunWith === credential.begunWith) return now.value
@@ -70,7 +70,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
         account: key.account
       })
     }
-    // The mark stays where the provider may have spent the token; anything else left it whole.
+    // The mark stays where the provider may have spent the refresh token; after any other failure it is as good as before.
     const ambiguous =
       error._tag === "AnswerRejected" || (error._tag === "ProviderUnavailable" && !wasNotProcessed(error))
     if (!ambiguous) yield* Effect.ignore(slot.write(credential))
@@ -86,7 +86,7 @@ export const renew = Effect.fn("keyfob.renew")(function* (
     refreshToken: answer.refreshToken ?? refreshToken,
     ...refreshTokenLife(credential, answer)
   })
-  // What is somebody else's is not kept. Of ours, the refresh token is: for a logout to revoke.
+  // For an answer about somebody else: nothing of it is kept. Our own refresh token is, so that a logout can revoke it.
   const refused = Credential.make({ ...before, generation, refused: true })
   const refuse = (error: TokenError) => Effect.andThen(Effect.ignore(commit(slot, refused)), Effect.fail(error))
   if (answer.idToken !== undefined && (yield* isOfAnother(credential, answer.idToken))) {
@@ -115,8 +115,8 @@ export const byRefreshToken: NonNullable<FlowParts["refresh"]> = (client, refres
   })
 
 /**
- * Until when the refresh token lives, as the answer says or, of one that stays, as was known. A sliding lifetime moves on
- * with the renewals; an end that stays where it was is absolute.
+ * When the refresh token ends: as the answer says or, where the refresh token stays, as was known. A lifetime that slides
+ * moves on with each renewal; an end that stays where it was is fixed.
  */
 const refreshTokenLife = (
   before: Credential,
@@ -162,7 +162,7 @@ const withIdToken = Effect.fnUntraced(function* (
   return yield* failure
 })
 
-/** Why an ID token is somebody else's by its own word, which is read without a key and is no matter of clocks. */
+/** Why an ID token is somebody else's, if its claims say so. They are read unverified: keys and clocks do not matter here. */
 const misdirection = (client: OAuthClient, idToken: Redacted.Redacted): Effect.Effect<TokenRejected | undefined> =>
   Effect.flatMap(client.metadata, ({ issuer }) =>
     Jwt.checkDirection(idToken, { issuer, audience: client.clientId })
@@ -203,10 +203,10 @@ export const identify = Effect.fnUntraced(function* (
   return Account.make({ sub, ...(isText(name) ? { name } : {}), ...(isText(email) ? { email } : {}) })
 })
 
-/** Names are for the eye: nobody is kept out because a provider sends `null` for one. */
+/** Names are only shown: a login does not fail because a provider sends `null` for one. */
 const isText = (claim: unknown): claim is string => typeof claim === "string" && claim !== ""
 
-/** Writes what an exchange brought. The same data again where it fails: it cannot be had a second time. */
+/** Writes what an exchange brought, and tries again where that fails: it cannot be had a second time. */
 export const commit = (slot: Slot, credential: Credential): Effect.Effect<Credential, StoreFailed> =>
   slot
     .write(credential)

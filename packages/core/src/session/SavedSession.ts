@@ -27,7 +27,7 @@ const Saved = Schema.fromJsonString(
   Schema.toCodecJson(Schema.Struct({ version: Schema.Literal(1), of: Schema.String, session: Schema.Array(Kept) }))
 )
 
-/** The text of what a store has of a login: its own credential, and those that hang on it. What the owner is known by anyway is not in it. */
+/** The text of what a store has of a login: its credential, and those derived from it. What the owner says anyway is left out. */
 export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return<string, StoreFailed, CredentialStore> {
   const { list } = yield* CredentialStore
   const isTheirs = ({ key }: Credential) => key.canonical === owner.key.canonical || key.isBelow(owner.key)
@@ -45,9 +45,9 @@ export const save = Effect.fnUntraced(function* (owner: Owner): Effect.fn.Return
 })
 
 /**
- * Takes it up in a store, where it is this owner's. What the store has of the same time or a later one stays: it may be
- * what became of the very session that was saved, whose refresh token is spent by now. Nor is a session taken that began with
- * another token than the owner brings.
+ * Puts a saved session into the store, if it is this owner's. A credential in the store that is as new, or newer, stays: it
+ * may be what the saved session has become, whose refresh token is spent by now. A session that began with another token
+ * than the owner brings is not taken up.
  */
 export const restore = Effect.fnUntraced(function* (
   text: string,
@@ -57,20 +57,20 @@ export const restore = Effect.fnUntraced(function* (
     new ConfigurationInvalid({ reason: "InvalidValue", detail: `saved session: ${detail}` })
   const { of, session } = yield* Effect.mapError(Schema.decodeEffect(Saved)(text), () => invalid("none of version 1"))
   if (of !== (yield* sha256(owner.key.canonical))) return yield* invalid("of another service, client or account")
-  // Parents come first, so that nothing hangs in the air.
+  // Parents first: a derived credential is of no use without its parent.
   for (const { links, ...rest } of session.toSorted((a, b) => (a.links?.length ?? 0) - (b.links?.length ?? 0))) {
     const key = links === undefined ? owner.key : CredentialKey.make({ ...owner.key, links })
     const { account } = owner
     const saved = Credential.make({ ...(account === undefined ? {} : { account }), ...rest, key })
     const taken = yield* takeUp(saved, owner, (before) => !isBefore(before, rest))
-    // What was had in the saved session is nothing to another one.
+    // Where another session stays, what was derived in the saved one does not belong to it.
     if (!taken && links === undefined) return
   }
 })
 
 /**
- * Takes up a credential that was had elsewhere, and says whether it did: not where what the store has stays, nor one that
- * began with another token than is brought.
+ * Puts a credential from elsewhere into the store, and says whether it did. It does not where `stays` says that the store's
+ * own is to stay, nor for one that began with another token than the terms bring.
  */
 export const takeUp = Effect.fnUntraced(function* (
   saved: Credential,
@@ -82,15 +82,15 @@ export const takeUp = Effect.fnUntraced(function* (
   return yield* modify(
     saved.key,
     Effect.fnUntraced(function* (slot) {
-      // Not before its turn: a login may have brought another meanwhile.
+      // Under the lease and not before: a login may have changed the terms meanwhile.
       const own = yield* theirs(Effect.succeedSome(saved))
       if (Option.isNone(own)) return false
       const before = yield* undamaged(slot.read)
       if (Option.isSome(yield* theirs(Effect.succeed(Option.filter(before, stays))))) return false
-      // It goes on counting, so that the two can be told apart from then on.
+      // Generations go on counting, so that the two can be told apart.
       const counted = Option.match(before, { onNone: () => 0, onSome: (one) => one.generation })
       const generation = Math.max(saved.generation, counted + 1)
-      // A refresh that was not finished is one here too.
+      // An open mark stays open.
       const spending = saved.spending === saved.generation ? { spending: generation } : {}
       yield* commit(slot, Credential.make({ ...own.value, generation, ...spending }))
       return true
@@ -100,7 +100,7 @@ export const takeUp = Effect.fnUntraced(function* (
 
 type Dated = Pick<Credential, "issuedAt" | "generation">
 
-/** A refresh whose token was of no use has a generation, and no time, of its own. */
+/** A refresh that brought a refresh token and no token of use counts the generation, and leaves the time. */
 const isBefore = (one: Dated, other: Dated) =>
   Equal.equals(one.issuedAt, other.issuedAt)
     ? one.generation < other.generation

@@ -1,6 +1,8 @@
 /**
- * What settings say of a credential that is kept, and what it is to them. One place may have had the sessions of several: who
- * brings a token is given no other's (R15), however that one's came to stand there.
+ * Whether a credential that is kept belongs to the settings at hand, and what these say of it.
+ *
+ * A token that settings bring is not part of the key, so different tokens share one place in the store. Whoever brings a
+ * token is given the session that began with it, and never another's (R15).
  */
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
@@ -12,7 +14,7 @@ import { sha256 } from "../protocol/Sha256.ts"
 
 export type Terms = Pick<FlowParts, "brought" | "margin">
 
-/** What a credential has of those that it begins under. */
+/** What a new credential notes of the terms it begins under. */
 export const marksOf = Effect.fnUntraced(function* ({
   brought,
   margin
@@ -24,8 +26,8 @@ export const marksOf = Effect.fnUntraced(function* ({
 })
 
 /**
- * What was read, as far as it is theirs, and with the margin that they say. A session that says nothing of what it began with,
- * as those of earlier versions, is that of its own token: one that was renewed since is nobody's who brings a token.
+ * The credential that was read, if it belongs to these terms, with their margin. One of an earlier version does not say which
+ * token it began with: it counts as begun with the token it has, so it belongs to nobody who brings one once it is renewed.
  */
 export const under =
   (terms: Terms) =>

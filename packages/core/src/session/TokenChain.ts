@@ -1,14 +1,14 @@
 /**
- * Tokens that are had for other tokens: a chain of sources, each with the margins, the single flight and the background
- * renewal of any source. A link names its parent where its layer is made, so a chain without one does not compile.
+ * Derived tokens: each is had in exchange for its parent's token. A chain is made of sources, each with the margins, the
+ * single flight and the background renewal of any source. A layer names its parent, so a chain without one does not compile.
  *
  *     class Network extends TokenSource.Service<Network>()("app/Network") {}
  *     class Discovery extends TokenChain.Service<Discovery>()("app/Discovery") {}
  *     const DiscoveryLive = Discovery.layer(Network, { name: "discovery", exchange: (network) => … })
  *
- * A token belongs to the session it was had in. A parent that renews its token changes nothing below it; one that stands
- * for somebody else, or for nobody, takes with it what hangs on it. An exchange that its parent's token is refused for
- * has a new one of the parent once, then fails.
+ * A derived token belongs to the parent's session. When the parent renews its token, nothing changes below it; when the
+ * parent is signed out, or signed in as somebody else, what was derived is dropped. If an exchange fails because the parent's
+ * token is refused, it is tried once more with a new one.
  */
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -27,7 +27,7 @@ import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import { AccessToken } from "../Token.ts"
 import { type Fresh, make as makeSource, type Renewed, type TokenError, type TokenSource } from "./TokenSource.ts"
 
-/** One step of a chain. `R` is what its exchange needs; it is had once, when the layer is made. */
+/** One step of a chain. `R` is what its exchange needs: taken from the context when the layer is made. */
 export interface Link<R = never> {
   /** What the step is called where the chain is shown: `discovery`. */
   readonly name: string
@@ -39,7 +39,7 @@ export interface Link<R = never> {
   readonly endsWithParent?: boolean
 }
 
-/** A link whose token goes to one target; the parent is the key's own credential otherwise. */
+/** A link as it is made: for one of many targets (`TokenTargets`), or without any. */
 interface Step extends Link {
   readonly target?: string
 }
@@ -50,7 +50,7 @@ export const keyOf = (parent: TokenSource, { name, target }: Pick<Step, "name" |
   return CredentialKey.make({ ...parent.key, links: [...(parent.key.links ?? []), ...at] })
 }
 
-/** A source whose tokens are had for the parent's. They are kept in the store of the context. */
+/** A source of tokens that are derived from the parent's. They are kept in the store of the context. */
 export const make = Effect.fnUntraced(function* (
   parent: TokenSource,
   link: Step
@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (
   const key = keyOf(parent, link)
   const unsettled = new LoginRequired({ reason: "NoCredential", issuer, account })
 
-  /** A token of the parent's, and whose it is. */
+  /** The parent's credential that has the token just asked for, so that it is known whose that is. */
   const lent = Effect.fnUntraced(function* (ask: Effect.Effect<AccessToken, TokenError>) {
     for (let round = 0; round < rounds; round++) {
       const token = yield* round === 0 ? ask : parent.token
@@ -97,15 +97,15 @@ export const make = Effect.fnUntraced(function* (
     Effect.flatMap(Effect.zip(slot.read, parent.current), ([mine, theirs]) =>
       isStale(mine, theirs) ? slot.remove : Effect.void
     )
-  // What is left is written again, since another process may have put it there: who remembers the stale one looks anew after
-  // a write alone.
+  // What is not stale is written once more, unchanged: another process may have put it there, and a source of this process
+  // that still remembers the stale one looks at the store again only after a write of this process.
   const dropStale = store.modify(key, (slot) =>
     Effect.flatMap(
       Effect.andThen(dropStaleIn(slot), slot.read),
       Option.match({ onNone: () => slot.remove, onSome: slot.write })
     )
   )
-  // Nor is it left to who asked: they may be gone, as the session is that they asked in.
+  // Also after every exchange, under its lease: whoever asked for it may be gone by then, and their session too.
   const swept = CredentialStore.of({
     ...store,
     modify: (key, use) => store.modify(key, (slot) => Effect.tap(use(slot), () => Effect.ignore(dropStaleIn(slot))))
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (
     isStale(mine, theirs) ? Option.none() : mine
   )
 
-  /** What was begun in one session is not handed out in another: the answer is what is had now, or it is asked for anew. */
+  /** Asks until the answer is of the parent's present session: what was begun in one session is not handed out in another. */
   const inSession = <A>(
     ask: Effect.Effect<A, TokenError>,
     tokenOf: (answer: A) => AccessToken
@@ -150,14 +150,14 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** Accounts that change while one asks make another round; so often that does not happen. */
+/** How often to ask anew when the parent's session changes meanwhile. */
 const rounds = 5
 
-/** Whether an exchange failed for the token that was shown: the parent's. */
+/** Whether an exchange failed because the parent's token was refused. */
 const isAboutParent = (failure: TokenError) =>
   failure._tag === "ProviderRefused" && (failure.reason === "InvalidToken" || failure.reason === "InvalidGrant")
 
-/** Whose a derived token is: what it was had for says so. A machine is always itself, and so is who brings one token again. */
+/** Whether a derived token is of the parent's present session. A machine has but one, and so has whoever brings one token again. */
 const isSameSession = (mine: Credential, theirs: Option.Option<Credential>) => {
   if (mine.key.subject === "client") return true
   if (Option.isNone(theirs) || theirs.value.refused === true) return false
@@ -166,7 +166,7 @@ const isSameSession = (mine: Credential, theirs: Option.Option<Credential>) => {
   return begunWith !== undefined || Equal.equals(mine.signedInAt, signedInAt)
 }
 
-/** What an exchange brought, as the parent's session has it. */
+/** What an exchange brought, with what says whose session it belongs to. */
 const assigned = (granted: Granted, parent: Credential, link: Link): Assigned => {
   const { account, begunWith, signedInAt } = parent
   const end = link.endsWithParent === true ? sessionEnd(parent) : undefined
@@ -182,7 +182,7 @@ const assigned = (granted: Granted, parent: Credential, link: Link): Assigned =>
   }
 }
 
-/** When a session ends, as far as that is known: with its refresh token, or with a token that has none. */
+/** When the parent's session ends, as far as known: with its refresh token or, where it has none, with its token. */
 const sessionEnd = ({ key, refreshExpiresAt, refreshToken, token }: Credential) => {
   if (refreshToken !== undefined) return refreshExpiresAt
   return key.subject === "client" ? undefined : token.expiresAt

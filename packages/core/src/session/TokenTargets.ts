@@ -1,10 +1,11 @@
 /**
- * The last link of a chain, where each target has a token of its own: a domain, a tenant, an API.
+ * A link of a chain with a token for each target: a domain, a tenant, an API.
  *
  *     class Domains extends TokenTargets.Service<Domains, string>()("app/Domains") {}
  *     const DomainsLive = Domains.layer(Discovery, { name: "domain", exchange: (discovery, id) => … })
  *
- * One target's trouble is its own. An exchange says which target its token is for, and it is filed there or nowhere.
+ * A failure for one target leaves the others alone. An exchange says which target its token is for: if that is not the one
+ * that was asked for, it fails.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -39,8 +40,8 @@ export interface GrantedFor<Target> extends Granted {
 export interface TargetLink<Target, R = never> extends Omit<Link<R>, "exchange"> {
   readonly exchange: (parent: AccessToken, target: Target) => Effect.Effect<GrantedFor<Target>, TokenError, R>
   /**
-   * How many targets are remembered: of more, those that were not asked for the longest are not. A store keeps their tokens
-   * for others until they have ended, and not much longer. Default: 64.
+   * How many targets are kept in memory; of more, those that have not been asked for the longest are dropped. In a store their
+   * tokens stay until they have ended, and not much longer. Default: 64.
    */
   readonly capacity?: number
   /** How many exchanges run at once. Default: 4. */
@@ -54,7 +55,7 @@ export interface Each<Target> {
 }
 
 export interface TokenTargets<Target> {
-  /** Everything that can be had of one target's token: for `AuthorizedHttpClient`, and for further links. */
+  /** The source of one target's token: for `AuthorizedHttpClient`, and for further links. */
   readonly source: (target: Target) => TokenSource
   readonly token: (target: Target) => Effect.Effect<AccessToken, TokenError>
   /** Several at once, in their order: what fails for one is its own result. */
@@ -99,7 +100,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
     const target = key.links?.at(-1)
     return target !== undefined && keyOfLink(parent, { ...link, target }).canonical === key.canonical
   }
-  /** What is kept of any target, by whatever process, and has ended serves nobody: it is not asked for again, perhaps never. */
+  /** Removes tokens of any target that have ended, whichever process kept them: they might never be asked for again. */
   const clear = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const isOver = (kept: Credential) => !RefreshPolicy.isServing(kept, now)
@@ -111,7 +112,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
     }
   }).pipe(
     Effect.ignore,
-    // A process that ends after one exchange does its share too, without being held up by somebody's lease.
+    // Uninterruptible, so that a process that ends after one exchange does its share; with a limit, since leases may be held.
     Effect.interruptible,
     Effect.timeoutOption(longestClearing),
     Effect.uninterruptible
@@ -120,7 +121,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
   let exchanges = 0
   const exchangeFor = (target: Target) =>
     Effect.fnUntraced(function* (token: AccessToken) {
-      // By a fiber of its own: here a lease is held, and nobody may wait for another with one in hand.
+      // In a fiber of its own: this runs under a lease, and to wait for a second one could be a deadlock.
       if (exchanges++ % capacity === 0) yield* Effect.forkIn(clear, whole, { startImmediately: true })
       const { target: granted, ...rest } = yield* turns.withPermit(link.exchange(token, target))
       if (granted === target) return rest
@@ -135,14 +136,14 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
   const open = Effect.fnUntraced(function* (target: Target) {
     const scope = yield* Scope.fork(whole)
     return yield* Effect.gen(function* () {
-      // The parent has been made from the same issuer: it is a usable one.
+      // It can fail for a bad issuer alone, and the parent has been made with the same one.
       const source = yield* Effect.orDie(makeLink(parent, { ...link, target, exchange: exchangeFor(target) }))
       yield* source.observe(told.tell)
       return { source, scope, users: 0 }
     }).pipe(Scope.provide(scope), Effect.provideContext(services)) // services have a scope too, and that is not it
   })
 
-  // One after the other, since it is quick: two callers for one target share its entry.
+  // One at a time, so that two callers for one target share its entry. Opening is quick.
   const opening = Semaphore.makeUnsafe(1)
   const entryOf = (target: Target) =>
     opening.withPermit(
@@ -155,7 +156,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
       })
     )
 
-  /** Its source ends with its last user. */
+  /** Closes the entry's source, unless it is in use or still remembered. */
   const closeUnused = (target: Target, entry: Entry) =>
     entry.users > 0 || entries.get(target) === entry
       ? Effect.void
@@ -172,7 +173,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
       store.modify(keyOf(target), ({ remove }) => remove)
     )
 
-  /** Nothing that is in use goes: an exchange is not cut off because others are asked for. */
+  /** Drops what is over the capacity, but nothing in use: an exchange is not cut off because other targets are asked for. */
   const evict = Effect.suspend(() => {
     const idle = Array.from(entries).filter(([, { users }]) => users === 0)
     const evicted = idle.slice(0, Math.max(0, entries.size - capacity))
@@ -191,7 +192,7 @@ const makeIn = Effect.fnUntraced(function* <Target extends string>(
       }
     )
 
-  /** For a look at one that nobody asked for, none of those that are remembered has to go. */
+  /** What is known of a target. One that is not remembered is opened for this look alone, so that it takes no other's place. */
   const lookedAt = (target: Target) =>
     Effect.suspend(() =>
       entries.has(target)
@@ -266,7 +267,7 @@ export const Service =
       ) => Layer.effect(this, provided(parent, link, false)).pipe(Layer.provide(CredentialStore.layerMemory))
     }
 
-/** What its exchange needs is had once, when the layer is made. */
+/** The targets, with what their exchange needs taken from the context now. */
 const provided = Effect.fnUntraced(function* <Target extends string, E, RParent, R>(
   parent: Effect.Effect<TokenSource, E, RParent>,
   link: TargetLink<Target, R>,

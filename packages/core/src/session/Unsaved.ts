@@ -5,11 +5,14 @@ import type { StoreFailed } from "../AuthError.ts"
 import type { Credential } from "../Credential.ts"
 import type { Slot } from "../store/CredentialStore.ts"
 
-/** What could not be written: it is saved before anything else is asked of the provider. */
+/**
+ * Remembers a credential that the store failed to write, and writes it before the provider is asked for anything else: it
+ * may have the only refresh token that is still good.
+ */
 export interface Unsaved {
   /** The slot, which remembers what it fails to write. */
   readonly watch: (slot: Slot) => Slot
-  /** What stands in the slot, once what could not be written is. */
+  /** Writes what could not be written before, unless something newer is there. Gives what the slot has then. */
   readonly settle: (slot: Slot) => Effect.Effect<Option.Option<Credential>, StoreFailed>
 }
 
@@ -44,7 +47,7 @@ export const make = (revision: Effect.Effect<number>): Unsaved => {
       const current = yield* slot.read
       if (unsaved === undefined) return current
       const pending = unsaved
-      // A logout or login since then is the newer word.
+      // There was a login or logout since, which is newer.
       if (!follows(pending, current, yield* revision)) {
         unsaved = undefined
         return current
@@ -64,8 +67,8 @@ interface Pending {
 }
 
 /**
- * Whether what stands there is still what the exchange began with. Generations alone do not tell: a login counts anew; nor
- * does a place that is empty: a logout leaves it so.
+ * Whether the slot still has what the failed write was to replace. The generation alone does not tell, since a login begins
+ * anew with 1. Nor does an empty slot, since a logout leaves one: there the revision tells.
  */
 const follows = ({ credential, over, since }: Pending, stored: Option.Option<Credential>, revision: number) => {
   if (Option.isNone(over) || Option.isNone(stored)) {

@@ -37,8 +37,8 @@ export class CredentialStore extends Context.Service<
   CredentialStore,
   Implementation & {
     /**
-     * How often the key was written or removed through this store in this process: who remembers what it read knows by
-     * it that a login or logout has come since. Costs no look at the place itself.
+     * How often the key was written or removed through this store in this process. Whoever remembers a credential sees by
+     * it whether there was a login or logout since, without a look at the place itself.
      */
     readonly revisionOf: (key: CredentialKey) => Effect.Effect<number>
   }
@@ -48,11 +48,11 @@ export class CredentialStore extends Context.Service<
     const revisions = new Map<string, number>()
     return CredentialStore.of({
       ...implementation,
-      // What is kept for another use is no credential.
+      // Without the library's own notes.
       list: Effect.map(implementation.list, (found) => found.filter(({ key }) => key.use === undefined)),
       modify: (key, use) => {
         const id = key.canonical
-        // Also where a write fails: it may show all the same.
+        // A write that fails counts too: it may have reached the place all the same.
         const counted = <A, E>(effect: Effect.Effect<A, E>) =>
           Effect.ensuring(
             effect,
@@ -72,7 +72,7 @@ export class CredentialStore extends Context.Service<
   /** Credentials live as long as the layer, in this process alone. */
   static readonly layerMemory: Layer.Layer<CredentialStore> = Layer.sync(CredentialStore, () => memory())
 
-  /** One key's credential lives as that of {@link layerMemory} does, and is in no list; all others are where they were. */
+  /** A store that keeps one key's credential in memory alone, out of every list, and all others where they were. */
   static readonly layerSparing = (key: CredentialKey): Layer.Layer<CredentialStore, never, CredentialStore> =>
     Layer.effect(
       CredentialStore,
