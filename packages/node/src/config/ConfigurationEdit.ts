@@ -17,18 +17,7 @@ import * as DurableFile from "../store/DurableFile.ts"
 import { errnoOf } from "../store/FileFailure.ts"
 import * as FileLease from "../store/FileLease.ts"
 import { nearest } from "./nearest.ts"
-import {
-  block,
-  dotted,
-  findSetter,
-  isPrefix,
-  isTable,
-  parse,
-  quote,
-  type Section,
-  sections,
-  type Table
-} from "./TomlDocument.ts"
+import { block, dotted, findSetter, parse, put, quote, sections, type Table, tableIn } from "./TomlDocument.ts"
 import * as TomlEdit from "./TomlEdit.ts"
 import * as TomlFile from "./TomlFile.ts"
 
@@ -50,7 +39,7 @@ export const useContext = (name: string): Change => ({
   lines: (lines) => {
     const [top] = sections(lines)
     const at = top && findSetter(lines, "current_context", top)
-    if (at === undefined) return insertAtTop(lines, `current_context = ${quote(name)}`)
+    if (at === undefined) return TomlEdit.insertAtTop(lines, `current_context = ${quote(name)}`)
     const value = /(=[ \t]*)(?:"(?:[^"\\]|\\.)*"|'[^']*')/
     return lines.map((line, index) =>
       index === at ? line.replace(value, (_, equals) => `${equals}${quote(name)}`) : line
@@ -62,7 +51,7 @@ export const useContext = (name: string): Change => ({
 export const addContext = (name: string): Change => ({
   what: `[${dotted(["contexts", name])}]`,
   meaning: (root) => Effect.succeed(put(root, ["contexts", name], tableIn(tableIn(root, "contexts"), name))),
-  lines: (lines) => append(lines, block(["contexts", name], {}))
+  lines: (lines) => TomlEdit.append(lines, block(["contexts", name], {}))
 })
 
 /** Removes a context with its providers, and `current_context` where it names it. A context that is not there is `UnknownName`. */
@@ -77,7 +66,7 @@ export const removeContext = (name: string): Change => ({
     })
     const [top] = sections(lines)
     const at = top && current === name ? findSetter(lines, "current_context", top) : undefined
-    return cut(lines, sectionsOf(lines, path)).filter((_, index) => index !== at)
+    return TomlEdit.cut(lines, path).filter((_, index) => index !== at)
   }
 })
 
@@ -118,7 +107,7 @@ const setTable = (path: KeyPath, changed: (root: Table) => Table | undefined): C
     if (table === undefined) return lines
     return Object.hasOwn(around, name)
       ? TomlEdit.set(lines, path, around[name], table)
-      : append(lines, block(path, table))
+      : TomlEdit.append(lines, block(path, table))
   }
 })
 
@@ -239,14 +228,6 @@ const targetOf: (path: string) => Effect.Effect<string, PlatformError, FileSyste
     )
   })
 
-const tableIn = (table: Table, key: string): Table => {
-  const inner = Object.hasOwn(table, key) ? table[key] : undefined
-  return isTable(inner) ? inner : {}
-}
-
-const put = (root: Table, [key, ...rest]: KeyPath, value: Table): Table =>
-  key === undefined ? value : { ...root, [key]: put(tableIn(root, key), rest, value) }
-
 const withoutContext = (root: Table, name: string): Table => {
   const { [name]: _, ...contexts } = tableIn(root, "contexts")
   const { current_context: current, ...others } = root
@@ -266,34 +247,6 @@ const known = (root: Table, name: string) => {
   const meant = nearest(name, names)
   const hint = meant === undefined ? "" : `; did you mean ${printable(meant)}?`
   return new ConfigurationInvalid({ reason: "UnknownName", detail: `context ${printable(name)}${hint}` })
-}
-
-const sectionsOf = (lines: Lines, path: KeyPath) => sections(lines).filter((section) => isPrefix(path, section.path))
-
-/** Index of the section's last line that is neither empty nor a comment: what follows may be about the next section. */
-const lastStatement = (lines: Lines, { end, start }: Section) =>
-  start + lines.slice(start, end).findLastIndex((line) => !/^[ \t]*(?:#|$)/.test(line))
-
-const cut = (lines: Lines, gone: ReadonlyArray<Section>): Lines => {
-  const spans = gone.map((section) => {
-    let end = lastStatement(lines, section) + 1
-    while (end < lines.length - 1 && lines[end]?.trim() === "") end++
-    return { start: section.start, end }
-  })
-  return lines.filter((_, index) => !spans.some(({ end, start }) => start <= index && index < end))
-}
-
-const append = (lines: Lines, added: Lines): Lines => {
-  const kept = lines.at(-1) === "" ? lines.slice(0, -1) : lines
-  const gap = kept.length === 0 || kept.at(-1)?.trim() === "" ? [] : [""]
-  return [...kept, ...gap, ...added, ""]
-}
-
-/** Below the comment that heads the file, if one does. */
-const insertAtTop = (lines: Lines, added: string): Lines => {
-  const heading = lines.findIndex((line) => !line.startsWith("#"))
-  const at = heading > 0 && lines[heading]?.trim() === "" ? heading + 1 : 0
-  return lines.toSpliced(at, 0, added, ...(lines[at]?.trim() === "" || /^\s*[^[\s#]/.test(lines[at] ?? "") ? [] : [""]))
 }
 
 const invalid = (detail: string) => new ConfigurationInvalid({ reason: "InvalidValue", detail })

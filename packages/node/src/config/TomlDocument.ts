@@ -85,6 +85,16 @@ export const findSetter = (lines: ReadonlyArray<string>, key: string, { end, sta
   return index < 0 ? undefined : index
 }
 
+/** The table that `key` has in a table; an empty one where it has none. */
+export const tableIn = (table: Table, key: string): Table => {
+  const inner = Object.hasOwn(table, key) ? table[key] : undefined
+  return isTable(inner) ? inner : {}
+}
+
+/** The root with `value` as the table at a path. */
+export const put = (root: Table, [key, ...rest]: ReadonlyArray<string>, value: Table): Table =>
+  key === undefined ? value : { ...root, [key]: put(tableIn(root, key), rest, value) }
+
 /** Whether `path` begins with `start`. */
 export const isPrefix = (start: ReadonlyArray<string>, path: ReadonlyArray<string>) =>
   start.every((key, index) => key === path[index])

@@ -1,4 +1,4 @@
-/** Changes to single values of a TOML document. Every line that does not state such a value stays as it is. */
+/** Changes to the lines of a TOML document: what a change is not about stays as it is. */
 import * as Equal from "effect/Equal"
 import * as Result from "effect/Result"
 import {
@@ -9,6 +9,7 @@ import {
   isTable,
   parse,
   pathOf,
+  type Section,
   sections,
   type Table,
   written
@@ -43,12 +44,14 @@ export const set = (lines: Lines, path: KeyPath, before: unknown, after: unknown
     return [...keys].reduce((done, key) => set(done, [...path, key], own(before, key), own(after, key)), lines)
   }
   if (after !== undefined) return lines
-  const headers = sections(lines).filter((section) => isPrefix(path, section.path))
+  const headers = sectionsIn(lines, path)
   return without(lines, [
     ...all.filter((one) => isPrefix(path, one.path)),
     ...headers.map(({ start }) => ({ start, end: start + 1 }))
   ])
 }
+
+const sectionsIn = (lines: Lines, path: KeyPath) => sections(lines).filter((section) => isPrefix(path, section.path))
 
 const isSame = (one: KeyPath, other: KeyPath) => one.length === other.length && isPrefix(one, other)
 
@@ -137,7 +140,7 @@ const valueOf = (literal: string): unknown =>
 /** A new value: below the last key of its table, in that key's manner. */
 const insert = (lines: Lines, all: ReadonlyArray<Statement>, path: KeyPath, value: unknown): Lines => {
   const parent = path.slice(0, -1)
-  const inside = sections(lines).filter((section) => isPrefix(parent, section.path))
+  const inside = sectionsIn(lines, parent)
   const header = inside.find((section) => isSame(parent, section.path))
   const sibling = all.findLast((one) => one.depth <= parent.length && isPrefix(parent, one.path))
   if (isTable(value) && inside.length > 0) return below(lines, all, inside, block(path, value))
@@ -161,4 +164,32 @@ const below = (
   if (last === undefined) return lines
   const end = all.findLast(({ start }) => last.start <= start && start < last.end)?.end ?? last.start + 1
   return lines.toSpliced(end, 0, ...added)
+}
+
+/** Index of the section's last line that is neither empty nor a comment: what follows may be about the next section. */
+const lastStatement = (lines: Lines, { end, start }: Section) =>
+  start + lines.slice(start, end).findLastIndex((line) => !/^[ \t]*(?:#|$)/.test(line))
+
+/** The lines without the tables that are headed by `path` or something in it. */
+export const cut = (lines: Lines, path: KeyPath): Lines => {
+  const gone = sectionsIn(lines, path).map((section) => {
+    let end = lastStatement(lines, section) + 1
+    while (end < lines.length - 1 && lines[end]?.trim() === "") end++
+    return { start: section.start, end }
+  })
+  return without(lines, gone)
+}
+
+/** The lines with others at their end, behind an empty line. */
+export const append = (lines: Lines, added: Lines): Lines => {
+  const kept = lines.at(-1) === "" ? lines.slice(0, -1) : lines
+  const gap = kept.length === 0 || kept.at(-1)?.trim() === "" ? [] : [""]
+  return [...kept, ...gap, ...added, ""]
+}
+
+/** The lines with one more at their top, below the comment that heads the file, if one does. */
+export const insertAtTop = (lines: Lines, added: string): Lines => {
+  const heading = lines.findIndex((line) => !line.startsWith("#"))
+  const at = heading > 0 && lines[heading]?.trim() === "" ? heading + 1 : 0
+  return lines.toSpliced(at, 0, added, ...(lines[at]?.trim() === "" || /^\s*[^[\s#]/.test(lines[at] ?? "") ? [] : [""]))
 }
