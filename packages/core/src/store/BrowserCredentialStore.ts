@@ -103,9 +103,6 @@ const make = Effect.fnUntraced(function* ({
   const slotOf = (name: string): Slot => ({
     read: read(name),
     write: Effect.fnUntraced(function* (credential) {
-      if (prefix + credential.key.canonical !== name) {
-        return yield* Effect.die(new Error("a slot holds the credential of its own key"))
-      }
       const damaged = yield* read(name).pipe(
         Effect.as(false),
         Effect.catchIf(

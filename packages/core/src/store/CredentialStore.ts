@@ -59,7 +59,14 @@ export class CredentialStore extends Context.Service<
             Effect.sync(() => revisions.set(id, (revisions.get(id) ?? 0) + 1))
           )
         return implementation.modify(key, (slot) =>
-          use({ ...slot, write: (credential) => counted(slot.write(credential)), remove: counted(slot.remove) })
+          use({
+            ...slot,
+            write: (credential) =>
+              credential.key.canonical === id
+                ? counted(slot.write(credential))
+                : Effect.die(new Error("a slot holds the credential of its own key")),
+            remove: counted(slot.remove)
+          })
         )
       },
       revisionOf: (key) => {

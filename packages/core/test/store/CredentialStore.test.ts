@@ -5,15 +5,7 @@ import { AccessToken, Credential, CredentialKey, CredentialStore } from "keyfob"
 
 const credentialOf = (account: string) =>
   Credential.make({
-    key: CredentialKey.make({
-      issuer: "https://id.example",
-      clientId: "app",
-      account,
-      subject: "client",
-      scopes: [],
-      resource: [],
-      params: {}
-    }),
+    key: CredentialKey.make({ issuer: "https://id.example", clientId: "app", account, subject: "client" }),
     generation: 1,
     issuedAt: DateTime.makeUnsafe(0),
     token: AccessToken.bearer(Redacted.make(`token of ${account}`))
@@ -38,5 +30,14 @@ it.effect("R11 a key that is spared is found by who spares it, and kept nowhere 
     yield* around.modify(spared.key, ({ remove }) => remove)
     assert.deepStrictEqual(yield* around.get(spared.key), Option.none())
     assert.deepStrictEqual(yield* kept.get(other.key), Option.some(other))
+  }).pipe(Effect.provide(CredentialStore.layerMemory))
+)
+
+it.effect("a slot holds the credential of its own key, whatever the store", () =>
+  Effect.gen(function* () {
+    const { list, modify } = yield* CredentialStore
+    const exit = yield* Effect.exit(modify(spared.key, ({ write }) => write(other)))
+    assert.match(String(exit), /a slot holds the credential of its own key/)
+    assert.deepStrictEqual(yield* list, [])
   }).pipe(Effect.provide(CredentialStore.layerMemory))
 )

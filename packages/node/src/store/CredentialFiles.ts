@@ -193,8 +193,6 @@ export const make = Effect.fnUntraced(function* ({
     return {
       read: read(name),
       write: Effect.fnUntraced(function* (credential) {
-        if (nameOf(credential.key) !== name)
-          return yield* Effect.die(new Error("a slot holds the credential of its own key"))
         const found = yield* find(name)
         const { sealing } = found ?? (yield* choose)
         const place = placeOf(name, sealing)

@@ -107,7 +107,6 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
   const slotOf = (id: string, lease: Lease): Slot => ({
     read: read(id),
     write: Effect.fnUntraced(function* (credential) {
-      if (idOf(credential.key) !== id) return yield* Effect.die(new Error("a slot holds the credential of its own key"))
       const damaged = yield* isDamaged(id)
       const writing = { before: undefined, check: Effect.void } // the write itself is refused where the lease is lost
       const text = yield* sealing.seal(yield* CredentialText.encode(credential), sealedAt(id), writing)
