@@ -462,6 +462,10 @@ describe("grants between machines", () => {
       const register = (body: object) => postJson(at("registration_endpoint"), body)
       const made = yield* register({ client_name: "new", grant_types: ["client_credentials"], redirect_uris: [] })
       assert.strictEqual(made.status, 201)
+      // All that is registered, defaults too (RFC 7591 section 3.2.1).
+      assert.deepInclude(made.json, { token_endpoint_auth_method: "client_secret_basic", response_types: [] })
+      const web = yield* register({ redirect_uris: ["https://app.test/callback"] })
+      assert.deepInclude(web.json, { grant_types: ["authorization_code"], response_types: ["code"] })
       const credentials = {
         client_id: String(made.json["client_id"]),
         client_secret: String(made.json["client_secret"])

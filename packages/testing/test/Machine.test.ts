@@ -161,9 +161,20 @@ const requestOf = (sent: typeof Sent.Type, known: (word: string) => string): Req
   }
 }
 
+const Uri = oneOf("https://app.test/callback", "http://[::1]/callback", "com.app.test:/x", "com.app.test:x", "/", "x:")
+const Uris = Schema.NonEmptyArray(Uri)
+const Registration = Schema.Struct({
+  application_type: Schema.optionalKey(oneOf("native", "native", "web")),
+  token_endpoint_auth_method: oneOf("none", "client_secret_post"),
+  redirect_uris: Uris,
+  post_logout_redirect_uris: Schema.optionalKey(Uris),
+  id_token_signed_response_alg: Schema.optionalKey(oneOf("EdDSA", "RS256"))
+})
+
+const script = { decision: "approve", person: "alice", since: 0, after: 0, polls: 0, wrongPasswords: 0 } as const
+
 /** A provider where alice has signed in, and what it gave out: tokens, and codes that nobody has used. */
 const signedIn = Effect.gen(function* () {
-  const script = { decision: "approve", person: "alice", since: 0, after: 0, polls: 0, wrongPasswords: 0 } as const
   let state: State = { ...initial(settings), script }
   const ask = Effect.fnUntraced(function* (path: string, form: Readonly<Record<string, string>>) {
     const body = new URLSearchParams({ client_id: clients.cli.client_id, ...form }).toString()
@@ -219,6 +230,48 @@ describe("the machine, asked whatever there is", () => {
           assert.deepStrictEqual(first[1], second[1])
           assert.isTrue(Equal.equals(first[0], second[0]), "the next state is another")
           state = first[0]
+        }
+      }),
+    { arbitrary: { runs: 200 } }
+  )
+
+  it.effect.prop(
+    "whoever it lets register signs in and out, whatever they said of themselves",
+    [Registration, oneOf("query", "fragment", "form_post")],
+    ([metadata, response_mode]) =>
+      Effect.gen(function* () {
+        let state: State = { ...initial(settings), script }
+        const ask = Effect.fnUntraced(function* (method: "GET" | "POST", url: string, body: string) {
+          const headers = { "content-type": "application/x-www-form-urlencoded" }
+          const [next, response] = yield* Machine.step(state, { method, url, headers, body }, 0)
+          state = next
+          holds(response)
+          return response
+        })
+        const form = (fields: Readonly<Record<string, string>>) => String(new URLSearchParams(fields))
+        const made = yield* ask("POST", "/register", JSON.stringify(metadata))
+        if (made.status !== 201) return
+        const { client_id, client_secret = "" } = JSON.parse(made.body)
+        for (const redirect_uri of metadata.redirect_uris) {
+          const code_challenge = yield* hashOf("v".repeat(43))
+          const challenge = { code_challenge, code_challenge_method: "S256" }
+          const request = {
+            client_id,
+            redirect_uri,
+            response_mode,
+            response_type: "code",
+            scope: "openid",
+            ...challenge
+          }
+          const page = yield* ask("GET", `/authorize?${form(request)}`, "")
+          yield* ask("GET", (page.headers["location"] ?? "").replace(settings.issuer, ""), "")
+          for (const [code] of state.codes) {
+            const proof = { client_id, client_secret, code_verifier: "v".repeat(43) }
+            yield* ask("POST", "/token", form({ grant_type: "authorization_code", code, redirect_uri, ...proof }))
+          }
+        }
+        for (const post_logout_redirect_uri of metadata.post_logout_redirect_uris ?? []) {
+          yield* ask("GET", `/end_session?${form({ client_id, post_logout_redirect_uri })}`, "")
         }
       }),
     { arbitrary: { runs: 200 } }

@@ -73,6 +73,7 @@ export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
     return refuse("invalid_client_metadata", `${where} is not what RFC 7591 has, or not supported`)
   })
   const grantTypes = said.grant_types ?? ["authorization_code"]
+  const hasCode = grantTypes.includes("authorization_code")
   const redirects = said.redirect_uris ?? []
   if (!redirects.every((uri) => isRedirect(uri, said.application_type ?? "web"))) {
     return yield* refuse(
@@ -83,10 +84,11 @@ export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
   if (!(said.post_logout_redirect_uris ?? []).every((uri) => URL.canParse(uri))) {
     return yield* refuse("invalid_client_metadata", "post_logout_redirect_uris must be absolute URIs")
   }
-  if (grantTypes.includes("authorization_code") && redirects.length === 0) {
+  if (hasCode && redirects.length === 0) {
     return yield* refuse("invalid_redirect_uri", "redirect_uris is mandatory property")
   }
-  if ((said.response_types ?? []).length > 0 && !grantTypes.includes("authorization_code")) {
+  const responseTypes = said.response_types ?? (hasCode ? ["code"] : [])
+  if (responseTypes.length > 0 && !hasCode) {
     return yield* refuse("invalid_client_metadata", "response_types do not go with the grant_types")
   }
   const algorithm = said.id_token_signed_response_alg
@@ -106,6 +108,7 @@ export const registration = Effect.fnUntraced(function* (turn: Turn): Effect.fn.
     client_id: draw(turn, 21),
     token_endpoint_auth_method: method,
     grant_types: grantTypes,
+    response_types: responseTypes,
     ...(method.startsWith("client_secret") ? { client_secret: draw(turn, 64) } : {}),
     // Each key is checked by jose when it is used.
     ...(jwks === undefined ? {} : { jwks: jwks as unknown as JSONWebKeySet })
