@@ -188,6 +188,10 @@ const places: Readonly<
 > = {
   "the path": (secret) => [HttpClientRequest.get(`https://api.example/users/${encode(secret)}/x`)],
   "the host": (secret) => [HttpClientRequest.get(`https://${Hex.encode(secret)}.example/`)],
+  "a path, with somebody's metadata in the query": (secret) => [
+    HttpClientRequest.get(`https://api.example/${encode(secret)}?of=/.well-known/openid-configuration`),
+    () => Response.json({ issuer: "https://id.example" })
+  ],
   "a query's value": (secret) => [HttpClientRequest.get(`${url}?code=${encode(secret)}`)],
   "a query's name": (secret) => [HttpClientRequest.get(`${url}?${encode(secret)}=1`)],
   "a fragment": (secret) => [HttpClientRequest.get(`${url}#${encode(secret)}`)],
@@ -292,13 +296,13 @@ describe("a secret in the trace", () => {
   )
 
   const metadata = { issuer: "https://id.example", token_endpoint: url, device_authorization_endpoint: `${url}/device` }
-  const machine = (id: string, secret: string, method: typeof ClientAuthentication.secretBasic) => {
+  const machine = (id: string, secret: string, method: typeof ClientAuthentication.secretBasic, audience = "files") => {
     const authentication = method(Redacted.make(secret))
     const flow = ClientCredentials.make({
       issuer: metadata.issuer,
       clientId: id,
       authentication,
-      audience: "files"
+      audience
     })
     return Effect.ignore(Login.login(flow))
   }
@@ -315,16 +319,28 @@ describe("a secret in the trace", () => {
     const answer = request.url.includes("/.well-known/") ? Response.json(metadata) : asked()
     return Effect.succeed(HttpClientResponse.fromWeb(request, answer))
   })
-  const recordedOf = (
-    ...programs: ReadonlyArray<Effect.Effect<void, never, HttpClient.HttpClient | CredentialStore>>
-  ) =>
+  type Program = Effect.Effect<void, never, HttpClient.HttpClient | CredentialStore>
+  const recordedOf = (...programs: ReadonlyArray<Program>) => recordedWith({}, ...programs)
+  const recordedWith = (options: Trace.Options, ...programs: ReadonlyArray<Program>) =>
     Effect.gen(function* () {
       for (const program of programs) yield* program
       return json(yield* (yield* Trace.Recorder).trace)
     }).pipe(
       Effect.provide(CredentialStore.layerMemory, { local: true }),
-      Effect.provide(Layer.provide(Trace.record(), Layer.succeed(HttpClient.HttpClient, provider)), { local: true })
+      Effect.provide(Layer.provide(Trace.record(options), Layer.succeed(HttpClient.HttpClient, provider)), {
+        local: true
+      })
     )
+
+  it.effect("an audience that is a host is none, where hosts are to be hidden", () =>
+    Effect.gen(function* () {
+      const program = machine("billing", "c4nary", ClientAuthentication.secretPost, "files.example")
+      assert.include(yield* recordedOf(program), "files.example")
+      const hidden = yield* recordedWith({ hideHosts: true }, program)
+      assertNone(["files.example", "id.example"], hidden)
+      assert.include(hidden, "billing")
+    })
+  )
 
   for (const [name, method] of Object.entries({
     ClientSecretBasic: ClientAuthentication.secretBasic,

@@ -22,17 +22,24 @@ export const knownIn = (raw: ReadonlyArray<RawExchange>, verdicts: Verdicts): Kn
   for (const { method, outcome, url } of raw) {
     if (method !== "GET" || outcome._tag !== "Answered" || typeof outcome.body !== "string") continue
     const document = jsonOf(outcome.body)
-    if (!words.wellKnown.test(url) || !isObject(document) || typeof document["issuer"] !== "string") continue
-    const issuer = url.replace(/\?.*$/s, "").replace(words.wellKnown, "")
-    for (const one of [url, document["issuer"], issuer, issuer.replace(/\/$/, ""), `${issuer.replace(/\/$/, "")}/`])
+    const location = url.replace(/[?#].*$/s, "")
+    if (!words.wellKnown.test(location) || !isObject(document) || typeof document["issuer"] !== "string") continue
+    const issuer = location.replace(words.wellKnown, "")
+    for (const one of [
+      location,
+      document["issuer"],
+      issuer,
+      issuer.replace(/\/$/, ""),
+      `${issuer.replace(/\/$/, "")}/`
+    ])
       urls.add(one)
     for (const scope of listed(document["scopes_supported"])) scopes.add(scope)
     for (const [name, text] of Object.entries(document)) {
       const endpoint = Object.hasOwn(words.endpoints, name) ? words.endpoints[name] : undefined
       if (endpoint === undefined || typeof text !== "string") continue
-      const location = text.replace(/[?#].*$/s, "")
-      urls.add(location)
-      endpoints.set(location, endpoint)
+      const named = text.replace(/[?#].*$/s, "")
+      urls.add(named)
+      endpoints.set(named, endpoint)
     }
   }
   const hosts = new Set([...urls].map((url) => partsOf(url)?.authority ?? ""))

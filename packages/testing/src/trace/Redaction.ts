@@ -107,7 +107,9 @@ const writer = (start: number, known: Known, verdicts: Verdicts, options: Option
         .join(" ")
     const read = jwt(text)
     if (read !== undefined) return read
-    return url(text) ?? (words.identifiers.has(name) && known.identifiers.has(text) ? text : number(text))
+    const isKnown = words.identifiers.has(name) && known.identifiers.has(text)
+    // One that is written like a host or an address may tell whose it is.
+    return url(text) ?? (isKnown && (options.hideHosts !== true || /^[\w-]+$/.test(text)) ? text : number(text))
   }
 
   const jwt = (text: string): Jwt | undefined => {
