@@ -1,9 +1,9 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { accounts, clients as registered, EmbeddedProvider, Person } from "@keyfob/embedded"
-import { Effect, Exit, Layer, Redacted, Result, Schema } from "effect"
+import { Effect, Exit, Layer, Option, Redacted, Result, Schema, Stream } from "effect"
 import { Base64, Base64Url, Hex } from "effect/encoding"
-import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { Cookies, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import {
   type AuthError,
@@ -181,6 +181,42 @@ const url = "https://id.example/token"
 const encode = encodeURIComponent
 const jwtOf = (header: object, claims: object) =>
   [header, claims].map((part) => Base64Url.encode(JSON.stringify(part))).join(".")
+
+describe("what is recorded", () => {
+  const through = (body: BodyInit | null, headers: ReadonlyArray<[string, string]>) => {
+    const client = HttpClient.make((request) =>
+      Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(body, { headers: [...headers] })))
+    )
+    const layer = Layer.provide(Trace.record(), Layer.succeed(HttpClient.HttpClient, client))
+    return Effect.flatMap(HttpClient.get(url), ({ arrayBuffer, cookies, stream }) =>
+      Effect.succeed({ bytes: Effect.map(arrayBuffer, (buffer) => [...new Uint8Array(buffer)]), cookies, stream })
+    ).pipe(Effect.provide(layer))
+  }
+
+  it.effect("stays what it was: bytes that are no UTF-8, several cookies", () =>
+    Effect.gen(function* () {
+      const bytes = [0xef, 0xbb, 0xbf, 0xe9, 0xff]
+      const answer = yield* through(new Uint8Array(bytes), [
+        ["content-type", "text/plain; charset=iso-8859-1"],
+        ["content-length", "5"],
+        ["set-cookie", "a=1"],
+        ["set-cookie", "b=2"]
+      ])
+      assert.deepStrictEqual(yield* answer.bytes, bytes)
+      assert.deepStrictEqual(Cookies.toRecord(answer.cookies), { a: "1", b: "2" })
+    })
+  )
+
+  it.effect("a log that is being followed goes on", () =>
+    Effect.gen(function* () {
+      const endless = new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("line 1"))
+      })
+      const { stream } = yield* through(endless, [["content-type", "text/plain"]])
+      assert.deepStrictEqual(yield* Stream.runHead(Stream.decodeText(stream)), Option.some("line 1"))
+    })
+  )
+})
 
 /** Every place a secret could come to stand in, the expected ones and the others. */
 const places: Readonly<

@@ -59,10 +59,9 @@ export const record = (
             yield* answered({})
             return response
           }
-          const text = yield* Effect.tapError(textOf(response), broken)
-          yield* answered(text)
-          const hasBody = ![101, 103, 204, 205, 304].includes(status)
-          return HttpClientResponse.fromWeb(request, new Response(hasBody ? text : null, { status, headers }))
+          const bytes = yield* Effect.tapError(bytesOf(response), broken)
+          yield* answered(new TextDecoder().decode(bytes))
+          return withBody(response, bytes)
         })
       )
       const trace = Effect.suspend(() => {
@@ -95,19 +94,41 @@ const bodyOf = (body: HttpClientRequest.HttpClientRequest["body"]): RawBody => {
   return body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : {}
 }
 
-/** Whether the body is one that protocols speak in: downloads and event streams are none of a trace's business. */
+/**
+ * Whether the body is one that protocols speak in: downloads and event streams are none of a trace's business, nor is a
+ * text whose end nobody has announced, such as a log that is being followed.
+ */
 const isReadable = ({ headers, status }: HttpClientResponse.HttpClientResponse) => {
   const type = headers["content-type"] ?? "application/json"
-  return status >= 200 && status <= 599 && /\b(?:json|jwt|html|plain)\b/i.test(type) && !/seq|stream/i.test(type)
+  const ends = !/\bplain\b/i.test(type) || headers["content-length"] !== undefined
+  return (
+    status >= 200 && status <= 599 && ends && /\b(?:json|jwt|html|plain)\b/i.test(type) && !/seq|stream/i.test(type)
+  )
 }
 
-const textOf = (response: HttpClientResponse.HttpClientResponse) =>
+const readers: ReadonlySet<PropertyKey> = new Set<keyof HttpClientResponse.HttpClientResponse>([
+  "arrayBuffer",
+  "formData",
+  "json",
+  "stream",
+  "text",
+  "urlParamsBody"
+])
+
+/** The same response, whose body was read already. A new one would not have its cookies: of several, the headers make one text. */
+const withBody = (response: HttpClientResponse.HttpClientResponse, bytes: Uint8Array<ArrayBuffer>) => {
+  const { headers, request, status } = response
+  const hasBody = ![101, 103, 204, 205, 304].includes(status)
+  const read = HttpClientResponse.fromWeb(request, new Response(hasBody ? bytes : null, { status, headers }))
+  return new Proxy(response, { get: (target, name) => Reflect.get(readers.has(name) ? read : target, name) })
+}
+
+const bytesOf = (response: HttpClientResponse.HttpClientResponse) =>
   response.stream.pipe(
-    Stream.decodeText,
-    Stream.mkString,
+    Stream.mkUint8Array,
     Effect.catchIf(
       (error) => error.reason._tag === "EmptyBodyError",
-      () => Effect.succeed("")
+      () => Effect.succeed(new Uint8Array())
     )
   )
 
