@@ -27,7 +27,7 @@ export class Directories extends Context.Service<
     readonly configFile: string
     /** The directory of the credential store. */
     readonly credentials: string
-    /** What can be fetched again: metadata and keys of providers. */
+    /** For what can be fetched again. Nothing is kept there so far. */
     readonly cache: string
   }
 >()("@keyfob/node/Directories") {

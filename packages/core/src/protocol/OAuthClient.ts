@@ -1,8 +1,7 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
-import * as Ref from "effect/Ref"
-import * as Semaphore from "effect/Semaphore"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { AccessToken, DpopKey } from "../Token.ts"
@@ -266,20 +265,6 @@ const given = (form: Form) =>
     value === undefined || (typeof value !== "string" && value.length === 0) ? [] : [[name, value] as const]
   )
 
-/** Keeps the first success; a failure is not kept, and callers share one run. */
+/** Keeps the first success. A failure is for those who waited for it, and is not kept. */
 const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
-  Effect.sync(() => {
-    const flight = Semaphore.makeUnsafe(1)
-    const kept = Ref.makeUnsafe(Option.none<A>())
-    return Effect.flatMap(Ref.get(kept), (found) =>
-      Option.isSome(found)
-        ? Effect.succeed(found.value)
-        : flight.withPermit(
-            Effect.flatMap(Ref.get(kept), (found) =>
-              Option.isSome(found)
-                ? Effect.succeed(found.value)
-                : Effect.tap(effect, (value) => Ref.set(kept, Option.some(value)))
-            )
-          )
-    )
-  })
+  Effect.cachedWithTTL(effect, (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero))
