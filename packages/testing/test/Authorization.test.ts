@@ -327,8 +327,8 @@ describe("grants between machines", () => {
       })
       yield* Effect.gen(function* () {
         const at = yield* discover(issuer)
-        const ask = (assertion: string) =>
-          post(at("token_endpoint"), { client_id: "robot", grant_type: grantType, assertion, scope: "api:read" })
+        const ask = (assertion: string, scope = "api:read") =>
+          post(at("token_endpoint"), { client_id: "robot", grant_type: grantType, assertion, scope })
         const claims = { iss: "https://partner.test", sub: "carol", aud: at("issuer"), exp: 300 }
         const good = yield* ask(yield* key.sign(claims))
         assert.deepStrictEqual([good.status, good.json["scope"]], [200, "api:read"])
@@ -336,6 +336,8 @@ describe("grants between machines", () => {
         assert.strictEqual(me.json["sub"], "carol")
         const token = String(good.json["access_token"])
         assert.strictEqual(decodeJwt(token).aud, `${issuer}/api`)
+        const bare = yield* ask(yield* key.sign(claims), "")
+        assert.notProperty(decodeJwt(String(bare.json["access_token"])), "scope") // RFC 6749 appendix A.4 has no empty one
         const known = yield* post(at("introspection_endpoint"), { client_id: "robot", token })
         assert.deepInclude(known.json, { active: true, sub: "carol", client_id: "robot" })
         const stranger = yield* ask(yield* key.sign({ ...claims, iss: "https://stranger.test" }))
