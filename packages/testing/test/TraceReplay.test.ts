@@ -263,3 +263,34 @@ for (const end of ["alice", "TokenRejected", "LoginFailed"]) {
     })
   )
 }
+
+it.effect("two logins at once have each their own code and nonce, whichever comes back first", () =>
+  Effect.gen(function* () {
+    const both = <E, R>(browser: (url: string) => Effect.Effect<URL, E, R>) =>
+      Effect.gen(function* () {
+        const begun = [yield* beginning, yield* beginning]
+        const opened = yield* Effect.forEach(begun, ({ pending, url }) =>
+          Effect.map(browser(Redacted.value(url)), ({ href }) => ({ href, pending }))
+        )
+        return yield* Effect.forEach(opened.reverse(), ({ href, pending }) =>
+          Effect.map(Login.complete(browserFlow, pending, href), ({ account }) => account?.sub)
+        )
+      }).pipe(Effect.provide(CredentialStore.layerMemory))
+    const trace = yield* Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const people = ["alice", "bob"]
+      const browser = (url: string) =>
+        Effect.andThen(
+          idp.approve(people.shift() ?? ""),
+          Effect.provideService(SimulatedBrowser.visit(url), HttpClient.HttpClient, idp.client)
+        )
+      assert.deepStrictEqual(yield* both(browser), ["bob", "alice"])
+      return yield* (yield* Trace.Recorder).trace
+    }).pipe(Effect.provide(Trace.record().pipe(Layer.provideMerge(SimulatedProvider.layer()))))
+    yield* Effect.gen(function* () {
+      const replay = yield* Trace.Replay
+      assert.lengthOf(new Set(yield* both(replay.visit)), 2)
+      assert.deepStrictEqual(yield* replay.left, [])
+    }).pipe(Effect.provide(Trace.replay(trace)))
+  })
+)

@@ -49,8 +49,9 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const once = Semaphore.makeUnsafe(1)
       // Nonces of the trace, and what this client has drawn in their place.
       const nonces = new Map<string, string>()
-      // What the client asked for in its browser, or in the request it pushed for that.
-      let asked = new URLSearchParams()
+      // What the client pushed (RFC 9126), by the reference that its browser has.
+      const pushed = new Map<string, URLSearchParams>()
+      const visits = new Map<string, Visit>()
       let start: number | undefined
 
       /** At the first request, since times in signed tokens count from there. */
@@ -66,14 +67,12 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
           const exchange = find(trace, used, request, url)
           if (exchange === undefined) return yield* Effect.die(noAnswer(trace, used, request, url))
           used.add(exchange)
-          if (exchange.endpoint === "pushed_authorization_request") {
-            asked = formOf(request)
-            asked.delete("nonce") // which the trace knows
-          }
+          if (exchange.endpoint === "pushed_authorization_request") pushed.set(referenceIn(exchange), formOf(request))
           for (const [recorded, drawn] of nonceOf(exchange, request)) nonces.set(recorded, drawn)
-          const drawn = asked.get("nonce")
-          if (exchange.grant === "authorization_code" && drawn !== null) {
-            for (const recorded of browsed(trace, exchange)) nonces.set(recorded, drawn)
+          const code = formOf(request).get("code") ?? undefined
+          const visit = [...visits.values()].find((visit) => code !== undefined && visit.code === code)
+          if (visit !== undefined && visit.nonce !== null) {
+            for (const recorded of browsed(trace, exchange)) nonces.set(recorded, visit.nonce)
           }
           const { outcome } = exchange
           if (outcome._tag === "Unanswered") return yield* Effect.never
@@ -90,11 +89,17 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
       const visit = (url: string) =>
         Effect.suspend(() => {
           const address = new URL(url)
-          if (!address.searchParams.has("request_uri")) asked = address.searchParams
+          const asked = pushed.get(address.searchParams.get("request_uri") ?? "") ?? address.searchParams
           const to = asked.get("redirect_uri")
-          return to === null
-            ? Effect.die(new Error("the authorization request has no redirect_uri: there is nowhere to come back to"))
-            : Effect.succeed(comeBack(trace, used, address, asked.get("state"), new URL(to)))
+          if (to === null) {
+            return Effect.die(
+              new Error("the authorization request has no redirect_uri: there is nowhere to come back to")
+            )
+          }
+          // Whoever opens a page again finds what was there.
+          const visit = visits.get(url) ?? { code: nextCode(trace, used, visits), nonce: asked.get("nonce") }
+          visits.set(url, visit)
+          return Effect.succeed(comeBack(trace, visit, address, asked.get("state"), new URL(to)))
         })
       return Context.make(HttpClient.HttpClient, client).pipe(Context.add(Replay, { left, visit }), Context.merge(time))
     })
@@ -102,6 +107,17 @@ export const replay = (trace: Trace): Layer.Layer<HttpClient.HttpClient | Replay
 
 const formOf = ({ body }: HttpClientRequest.HttpClientRequest) =>
   new URLSearchParams(body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "")
+
+/** An authorization URL that was opened: the code it led to, if it did, and what the client drew. */
+interface Visit {
+  readonly code: string | undefined
+  readonly nonce: string | null
+}
+
+const referenceIn = ({ outcome }: Exchange): string => {
+  const value = outcome._tag === "Answered" && outcome.body._tag === "Json" ? outcome.body.value : null
+  return isObject(value) ? String(value["request_uri"]) : ""
+}
 
 /** What the client drew where the trace has the number of a nonce: in a pushed request (RFC 9126), else no client says it. */
 const nonceOf = ({ body }: Exchange, request: HttpClientRequest.HttpClientRequest) => {
@@ -123,10 +139,16 @@ const browsed = (trace: Trace, { outcome }: Exchange): ReadonlyArray<string> => 
 const fieldOf = (body: Body, name: string) =>
   body._tag === "Form" ? body.fields.find(([field]) => field === name)?.[1] : undefined
 
-/** Back to the client, with the code that is spent next, or a no where none is, and the name of who is asked (RFC 9207). */
-const comeBack = (trace: Trace, used: ReadonlySet<Exchange>, address: URL, state: string | null, back: URL): URL => {
-  const spends = trace.exchanges.find((exchange) => exchange.grant === "authorization_code" && !used.has(exchange))
-  const code = spends === undefined ? undefined : fieldOf(spends.body, "code")
+/** The code that is spent next, of those that nobody came back with. */
+const nextCode = (trace: Trace, used: ReadonlySet<Exchange>, visits: ReadonlyMap<string, Visit>) =>
+  trace.exchanges
+    .filter((exchange) => exchange.grant === "authorization_code" && !used.has(exchange))
+    .map(({ body }) => fieldOf(body, "code"))
+    .filter((code) => typeof code === "string")
+    .find((one) => ![...visits.values()].some(({ code }) => code === one))
+
+/** Back to the client, with the code, or a no where there is none, and the name of who is asked (RFC 9207). */
+const comeBack = (trace: Trace, { code }: Visit, address: URL, state: string | null, back: URL): URL => {
   const issuer = trace.exchanges
     .map(({ outcome }) => (outcome._tag === "Answered" && outcome.body._tag === "Json" ? outcome.body.value : null))
     .filter(isObject)
@@ -148,14 +170,17 @@ const find = (
   const location = `${url.origin}${url.pathname}`
   const pathOf = (exchange: Exchange) => exchange.url.replace(/[?#].*$/s, "")
   const isKnown = exchanges.some((exchange) => exchange.endpoint !== "other" && pathOf(exchange) === location)
-  const grant = formOf(request).get("grant_type") ?? undefined
-  return exchanges.find(
+  const form = formOf(request)
+  const grant = form.get("grant_type") ?? undefined
+  const fitting = exchanges.filter(
     (exchange) =>
       !used.has(exchange) &&
       exchange.method === request.method &&
       // An URL that no metadata names is a number in the trace: it is found by that.
       (isKnown ? pathOf(exchange) === location && exchange.grant === grant : exchange.endpoint === "other")
   )
+  const code = form.get("code")
+  return (code === null ? undefined : fitting.find(({ body }) => fieldOf(body, "code") === code)) ?? fitting[0]
 }
 
 const noAnswer = (
