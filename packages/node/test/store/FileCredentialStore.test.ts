@@ -226,6 +226,22 @@ live(
   })
 )
 
+live(
+  "who loses the lease while the new content is written does not put it in place",
+  Effect.gen(function* () {
+    const { file, fs, generation, names, write } = yield* place
+    const lock = (yield* file).replace(/json$/, "lock")
+    const late = yield* Effect.flip(
+      write(credentialOf(2), (method) =>
+        method === "sync" ? Effect.orDie(fs.remove(lock, { recursive: true, force: true })) : Effect.void
+      )
+    )
+    assert.strictEqual(late.reason, "Busy")
+    assert.deepStrictEqual(yield* generation, Option.some(1))
+    assert.lengthOf(yield* names, 1)
+  })
+)
+
 for (const what of ["write", "removal"] as const) {
   live(
     `who is stopped between the look at the lease and the rename changes nothing after the next one's ${what}`,
