@@ -116,7 +116,11 @@ export class SimulatedProvider extends Context.Service<
       SimulatedProvider,
       Effect.gen(function* () {
         const server = yield* HttpServer.HttpServer
-        const { deliver, provider } = yield* make({ issuer: HttpServer.formatAddress(server.address), ...options })
+        // Who listens on every address is asked for by none of them.
+        const issuer = HttpServer.formatAddress(server.address)
+          .replace("//0.0.0.0:", "//127.0.0.1:")
+          .replace("//[::]:", "//[::1]:")
+        const { deliver, provider } = yield* make({ issuer, ...options })
         yield* server.serve(Transport.overSocket(deliver))
         return provider
       })

@@ -483,6 +483,21 @@ describe("one provider behind both transports", () => {
   )
 })
 
+it.live.each([undefined, "0.0.0.0"])("a server that listens on %s has an issuer on the loopback", (host) =>
+  Effect.gen(function* () {
+    const { issuer } = yield* SimulatedProvider
+    assert.match(issuer, /^http:\/\/(127\.0\.0\.1|\[::1\]):\d+$/)
+    assert.strictEqual((yield* discover(issuer))("issuer"), issuer)
+  }).pipe(
+    Effect.provide(
+      SimulatedProvider.layerServer().pipe(
+        Layer.provide(NodeHttpServer.layer(createServer, host === undefined ? { port: 0 } : { port: 0, host })),
+        Layer.provideMerge(NodeHttpClient.layerUndici)
+      )
+    )
+  )
+)
+
 describe("what is seen of a provider", () => {
   const layer = SimulatedProvider.layer()
 
