@@ -43,6 +43,8 @@ export class SimulatedPerson extends Context.Service<
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider
         const http = yield* HttpClient.HttpClient
+        // No device shows no code: this asks for the name alone. Mistyped, it would be a login that nobody completes.
+        if (script !== undefined) yield* provider.enterCode("", script.person, "approve")
         const shown: Array<DeviceCodePrompt> = []
         const pages: Array<BrowserPrompt> = []
         const open = new Set<(address: string) => Effect.Effect<void>>()

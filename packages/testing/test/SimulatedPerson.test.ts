@@ -50,6 +50,13 @@ describe("a person in front of a Keyfob login", () => {
     }).pipe(Effect.provide(layer({ person: "bob", decision: "deny" })))
   )
 
+  it.effect("is one the provider knows, or there is no test", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Effect.provide(Effect.void, layer({ person: "alcie" })))
+      assert.match(String(exit), /nobody is called alcie at the simulated provider; there are alice, bob/)
+    })
+  )
+
   it.effect("is away, and the code expires", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(patiently(Login.login(flow)))
