@@ -50,12 +50,14 @@ export const runCommand = Effect.fnUntraced(function* <A, E, R>(
   { env = {}, limit = "1 day", stdin = "", teardown = Runtime.defaultTeardown, terminal = false }: CommandOptions = {}
 ): Effect.fn.Return<CommandResult, never, Exclude<R, Stdio.Stdio | Terminal.Terminal>> {
   const printed = { stdout: "", stderr: "" }
+  // One for each stream: a character may come in two pieces.
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() }
   const into = (name: "stdout" | "stderr") => (text: string) => {
     printed[name] += text
   }
   const sink = (name: "stdout" | "stderr") => () =>
     Sink.forEach((chunk: string | Uint8Array) =>
-      Effect.sync(() => into(name)(typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk)))
+      Effect.sync(() => into(name)(typeof chunk === "string" ? chunk : decoders[name].decode(chunk, { stream: true })))
     )
   const stdio = Stdio.layerTest({
     stdout: sink("stdout"),

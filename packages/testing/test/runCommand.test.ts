@@ -45,6 +45,16 @@ it.effect("a command, its words and its exit code", () =>
   }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
 )
 
+it.effect("a character that is written in two pieces is one", () =>
+  Effect.gen(function* () {
+    const [first, second] = [Uint8Array.of(0x68, 0xc3), Uint8Array.of(0xa9)]
+    const writing = Stdio.Stdio.use(({ stdout }) =>
+      Effect.andThen(Stream.run(Stream.make(first), stdout()), Stream.run(Stream.make(second), stdout()))
+    )
+    assert.deepInclude(yield* runCommand(writing), { exitCode: 0, stdout: "h\u00e9" })
+  }).pipe(Effect.provide(SimulatedProvider.layer()))
+)
+
 it.effect("standard input, a terminal without a person, and time", () =>
   Effect.gen(function* () {
     const echo = Effect.gen(function* () {
