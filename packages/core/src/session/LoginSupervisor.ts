@@ -12,8 +12,10 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { LoginFailed, printable, StoreFailed } from "../AuthError.ts"
 import type { Credential, CredentialKey } from "../Credential.ts"
+import { UserPrompt } from "../flow/UserPrompt.ts"
 import { CredentialStore, type Slot } from "../store/CredentialStore.ts"
 import * as StoreNote from "../store/StoreNote.ts"
 
@@ -70,6 +72,21 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
     )
   )
 
+  const prompt = yield* Effect.serviceOption(UserPrompt)
+  let isShown = Option.isNone(prompt)
+  const shown =
+    <A>(show: (prompt: A) => Effect.Effect<void, never, Scope.Scope>) =>
+    (prompt: A) =>
+      Effect.suspend(() => {
+        isShown = true
+        return show(prompt)
+      })
+  const watched = Option.match(prompt, {
+    onNone: () => attempt,
+    onSome: ({ browser, deviceCode }) =>
+      Effect.provideService(attempt, UserPrompt, { browser: shown(browser), deviceCode: shown(deviceCode) })
+  })
+
   /** Keeps in mind how an attempt ended. */
   const note = Effect.fnUntraced(function* (slot: Slot, before: Attempts, exit: Exit.Exit<Credential, E>) {
     const stored = yield* StoreNote.undamaged(slot.read)
@@ -79,8 +96,9 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
     }
     // A failure from before anybody was asked (no network, say) is not shared: the next one tries for themselves.
     const outcome = Option.flatMap(Cause.findErrorOption(exit.cause), outcomeOf)
-    // An interruption counts as unanswered, unless a person asked for the login: they were there to stop it.
-    if (Option.isNone(outcome) && (personAsked || !Cause.hasInterruptsOnly(exit.cause))) return
+    // An interruption counts as unanswered once the prompt is shown, unless a person asked for the login: they were there to
+    // stop it.
+    if (Option.isNone(outcome) && (personAsked || !isShown || !Cause.hasInterruptsOnly(exit.cause))) return
     const after = Option.match(outcome, {
       onNone: () => ({ ...before, unanswered: before.unanswered + 1 }),
       onSome: (reason) => ({
@@ -103,7 +121,7 @@ export const supervise = Effect.fnUntraced(function* <E, R>(
     if (!personAsked && record.unanswered >= mostUnanswered) return yield* fail("Unanswered")
     const before = personAsked ? { ...record, unanswered: 0 } : record
     if (before.unanswered !== record.unanswered) yield* attempts.write(slot, own, recorded, before)
-    return yield* Effect.onExit(attempt, (exit) => Effect.ignore(note(slot, before, exit)))
+    return yield* Effect.onExit(watched, (exit) => Effect.ignore(note(slot, before, exit)))
   })
 
   let entered = false

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Exit, Fiber, Layer, Logger, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { CredentialKey, CredentialStore, DeviceCode, Login, Logout, UserPrompt } from "keyfob"
-import { issuer, json, metadata, named, provider, refused, type Reply, scripted, status } from "../scripted.ts"
+import { hanging, issuer, json, metadata, named, provider, refused, type Reply, scripted, status } from "../scripted.ts"
 import { credential, kept, person, source, storeFailed, tokens, write } from "./given.ts"
 
 const device = json({
@@ -179,6 +179,24 @@ describe("LoginSupervisor", () => {
         assert.isTrue(Exit.isFailure(exit) && String(exit.cause).includes("nobody answered"), String(exit))
       }
       assert.lengthOf(shown, 3)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("one that is stopped before anybody was asked is no prompt that nobody answered", () => {
+    const { answers, layer, shown } = scene()
+    answers.device = hanging
+    return Effect.gen(function* () {
+      for (let login = 0; login < 3; login++) {
+        const hangs = yield* began(asked)
+        yield* pass(2)
+        yield* Fiber.interrupt(hangs)
+      }
+      answers.device = device
+      answers.poll = tokens(1)
+      const good = yield* began(asked)
+      yield* pass(6)
+      yield* Fiber.join(good)
+      assert.lengthOf(shown, 1)
     }).pipe(Effect.provide(layer))
   })
 
