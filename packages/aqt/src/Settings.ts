@@ -1,7 +1,7 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { type FlowOptions, partsOf, type ProviderType } from "keyfob"
+import { ConfigurationInvalid, type FlowOptions, partsOf, ProviderType } from "keyfob"
 
 const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
@@ -40,6 +40,18 @@ export const environment = Config.all({
   client_secret: text("CLIENT_SECRET"),
   store_access_token: Config.Boolean("STORE_ACCESS_TOKEN").pipe(Config.withDefault(undefined))
 }).pipe(Config.nested("AQT"))
+
+/** The settings of whoever has no others than the environment's: what that does not say has its default. */
+export const fromEnvironment: Effect.Effect<Settings, ConfigurationInvalid> = Effect.gen(function* () {
+  const said = Object.entries(yield* environment).filter(([, value]) => value !== undefined)
+  return yield* Schema.decodeUnknownEffect(Settings)(Object.fromEntries(said))
+}).pipe(
+  Effect.catchTags({
+    ConfigError: () =>
+      new ConfigurationInvalid({ reason: "InvalidValue", detail: "AQT_STORE_ACCESS_TOKEN: true or false" }),
+    SchemaError: (error) => ProviderType.invalidOf(error, ["AQT"])
+  })
+)
 
 /** What Arnica takes signatures of; no setting names another. */
 export const algorithms = ["RS256"] as const

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, DateTime, Effect, FileSystem, Option, type Path, Redacted } from "effect"
 import { Base64Url } from "effect/encoding"
 import { AccessToken, Credential } from "keyfob"
-import { Aqt, ConnectorFiles, environment } from "../src/index.ts"
+import { Aqt, ConnectorFiles, environment, fromEnvironment } from "../src/index.ts"
 import { settingsOf } from "./settings.ts"
 
 const { key } = Aqt.flow(settingsOf(), "test")
@@ -169,4 +169,18 @@ describe("AQT_ variables", () => {
       })
     )
   }
+
+  it.effect("are settings of their own, with the defaults for the rest (A-54)", () =>
+    Effect.gen(function* () {
+      const settingsOf = (env: Readonly<Record<string, string>>) =>
+        Effect.provideService(fromEnvironment, ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+      const { arnica_url, client_id, store_access_token } = yield* settingsOf({ AQT_CLIENT_ID: "id" })
+      assert.deepStrictEqual([arnica_url, client_id, store_access_token], ["https://arnica.aqt.eu/api", "id", true])
+      assert.isUndefined((yield* settingsOf({})).client_id)
+      const half = yield* Effect.flip(settingsOf({ AQT_CLIENT_SECRET: "canary" }))
+      assert.strictEqual(half.message, "a needed setting is missing: AQT.client_id")
+      const odd = yield* Effect.flip(settingsOf({ AQT_STORE_ACCESS_TOKEN: "canary" }))
+      assert.strictEqual(odd.message, "a setting has a wrong value: AQT_STORE_ACCESS_TOKEN: true or false")
+    })
+  )
 })

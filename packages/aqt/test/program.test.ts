@@ -12,9 +12,10 @@ it.live(
       const { fake, url } = yield* Served
       // The tenant is the one thing that no variable says: it is the service's own.
       const { run } = yield* programOf("docs/aqt.md", (code) =>
-        code
-          .replace("JSON.parse(", `{ issuer: ${JSON.stringify(url)}, ...JSON.parse(`)
-          .replace("JSON.stringify(said))", "JSON.stringify(said)) }")
+        code.replaceAll(
+          "(fromEnvironment, ",
+          `(Effect.map(fromEnvironment, (said) => ({ ...said, issuer: ${JSON.stringify(url)} })), `
+        )
       )
       const followed = run(
         {
