@@ -342,6 +342,9 @@ describe("grants between machines", () => {
         assert.deepInclude(known.json, { active: true, sub: "carol", client_id: "robot" })
         const stranger = yield* ask(yield* key.sign({ ...claims, iss: "https://stranger.test" }))
         assert.strictEqual(stranger.json["error"], "invalid_grant")
+        const named = yield* key.sign({ ...claims, jti: "once" })
+        assert.strictEqual((yield* ask(named)).status, 200)
+        assert.strictEqual((yield* ask(named)).json["error"], "invalid_grant", "used twice")
       }).pipe(Effect.provide(layer))
     })
   )
@@ -367,11 +370,14 @@ describe("grants between machines", () => {
       const narrow = yield* exchange({ scope: "api:read", audience: "https://files.test" })
       assert.strictEqual(narrow.json["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token")
       assert.strictEqual(narrow.json["scope"], "api:read")
+      const token = String(narrow.json["access_token"])
+      const known = yield* post(at("introspection_endpoint"), { token }, basic(gateway))
+      assert.strictEqual(known.json["aud"], "https://files.test")
       assert.strictEqual((yield* exchange({ scope: "api:write" })).json["error"], "invalid_scope")
       assert.strictEqual((yield* exchange({ subject_token: "nonsense" })).json["error"], "invalid_request")
-      assert.isTrue(yield* idp.accepts(String(narrow.json["access_token"])))
+      assert.isTrue(yield* idp.accepts(token))
       yield* idp.revokeAll
-      assert.isFalse(yield* idp.accepts(String(narrow.json["access_token"])))
+      assert.isFalse(yield* idp.accepts(token))
     }),
     { clients: [gateway] }
   )

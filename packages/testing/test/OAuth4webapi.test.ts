@@ -76,6 +76,8 @@ const byCode = Effect.fnUntraced(function* (
       requireIdToken: true
     })
     await oauth.validateApplicationLevelSignature(as, response, loopback)
+    // It would be accepted without, and whether it fits is nothing this library looks at here.
+    assert.isString(oauth.getValidatedIdTokenClaims(tokens)?.["at_hash"])
     return tokens
   })
 })

@@ -334,6 +334,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("expired", yield* ask(yield* signed({ ...claims, jti: "b", exp: 1 })))
       step("other signature", yield* ask(`${yield* signed({ ...claims, jti: "c" })}x`))
       step("no type", yield* ask(yield* signed({ ...claims, jti: "d" }), { client_assertion_type: "" }))
+      const { privateKey } = yield* key
+      const endless = yield* Effect.promise(() =>
+        new SignJWT({ ...claims, jti: "i" }).setProtectedHeader({ alg: "ES256", kid: "k" }).sign(privateKey)
+      )
+      step("no end", yield* ask(endless))
       step("not a JWT", yield* ask("abc"))
       step("for the token endpoint", yield* ask(yield* signed({ ...claims, aud: at("token_endpoint"), jti: "e" })))
       step("from another", yield* ask(yield* signed({ ...claims, iss: "web", jti: "f" })))
@@ -454,7 +459,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("unknown client", yield* authorize({ client_id: "nobody" }))
       step("no client", yield* authorize({ client_id: "" }))
       step("unregistered redirect URI", yield* authorize({ redirect_uri: "https://evil.example/" }))
-      step("more than the registered redirect URI", yield* authorize({ redirect_uri: `${redirect_uri}/more` }))
+      step(
+        "more than the registered redirect URI",
+        yield* authorize({ redirect_uri: "http://127.0.0.1/callback/more" })
+      )
       step("a query behind it", yield* authorize({ redirect_uri: `${redirect_uri}?more` }))
       step("another name of this machine", yield* authorize({ redirect_uri: "http://127.0.0.2/callback" }))
       const web = { client_id: "web", redirect_uri: "https://app.example:8443/callback" }
