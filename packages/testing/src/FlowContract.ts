@@ -29,7 +29,6 @@ import * as Fault from "./Fault.ts"
 import { clients, type ProviderOptions } from "./model/Settings.ts"
 import { patiently } from "./patiently.ts"
 import { printed } from "./printed.ts"
-import * as RecordedRequest from "./RecordedRequest.ts"
 import { refused } from "./refused.ts"
 import { SimulatedPerson } from "./SimulatedPerson.ts"
 import { SimulatedProvider } from "./SimulatedProvider.ts"
@@ -129,19 +128,18 @@ export const suite = (
       Effect.gen(function* () {
         const idp = yield* SimulatedProvider
         yield* idp.approve("alice")
-        const api = "https://api.example"
-        const asked: ReadonlyArray<readonly [Partial<FlowOptions>, RecordedRequest.Expected["params"] & {}]> = [
-          [{ audience: api }, { audience: api }],
-          [{ resource: [api] }, { resource: api }],
-          [{ params: { ...base.params, tenant: "a" } }, { tenant: "a" }]
-        ]
-        for (const [options, params] of asked) {
+        const asked: Readonly<Record<string, Partial<FlowOptions>>> = {
+          "https://audience.example": { audience: "https://audience.example" },
+          "https://resource.example": { resource: ["https://resource.example"] },
+          "tenant-7c2e51": { params: { ...base.params, tenant: "tenant-7c2e51" } }
+        }
+        for (const [value, options] of Object.entries(asked)) {
           yield* login(make({ ...base, ...options }))
-          const requests = yield* idp.requests
-          assert.isTrue(
-            requests.some((request) => RecordedRequest.fits(request, { params })),
-            `no request says ${JSON.stringify(params)}`
-          )
+          // By whichever name: the provider may have its own.
+          const said = (yield* idp.requests)
+            .flatMap(({ params }) => Object.values(params))
+            .map((param) => (Redacted.isRedacted(param) ? Redacted.value(param) : param))
+          assert.include(said, value, `no request says ${JSON.stringify(options)}`)
         }
       }).pipe(Effect.provide(layer))
     )

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { Base64Url } from "effect/encoding"
 import { TestClock } from "effect/testing"
-import type { HttpClient } from "effect/http"
+import { HttpClient } from "effect/http"
 import { compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet } from "jose"
 import { CredentialStore, DeviceCode, Login } from "keyfob"
 import { clients, Fault, patiently, SimulatedBrowser, SimulatedPerson, SimulatedProvider } from "../src/provider.ts"
@@ -81,7 +81,12 @@ describe("an authorization response", () => {
     "as a form is a page of its own, and holds no markup of anybody's",
     Effect.gen(function* () {
       const state = `"><script>alert(1)</script>`
-      const posted = yield* open({ response_mode: "form_post", state })
+      const asked = { response_mode: "form_post", state }
+      const { headers } = yield* get(`${issuer}/authorize?${new URLSearchParams(yield* request(asked))}`)
+      const page = yield* HttpClient.get(headers["location"] ?? "")
+      assert.deepInclude(page, { status: 200 })
+      assert.notInclude(yield* page.text, "<script>alert")
+      const posted = yield* open(asked)
       assert.strictEqual(posted.searchParams.get("state"), state)
     })
   )
