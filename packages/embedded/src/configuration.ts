@@ -41,7 +41,7 @@ const certificateOf = ({ socket }: IncomingMessage) =>
 const asymmetric = "RS PS ES".split(" ").flatMap((kind) => [256, 384, 512].map((size) => `${kind}${size}`))
 
 /** What the API behind the provider understands. */
-export const apiScopes = "api:read api:write"
+const apiScopes = "api:read api:write"
 
 const machine = (client: { readonly id: string; readonly secret: string }, method: string) => ({
   client_id: client.id,

@@ -76,7 +76,7 @@ const machine: Effect.Effect<Machine> = Effect.gen(function* () {
   }
 })
 
-/** Whoever names a browser has one, wherever it is: remote desktops and editors do so. */
+/** Where `BROWSER` is set there is one, wherever it is: remote desktops and editors set it. */
 export const isAtHand = ({ hasDisplay, isContainer, isRemote, isWsl, named, platform }: Machine): boolean => {
   if (named.length > 0) return true
   if (isContainer || isRemote) return false

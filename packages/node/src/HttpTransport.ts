@@ -64,7 +64,10 @@ const connected = Effect.fnUntraced(function* ({ loopbackToo, ...route }: Route,
     ])
   )
   const trust = certificates === undefined ? {} : { ca: [...tls.getCACertificates("default"), certificates] }
-  /** As it comes, and not what comes after it: a server that refuses a certificate says so, then ends the connection. */
+  /**
+   * Fails a connection with its first error. A server that refuses our certificate says so and then closes the connection: the
+   * second error would hide the first.
+   */
   const factory = (origin: string | URL, options: Undici.Pool.Options) => {
     const connect = typeof options.connect === "function" ? options.connect : undici.buildConnector(options.connect)
     const attentive: typeof connect = (to, done) =>
@@ -125,7 +128,7 @@ const proxy = Effect.fnUntraced(function* (name: string) {
   return url
 })
 
-// Never absent, since undici would look into the process's environment itself.
+// Always set, if only to "": otherwise undici would read the environment of the process itself.
 const proxies: Effect.Effect<Route, ConfigurationInvalid> = Effect.gen(function* () {
   const http = yield* proxy("HTTP_PROXY")
   const https = yield* proxy("HTTPS_PROXY")

@@ -47,7 +47,7 @@ export const layer = (options: { readonly ports?: ReadonlyArray<number> } = {}):
           .on("connection", (socket) => {
             sockets.add(socket)
             socket.once("close", () => sockets.delete(socket))
-            // Not a limit on newcomers, who may be the browser: whoever has been silent for longest makes room.
+            // The oldest connection goes, and not the new one, which may be the browser's.
             const [oldest] = sockets
             if (sockets.size > mostSockets) oldest?.destroy()
           })
@@ -72,12 +72,12 @@ const refusalOf = (
   { responseMode }: ExpectedRedirect,
   authorities: ReadonlyArray<string>
 ): number | undefined => {
-  // A name that was made to mean this machine is somebody else's page (DNS rebinding).
+  // Another host name that leads here is another site's, made to do so (DNS rebinding).
   if (!authorities.includes(headers.host ?? "")) return 421
   if (url.replace(/\?.*$/s, "") !== callback) return 404
   const isForm = method === "POST" && responseMode === "form_post"
   if (method !== "GET" && !isForm) return 405
-  // A browser says what it fetches for: only a page that a person goes to, no script's request, no image.
+  // Browsers say what a request is for. Only a page that a person goes to will do: no script's request, no image.
   if ((headers["sec-fetch-dest"] ?? "document") !== "document") return 403
   if (isForm && !/^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers["content-type"] ?? "")) return 415
   return undefined

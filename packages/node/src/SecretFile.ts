@@ -10,7 +10,8 @@ const limit = 256 * 1024
 
 /**
  * The text of a file with something secret in it, up to 256 KiB, without a line break at its end: editors and `echo` add
- * one. A link is followed, to a file alone: what blocks or never ends is none. `others` is whether they can read it.
+ * one. Links are followed; a pipe or a device is refused, since it might block or never end. `others` says whether other
+ * users can read the file.
  */
 export const read = Effect.fnUntraced(function* (
   path: string

@@ -137,7 +137,7 @@ const pasted = (
   write: (text: string) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
-    // Whoever has read a terminal once would be kept alive by it.
+    // Otherwise standard input, once it was read, would keep the process alive.
     yield* Effect.addFinalizer(() => Effect.sync(() => process.stdin.pause()))
     yield* stdio.stdin.pipe(
       Stream.decodeText,
@@ -154,7 +154,7 @@ const pasted = (
     )
   })
 
-/** Writes to standard error. Whoever closed it does not want to read, and that ends no login. */
+/** Writes to standard error. If nobody reads there any more, the login goes on all the same. */
 const stderr = Effect.map(
   Stdio.Stdio,
   (stdio) => (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stderr()))
@@ -167,7 +167,7 @@ const minutes = (seconds: number) => `${Math.floor(seconds / 60)}:${String(secon
 
 const eraseLine = "\r\u001b[K"
 
-/** A URI in full and in ASCII: cutting it would break it, and other scripts can look like another host. */
+/** A URI, not cut, since it would not work then; and in ASCII, since letters of other scripts can look like another host's. */
 const printableUri = (uri: string) => (/^[\u0021-\u007e]*$/.test(uri) ? uri : (URL.parse(uri)?.href ?? printable(uri)))
 
 /** JSON escapes what a terminal obeys below U+0020; the rest of what {@link printable} strips is escaped here. */

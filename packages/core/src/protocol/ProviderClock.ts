@@ -34,7 +34,7 @@ const drift = 1e-4
  * How uncertain a measure has become: clocks drift, and where the wall clock and the steady one disagree about the time
  * since, our clock was set or the machine slept: then nothing is known until the next answer.
  */
-export const uncertaintyAt = ({ at, uncertainty }: Measure, now: Moment): number => {
+const uncertaintyAt = ({ at, uncertainty }: Measure, now: Moment): number => {
   const passed = now.steady - at.steady
   return uncertainty + Math.abs(now.wall - at.wall - passed) + Math.max(passed, 0) * drift
 }

@@ -39,7 +39,7 @@ export const sections = (lines: ReadonlyArray<string>): ReadonlyArray<Section> =
 }
 
 /** Whether a statement may start at this line: within a string or an array, what stands before it is cut in the middle. */
-export const isStatement = (lines: ReadonlyArray<string>, index: number) =>
+const isStatement = (lines: ReadonlyArray<string>, index: number) =>
   Result.isSuccess(
     Toml.parse(
       lines

@@ -25,7 +25,7 @@ import { failuresOf } from "./FileFailure.ts"
 import * as FileLease from "./FileLease.ts"
 import type { Place, Sealing } from "./Sealing.ts"
 
-/** The account, as far as it is safe in a file name, for the eye; the hash of the whole key, for uniqueness. */
+/** A file name: the account, as far as that is safe in one, for people to see; the hash of the whole key, so that no two are the same. */
 export const nameOf = (key: CredentialKey): string => {
   const readable = key.account
     .replace(/[^A-Za-z0-9_]+/g, "-")
@@ -41,12 +41,6 @@ interface Found {
   readonly text: string
 }
 
-/** Where new credentials go, and what would have come before. */
-export interface Choice {
-  readonly sealing: Sealing
-  readonly passedOver: ReadonlyArray<StoreFailed>
-}
-
 export const make = Effect.fnUntraced(function* ({
   directory,
   name: storeName,
@@ -54,7 +48,7 @@ export const make = Effect.fnUntraced(function* ({
 }: {
   readonly name: string
   readonly directory: string
-  /** The best first. A credential stays with the one that has it. */
+  /** The best first. A credential stays with the sealing that it was first written with. */
   readonly sealings: readonly [Sealing, ...ReadonlyArray<Sealing>]
 }) {
   const fs = yield* FileSystem.FileSystem
@@ -65,7 +59,7 @@ export const make = Effect.fnUntraced(function* ({
 
   const warned = new Set<string>()
   const isWide = (info: FileSystem.File.Info) => process.platform !== "win32" && (info.mode & 0o077) !== 0
-  /** Once for each path. A file that has just gone away needs no warning. */
+  /** Warns of a path that others can read, once. A failure is ignored: the file may just have gone away. */
   const warnWhenWide = (location: string) =>
     Effect.gen(function* () {
       if (warned.has(location) || !isWide(yield* fs.stat(location))) return
@@ -104,7 +98,7 @@ export const make = Effect.fnUntraced(function* ({
       const opened = yield* Effect.result(open(found))
       if (opened._tag === "Success") return Option.some(opened.success)
       if (!isCorrupt(opened.failure)) return yield* opened.failure
-      // Who reads holds no lease: what the text stood for may have made way for a newer one meanwhile.
+      // We hold no lease: the file may have changed between reading it and opening what it stands for (a keychain's entry).
       const now = yield* find(name)
       if (now?.text === found.text) return yield* opened.failure
       found = now
@@ -112,7 +106,7 @@ export const make = Effect.fnUntraced(function* ({
     return Option.none()
   })
 
-  /** Not every file system has modes to change: that must not keep anybody from signing in. */
+  /** Ignores a failure: not every file system has modes, and that must not keep anybody from signing in. */
   const tighten = (location: string, mode: number) => Effect.ignore(fs.chmod(location, mode))
 
   const prepareDirectory = fs.stat(directory).pipe(
@@ -131,8 +125,8 @@ export const make = Effect.fnUntraced(function* ({
   )
 
   /**
-   * The first that can take a credential. Where one that cannot has credentials already, nothing goes below it: what
-   * is a locked keychain today must not be a plain file for good.
+   * Where a new credential goes: the first sealing that can take one; and why to none of those before. One that cannot be used now, but has credentials already, is not passed
+   * over: a keychain that is locked today must not be the reason for a plain file that stays.
    */
   const choice = Effect.gen(function* () {
     const passedOver: Array<StoreFailed> = []
@@ -159,7 +153,7 @@ export const make = Effect.fnUntraced(function* ({
       <A>(effect: Effect.Effect<A, PlatformError | StoreFailed>): Effect.Effect<A, StoreFailed> =>
         Effect.catchTag(effect, "PlatformError", (error) => Effect.fail(writeFailed(file)(error)))
 
-    // A second name for the damaged file, so that there is no moment without the first.
+    // Gives the damaged file a second name first, so that at no moment there is none.
     const keepAside = Effect.fnUntraced(function* (file: string) {
       const aside = `${file}.corrupt-${DateTime.formatIso(yield* DateTime.now).replace(/[-:.]/g, "")}`
       yield* tighten(file, 0o600)
@@ -167,7 +161,7 @@ export const make = Effect.fnUntraced(function* ({
       yield* Effect.logWarning(`${file} was damaged; it is kept as ${aside}`)
     })
 
-    /** Whichever of two texts the file does not show. A write may have failed and show all the same. */
+    /** Discards which of the two texts the file does not have: a write that failed may have reached the file all the same. */
     const discardUnseen = ({ discard }: Sealing, file: string, texts: ReadonlyArray<string | undefined>) =>
       discard === undefined
         ? Effect.void
@@ -181,7 +175,7 @@ export const make = Effect.fnUntraced(function* ({
 
     const removeOne = Effect.fnUntraced(function* (found: Found) {
       const { place, sealing, text } = found
-      // Who cannot open it does not know what would be lost.
+      // Fails where it cannot be opened now: nobody knows what would be lost. A damaged one can go.
       yield* Effect.catchIf(open(found), isCorrupt, () => Effect.void)
       yield* lease.check
       yield* fs
@@ -203,7 +197,7 @@ export const make = Effect.fnUntraced(function* ({
             Effect.catchIf(isCorrupt, () => Effect.succeed(true))
           ))
         const before = isDamaged ? undefined : found?.text
-        // Who has lost the lease must not take away what its holder is just writing.
+        // Without the lease, the temporary file would be its new holder's.
         yield* lease.check
         yield* durable.removeTemporaries(path.join(directory, name))
         const text = yield* CredentialText.encode(credential)
@@ -215,7 +209,7 @@ export const make = Effect.fnUntraced(function* ({
       remove: Effect.gen(function* () {
         yield* lease.check
         yield* durable.removeTemporaries(path.join(directory, name))
-        // Other settings may have left it with more than one.
+        // With other settings it may have been written by several sealings.
         for (let found = yield* find(name); found !== undefined; found = yield* find(name)) yield* removeOne(found)
       }).pipe(Effect.uninterruptible)
     }
@@ -257,12 +251,12 @@ export const make = Effect.fnUntraced(function* ({
   return {
     store,
     choice,
-    /** Writes anew all that is there, notes too, each under its lease, but not what is damaged. Gives how many. */
+    /** Writes everything anew, each under its lease: notes too, but not what is damaged. Gives how many there were. */
     rewrite: stored.pipe(
       Effect.flatMap(Effect.forEach((name) => modify(name, rewriteOne))),
       Effect.map((rewritten) => rewritten.reduce((sum, one) => sum + one, 0))
     ),
-    /** Who has the credential, without opening it; the first is asked for it. */
+    /** The stores that have the credential, without opening it. It is read from the first. */
     holdersOf: (key: CredentialKey) =>
       Effect.filter(sealings, (sealing) => {
         const { file } = placeOf(nameOf(key), sealing)
@@ -273,7 +267,7 @@ export const make = Effect.fnUntraced(function* ({
 
 const isCorrupt = ({ reason }: StoreFailed) => reason === "Corrupt"
 
-/** One damaged file hides no other; a key that is missing is missing for all. */
+/** What a list leaves out: a file that is damaged or cannot be read hides no other. A missing key does, for it is missing for all. */
 const isLeftOut = ({ reason }: StoreFailed) => reason === "Corrupt" || reason === "Unreadable"
 
 /** The leases that are held in the directory, each with the path of its lock. A lock that cannot be read is left out. */

@@ -129,13 +129,13 @@ export const make = Effect.fnUntraced(function* <R = never>({
   const EnvelopeText = Schema.fromJsonString(Envelope)
   const turn = Semaphore.makeUnsafe(1)
 
-  /** A source, and what its key became: a prompt or scrypt comes once in a process. */
+  /** Each source, with what was derived from its key: so that a process prompts, or runs scrypt, once. */
   const keyring = keys.map((source) => {
     const ready = new Map<string, Derived>()
     const key = remembered(Effect.provideContext(source, context))
     /** The work of scrypt that new files take; 0 for a key that needs none. */
     const work = Effect.map(key, (found) => (found._tag === "Passphrase" ? 2 ** found.cost : 0))
-    /** What is written with: one salt for all, so that one run of scrypt opens them all. */
+    /** The key that is written with. All files have one salt, so that one run of scrypt opens them all. */
     let own: Derived | undefined
 
     /** The key as a file of these parameters takes it; nothing where it cannot be that file's. */
@@ -155,8 +155,8 @@ export const make = Effect.fnUntraced(function* <R = never>({
     })
 
     /**
-     * The key, if it is this file's. Only who has the passphrase can have written that it is: such a file's salt is as good
-     * as one of our own, and a salt that somebody else put there is not.
+     * The key, if this file was encrypted with it. Then its writer had the passphrase, and we go on with its salt. A salt that
+     * somebody else put there is not taken over: its key id does not fit.
      */
     const fitting = Effect.fnUntraced(function* ({ kdf, key: id }: Envelope) {
       const found = yield* under(kdf)
@@ -176,7 +176,7 @@ export const make = Effect.fnUntraced(function* <R = never>({
     return { key, fitting, writing }
   })
 
-  /** Other files that took as much work. Two, since trying one is a run of scrypt. */
+  /** Other files with our scrypt parameters, for their salt. Two at most, since each one that is tried is a run of scrypt. */
   const neighbours = (N: number) =>
     Effect.gen(function* () {
       if (directory === undefined) return []

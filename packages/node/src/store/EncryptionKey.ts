@@ -93,7 +93,7 @@ export const keychain = ({
     const named = fs.readFileString(file).pipe(
       Effect.map((text) => text.trim()),
       Effect.catchReason("PlatformError", "NotFound", () => Effect.succeed(undefined)),
-      // Not `Unreadable`, which is said of one credential and hides no other.
+      // Not `Unreadable`: a list leaves out what is unreadable, and here all that is encrypted would be left out.
       Effect.mapError((error) => locked(file, errnoOf(error)))
     )
 
@@ -101,7 +101,7 @@ export const keychain = ({
       const name = `encryption-key-${randomUUID()}`
       yield* set(name, Redacted.make(randomBytes(length).toString("base64url"))).pipe(
         Effect.andThen(durable.replace(file, name, check)),
-        // A write may have failed and show all the same: then others use the key already.
+        // The write may have failed and be there all the same: then others use that key already.
         Effect.onError(() =>
           Effect.ignore(Effect.flatMap(named, (shown) => (shown === name ? Effect.void : remove(name))))
         ),

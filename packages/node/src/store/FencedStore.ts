@@ -19,7 +19,7 @@ import { createHash } from "node:crypto"
 import { plain, type Sealing } from "./Sealing.ts"
 import * as Turns from "./Turns.ts"
 
-/** What a lease is good for without a word from its holder. */
+/** How long a lease lasts after its holder's last heartbeat. */
 export const leaseLasts = Duration.seconds(30)
 const heartbeatEvery = Duration.seconds(10)
 export const answerWithin = Duration.seconds(5)
@@ -40,16 +40,16 @@ export interface Place {
   readonly texts: Effect.Effect<ReadonlyArray<{ readonly id: string; readonly text: string }>, StoreFailed>
   /** Hands out the lease with the next fence, unless another owner has it: then none. */
   readonly take: (id: string, owner: string) => Effect.Effect<Option.Option<Lease>, StoreFailed>
-  /** The lease lasts anew from now. No matter to anybody but the holder of the last lease. */
+  /** Lets the lease last anew from now, if it is the last one that was handed out; does nothing otherwise. */
   readonly prolong: (id: string, lease: Lease) => Effect.Effect<void, StoreFailed>
   /** Ends the owner's lease, if it still has it. */
   readonly end: (id: string, owner: string) => Effect.Effect<void, StoreFailed>
   /**
-   * Whether it was written: by the holder of the last lease, over no later generation. A damaged text is kept aside,
-   * and no generation counts then.
+   * Writes for the holder of the last lease, and over no later generation; gives whether it did. A damaged text that stands
+   * there is kept aside, and its generation does not count.
    */
   readonly write: (id: string, lease: Lease, content: Content) => Effect.Effect<boolean, StoreFailed>
-  /** Whether it is gone: removed by the holder of the last lease. */
+  /** Removes for the holder of the last lease; gives whether it did. */
   readonly remove: (id: string, lease: Lease) => Effect.Effect<boolean, StoreFailed>
 }
 
@@ -66,7 +66,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
   const failed = (id: string, reason: StoreFailed["reason"], detail: string) =>
     new StoreFailed({ reason, store: place.name, location: place.locationOf(id), detail })
 
-  /** Interruptible inside, whatever is around it: else nobody could stop waiting for a server that hangs. */
+  /** With a time limit, and interruptible whatever is around it: otherwise a server that hangs would hold up its caller for good. */
   const promptly = <A>(id: string, effect: Effect.Effect<A, StoreFailed>) =>
     Effect.interruptible(effect).pipe(
       Effect.timeoutOrElse({
@@ -94,7 +94,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
       done ? Effect.void : Effect.fail(failed(id, "Busy", "the lease was taken over"))
     )
 
-  /** Fails where what is there only lacks its key: that is neither replaced nor removed. */
+  /** Whether what is there cannot be understood. Fails where only the key for it is missing: such a value is not to be replaced or removed. */
   const isDamaged = (id: string) =>
     read(id).pipe(
       Effect.as(false),
@@ -123,7 +123,7 @@ export const make = (place: Place, sealing: Pick<Sealing, "open" | "seal"> = pla
     const owner = crypto.randomUUID()
     const end = promptly(id, place.end(id, owner))
     const attempt = promptly(id, place.take(id, owner)).pipe(
-      // It may have been handed out, and only the answer been lost.
+      // The lease may have been handed out though the answer was lost.
       Effect.onError(() => Effect.ignore(end)),
       Effect.tap((taken) =>
         Option.isNone(taken)

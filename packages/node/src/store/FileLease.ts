@@ -38,7 +38,7 @@ import * as Turns from "./Turns.ts"
 const heartbeatEvery = Duration.seconds(5)
 /** In milliseconds, as the next one. */
 const abandonedAfter = 30_000
-/** What one look at a lock may count for: more has passed only while this machine was asleep. */
+/** How much of a holder's silence one look may count: if more time has passed between two, this machine was asleep. */
 const longestLook = 1000
 /** Between two looks, on average. Longer as the wait goes on: a crowd that waits must not keep the holder from its work. */
 const pauseAfter = (looks: number): number => Math.min(50 * 1.2 ** looks, 250)
@@ -51,7 +51,7 @@ export interface FileLease {
   readonly check: Effect.Effect<void, StoreFailed>
 }
 
-/** A lease as somebody who does not want it sees it. */
+/** A lease as it looks to somebody who does not want to take it. */
 export interface Held {
   /** `process 4711`, and on which host where it is another. */
   readonly holder: string
@@ -99,7 +99,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const HolderText = Schema.fromJsonString(Holder)
-  /** Asked by who takes or finds a lease: reading a credential has no need of it. */
+  /** Found out when a lease is first taken or seen: reading a credential does not need it. */
   const here = yield* Effect.cached(
     Effect.all({
       host: Effect.sync(hostname),
@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
   /** Effect's FileSystem has no rmdir, and a recursive removal would take a newcomer's lease along. */
   const clear = (lock: string) => Promised.run(Effect.ignore(Effect.tryPromise(() => rmdir(lock))))
 
-  /** Who holds the lease right now, for somebody who looks once: a host whose clock differs looks silent, or alive. */
+  /** Who holds the lease right now. Seen once, the heartbeat can only be held against this host's clock: another host's may look dead, or alive. */
   const look = Effect.fnUntraced(function* (lock: string): Effect.fn.Return<Option.Option<Held>, PlatformError> {
     const seen = yield* sight(lock)
     if (Option.isNone(seen)) return Option.none()
@@ -154,7 +154,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
     return Option.some({ holder, since: DateTime.makeUnsafe(since), abandoned })
   }, whenMissing(Option.none<Held>()))
 
-  /** Whether it was still that holder's. */
+  /** Ends a holder's lease, and no other; gives whether it was still theirs. */
   const end = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
     fs.remove(path.join(lock, nonce)).pipe(
       Effect.as(true),
@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
       Effect.uninterruptible
     )
 
-  /** Whether the lease is ours now. */
+  /** Takes the lease if it is free; gives whether it did. */
   const take = (lock: string, nonce: string): Effect.Effect<boolean, PlatformError> =>
     Effect.flatMap(here, (here) => {
       const ready = DurableFile.temporaryOf(lock)
@@ -224,7 +224,7 @@ export const make = Effect.fnUntraced(function* (store: string) {
           watched = seen.value
           last = now
           if ((yield* holderIsGone(watched)) || unchanged > abandonedAfter) {
-            // A holder that gave it back and then ended is gone as well.
+            // No warning where there is nothing to end: that holder gave it back before it went.
             if (yield* end(lock, watched.nonce)) yield* Effect.logWarning(`took over ${lock}: its holder is gone`)
             continue
           }

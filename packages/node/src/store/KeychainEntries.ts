@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (directory: string) {
   const PointerText = Schema.fromJsonString(Pointer)
   const decode = (sealed: string) => Schema.decodeUnknownOption(PointerText)(sealed)
 
-  /** Another directory has leases of its own, so it must have entries of its own. */
+  /** Part of each entry's name. Another directory has leases of its own, so it must have entries of its own. */
   const here = createHash("sha256")
     .update(JSON.stringify([hostname(), path.resolve(directory)]))
     .digest("hex")

@@ -32,7 +32,7 @@ const script = (lua: string) =>
     }
   ).withReturnType<unknown>()
 
-/** What a lease leaves without ever writing goes away after a day. */
+/** A hash that has no value, since its leases never wrote one, goes away after a day. */
 const take = script(`
   local holder = redis.call('GET', lease)
   if holder and holder ~= ARGV[1] then return false end
@@ -51,7 +51,7 @@ const ifLast = (lua: string) =>
   return 1
 `)
 
-/** Also a lease that ran out, as long as nobody took it since. */
+/** Also where the lease has run out, as long as nobody has taken it since. */
 const prolong = ifLast(`redis.call('SET', lease, ARGV[1], 'PX', ARGV[3])`)
 
 const write = ifLast(`
@@ -74,7 +74,7 @@ const remove = ifLast(`
 
 const end = script(`if redis.call('GET', lease) == ARGV[1] then redis.call('DEL', lease) end`)
 
-/** What Redis's own words for an error mean; where it gives none, there was no answer. */
+/** What Redis's error codes mean. An error without a code means that there was no answer. */
 const reasons: Readonly<Record<string, StoreFailed["reason"]>> = {
   READONLY: "ReadOnly",
   NOREPLICAS: "ReadOnly",
@@ -88,8 +88,8 @@ const reasons: Readonly<Record<string, StoreFailed["reason"]>> = {
 }
 
 /**
- * Why Redis did not do it, by the code alone (`READONLY`, `ECONNREFUSED`): what follows it may repeat what was sent.
- * For errors of the connection's layer too, whose `RedisError` otherwise is nobody's.
+ * Why Redis did not do it, by the code alone (`READONLY`, `ECONNREFUSED`): the text behind it may repeat what was sent.
+ * Also for the error of a connection's layer, which is a `RedisError` that no store has turned into a typed failure.
  */
 export const failureOf = (error: Redis.RedisError, location = "redis"): StoreFailed => {
   const { cause } = error

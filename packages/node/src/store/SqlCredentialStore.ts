@@ -58,8 +58,8 @@ const sqlStateOf = (cause: unknown): string | undefined => {
 }
 
 /**
- * Why the database did not do it, by its SQLSTATE or the operating system's word: a message may repeat what was sent. For
- * errors of the connection's layer too, whose `SqlError` otherwise is nobody's.
+ * Why the database did not do it, by its SQLSTATE or the operating system's code: its message may repeat what was sent. Also
+ * for the error of a connection's layer, which is an `SqlError` that no store has turned into a typed failure.
  */
 export const failureOf = ({ reason }: SqlError, location: string = table): StoreFailed => {
   const state = sqlStateOf(reason.cause)
@@ -68,7 +68,7 @@ export const failureOf = ({ reason }: SqlError, location: string = table): Store
   return new StoreFailed({ reason: known ?? unknown, store: "sql", location, detail: state ?? reason._tag })
 }
 
-/** Makes the table, or brings it up to date. With nothing to do, it asks one question that reading rights suffice for. */
+/** Makes the table, or brings it up to date. Where there is nothing to do, that takes one query and the right to read. */
 const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const done = sql`SELECT migration_id FROM keyfob_migrations WHERE migration_id >= ${newest}`
@@ -99,7 +99,7 @@ const make = Effect.fnUntraced(function* (sealing?: Sealing) {
   const seconds = Duration.toSeconds(FencedStore.leaseLasts)
   const untilThen = sql`clock_timestamp() + make_interval(secs => ${seconds})`
 
-  /** Outside the transaction a caller may be in: a lease that others do not see is none. */
+  /** Runs a statement outside the transaction that a caller may be in: others must see a lease at once. */
   const rows = <S extends Schema.ConstraintDecoder<unknown>>(
     row: S,
     location: string,
