@@ -1,10 +1,9 @@
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type { AccessToken, DpopKey } from "../Token.ts"
+import { firstSuccess } from "./FirstSuccess.ts"
 import {
   type AnswerRejected,
   ConfigurationInvalid,
@@ -127,10 +126,10 @@ export const make = Effect.fnUntraced(function* (
   })
   const metadata =
     options.endpoints === undefined
-      ? yield* once(Effect.flatMap(Discovery.discover(http, options.issuer), completed))
+      ? yield* firstSuccess(Effect.flatMap(Discovery.discover(http, options.issuer), completed))
       : Effect.succeed(yield* Discovery.configured(options.issuer, options.endpoints))
   const lacks = lacking(options)
-  const jwks = yield* once(
+  const jwks = yield* firstSuccess(
     Effect.flatMap(metadata, ({ issuer, jwks_uri }) =>
       jwks_uri === undefined ? Effect.fail(lacks(issuer, "jwks_uri")) : Jwks.make(http, jwks_uri, clock)
     )
@@ -215,7 +214,7 @@ export const make = Effect.fnUntraced(function* (
     const key = token.dpopKey
     return exchange(name, request, "idempotent", key && { key, accessToken: token.value })
   }
-  const dpopKey = yield* once(
+  const dpopKey = yield* firstSuccess(
     Effect.flatMap(metadata, ({ dpop_signing_alg_values_supported: algorithms, issuer }) =>
       algorithms === undefined || algorithms.includes(Dpop.algorithm)
         ? Dpop.makeKey
@@ -264,7 +263,3 @@ const given = (form: Form) =>
   Object.entries(form).flatMap(([name, value]) =>
     value === undefined || (typeof value !== "string" && value.length === 0) ? [] : [[name, value] as const]
   )
-
-/** Keeps the first success. A failure is for those who waited for it, and is not kept. */
-const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
-  Effect.cachedWithTTL(effect, (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero))

@@ -6,7 +6,6 @@ import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -17,6 +16,7 @@ import type { Flow } from "../flow/Flow.ts"
 import type { RedirectReceiver } from "../flow/RedirectReceiver.ts"
 import type { UserPrompt } from "../flow/UserPrompt.ts"
 import type { AuthorizationOptions } from "../protocol/AuthorizationRequest.ts"
+import { firstSuccess } from "../protocol/FirstSuccess.ts"
 import type { ClientOptions } from "../protocol/OAuthClient.ts"
 import * as Login from "../session/Login.ts"
 import * as Logout from "../session/Logout.ts"
@@ -119,9 +119,7 @@ export const fromFlow = Effect.fnUntraced(function* (
   const services = yield* Effect.context<HttpClient.HttpClient | CredentialStore | Scope.Scope>()
   // Made when it is first needed, since a logout can do without a client secret. A failure is not kept: a key file that is
   // missing now may be there at the next call.
-  const source = yield* Effect.cachedWithTTL(Effect.provideContext(TokenSource.make(flow), services), (exit) =>
-    Exit.isSuccess(exit) ? Duration.infinity : Duration.zero
-  )
+  const source = yield* firstSuccess(Effect.provideContext(TokenSource.make(flow), services))
   const token = (minValidity = Duration.zero) =>
     Effect.flatMap(source, ({ tokenValidFor }) => tokenValidFor(minValidity))
   return {
