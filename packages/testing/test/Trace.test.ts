@@ -368,6 +368,20 @@ describe("a secret in the trace", () => {
       })
     )
 
+  it.effect("is whole, also where a client wrote it as it is (HTTP Basic)", () =>
+    Effect.gen(function* () {
+      const credentials = Base64.encode("billing:c4nary&more")
+      const discovery = HttpClient.get("https://id.example/.well-known/openid-configuration")
+      const asking = HttpClient.execute(
+        HttpClientRequest.setHeader(post({ password: "c4nary" }), "authorization", `Basic ${credentials}`)
+      )
+      const text = yield* recordedOf(Effect.ignore(Effect.andThen(discovery, asking)))
+      const [, secret] = /"authorization":"Basic ~\d+:(~\d+)"/.exec(text) ?? []
+      assert.isDefined(secret)
+      assert.notInclude(text, `["password","${secret}"]`)
+    })
+  )
+
   it.effect("an audience that is a host is none, where hosts are to be hidden", () =>
     Effect.gen(function* () {
       const program = machine("billing", "c4nary", ClientAuthentication.secretPost, "files.example")

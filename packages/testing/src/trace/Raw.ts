@@ -67,7 +67,8 @@ export const basicOf = (authorization: string) => {
   return client === undefined ? undefined : { client: formDecoded(client), secret: formDecoded(secret) }
 }
 
-const formDecoded = (text: string) => new URLSearchParams(`v=${text}`).get("v") ?? ""
+/** Of a client that did not encode it, `&` is itself. */
+const formDecoded = (text: string) => new URLSearchParams(`v=${text.replaceAll("&", "%26")}`).get("v") ?? ""
 
 /** Header and claims of a JWT, `undefined` where the text is none. */
 export const jwtOf = (text: string) => {
