@@ -38,8 +38,8 @@ export const make = (): Journal => {
   }
 }
 
-const errorOf = ({ body, headers, status }: Response): string | undefined => {
-  if (status < 400 || !/json/.test(headers["content-type"] ?? "")) return undefined
+const errorOf = ({ body, headers }: Response): string | undefined => {
+  if (!/json/.test(headers["content-type"] ?? "")) return undefined
   try {
     const answer: unknown = JSON.parse(body)
     return typeof answer === "object" && answer !== null && "error" in answer ? String(answer.error) : undefined

@@ -31,7 +31,8 @@ it.effect.each([
 it.effect.each([
   ["before, and goes ahead", [Fault.clockAhead("2 days"), Fault.keyRotation("1 hour")]],
   ["after, and goes ahead", [Fault.keyRotation("1 hour"), Fault.clockAhead("2 days")]],
-  ["after, and goes back", [Fault.keyRotation("1 hour"), Fault.clockBehind("2 days")]]
+  ["after, and goes back", [Fault.keyRotation("1 hour"), Fault.clockBehind("2 days")]],
+  ["later, and goes back", [Fault.keyRotation("1 hour"), Fault.clockBehind("2 days", "90 minutes")]]
 ] as const)("keys are rotated when that was to be, whatever time the provider takes it for: set %s", ([, faults]) =>
   Effect.gen(function* () {
     const idp = yield* SimulatedProvider
@@ -41,7 +42,7 @@ it.effect.each([
     )
     for (const fault of faults) yield* idp.faults(fault)
     assert.strictEqual(yield* keys, 1)
-    yield* TestClock.adjust("1 hour")
+    yield* TestClock.adjust("2 hours")
     assert.strictEqual(yield* keys, 2)
   }).pipe(Effect.provide(SimulatedProvider.layer()))
 )

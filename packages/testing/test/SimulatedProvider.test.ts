@@ -323,9 +323,13 @@ describe("faults", () => {
       assert.deepStrictEqual([spent.status, spent.headers["retry-after"]], [429, "45"])
       yield* TestClock.adjust("45 seconds")
       assert.strictEqual((yield* ask).status, 200)
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.setTime(3_599_999)
+      assert.strictEqual((yield* ask).status, 200)
+      yield* TestClock.adjust("1 milli")
       assert.strictEqual(yield* failure, "TransportError")
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.setTime(7_199_999)
+      assert.strictEqual(yield* failure, "TransportError")
+      yield* TestClock.adjust("1 milli")
       assert.strictEqual((yield* ask).status, 200)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual((yield* ask).status, 503)
@@ -376,6 +380,55 @@ describe("faults", () => {
       yield* Fiber.interrupt(asking)
       assert.deepStrictEqual(yield* outcomes, ["hang"])
     }).pipe(Effect.provide(layerSocket()))
+  )
+
+  it.effect("what is never answered may have been done, and stays on record as that", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { json } = yield* signIn()
+      yield* idp.faults(Fault.onRequest({ grant: "refresh_token" }, Fault.hangAfter))
+      const refreshing = yield* Effect.forkChild(refresh(json["refresh_token"]))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(refreshing)
+      yield* idp.expectRequests([{ outcome: "hang" }], { grant: "refresh_token" })
+      assert.strictEqual((yield* idp.snapshot).families[0]?.refreshTokens.length, 2)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("meet a client's requests and no other's; of two lies about one thing the first is told", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { client_id, client_secret } = clients.billingPost
+      const match = { client: client_id }
+      yield* idp.faults(
+        Fault.onRequest(match, Fault.altered({ error: "first" })),
+        Fault.onRequest(match, Fault.altered({ error: "second" }))
+      )
+      const url = (yield* at)("token_endpoint")
+      const form = { grant_type: "client_credentials" }
+      yield* post(url, form, basic(clients.billing))
+      yield* post(url, { ...form, client_id, client_secret })
+      yield* idp.expectRequests(
+        [
+          { client: "billing", outcome: 200 },
+          { client: client_id, outcome: 200, error: "first" }
+        ],
+        {
+          endpoint: "token"
+        }
+      )
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("are gone once it has recovered, and so are those to come", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const { keys } = (yield* ask).json
+      yield* idp.faults(Fault.outage({ for: "1 day" }), Fault.keyRotation("1 hour"))
+      yield* idp.recover
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual((yield* ask).json["keys"], keys)
+    }).pipe(Effect.provide(SimulatedProvider.layer()))
   )
 
   it.effect("what is revoked while a refresh is being answered stays revoked", () =>
@@ -453,6 +506,11 @@ describe("faults", () => {
       const options = { over: "14 days", count: 20 } as const
       assert.deepStrictEqual(Fault.random("a", options), Fault.random("a", options))
       assert.notDeepEqual(Fault.random("a", options), Fault.random("b", options))
+      const plan = Fault.random("a", { ...options, count: 100 })
+      const begins = new Set(plan.map((fault) => (fault._tag === "Outage" ? fault.from : undefined)))
+      const meets = new Set(plan.map((fault) => (fault._tag === "OnRequest" ? fault.nth : undefined)))
+      assert.isAbove(begins.size, 5, "outages are spread over the time")
+      assert.isAbove(meets.size, 20, "and faults over the requests")
     })
   )
 })
@@ -511,8 +569,15 @@ describe("what is seen of a provider", () => {
       const { json } = yield* signIn()
       yield* refresh(json["refresh_token"])
       yield* post((yield* at)("token_endpoint"), { grant_type: "client_credentials" }, basic(clients.billing))
+      yield* get(
+        `${(yield* at)("end_session_endpoint")}?${new URLSearchParams({ id_token_hint: String(json["id_token"]) })}`
+      )
+      yield* idp.expectRequests([{ path: "/end_session", params: { id_token_hint: String(json["id_token"]) } }], {
+        endpoint: "end_session"
+      })
       const printed = JSON.stringify([yield* idp.requests, yield* idp.snapshot], null, 1)
-      for (const secret of [json["refresh_token"], json["access_token"], clients.billing.client_secret]) {
+      const { access_token, id_token, refresh_token } = json
+      for (const secret of [refresh_token, access_token, id_token, clients.billing.client_secret]) {
         assert.notInclude(printed, String(secret))
       }
       const spent = (yield* idp.requests).find(({ grant }) => grant === "refresh_token")
@@ -576,6 +641,22 @@ describe("what is seen of a provider", () => {
         "expected no requests\nthere was 1 request:\n  1. 1970-01-01T01:00:00.000Z  POST token refresh_token → 200"
       )
     }).pipe(Effect.provide(SimulatedProvider.layer()))
+  )
+
+  it.effect("a snapshot tells what was spent from what has ended, and which keys sign", () =>
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      const states = Effect.map(idp.snapshot, ({ families }) => families[0]?.refreshTokens.map(({ state }) => state))
+      yield* refresh((yield* signIn()).json["refresh_token"])
+      assert.deepStrictEqual(yield* states, ["spent", "live"])
+      yield* idp.revokeAll
+      assert.deepStrictEqual(yield* states, ["spent", "ended"])
+      yield* idp.rotateKeys
+      assert.deepStrictEqual(
+        (yield* idp.snapshot).keys.map(({ signs }) => signs),
+        [true, false]
+      )
+    }).pipe(Effect.provide(layer))
   )
 
   it.effect("a snapshot is in the order of time", () =>
