@@ -83,6 +83,9 @@ describe("the authorization endpoint", () => {
         yield* idp.accepts(String(tokens.json["access_token"])),
         "a second use takes back what the first gave"
       )
+      const late = yield* open(yield* request())
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* redeem(late)).json["error"], "invalid_grant", "a minute later")
     })
   )
 
@@ -340,8 +343,14 @@ describe("grants between machines", () => {
         assert.notProperty(decodeJwt(String(bare.json["access_token"])), "scope") // RFC 6749 appendix A.4 has no empty one
         const known = yield* post(at("introspection_endpoint"), { client_id: "robot", token })
         assert.deepInclude(known.json, { active: true, sub: "carol", client_id: "robot" })
-        const stranger = yield* ask(yield* key.sign({ ...claims, iss: "https://stranger.test" }))
-        assert.strictEqual(stranger.json["error"], "invalid_grant")
+        const { exp: _exp, ...endless } = claims
+        for (const wrong of [
+          { ...claims, iss: "https://stranger.test" },
+          { ...claims, aud: "https://else.test" },
+          endless
+        ]) {
+          assert.strictEqual((yield* ask(yield* key.sign(wrong))).json["error"], "invalid_grant", JSON.stringify(wrong))
+        }
         const named = yield* key.sign({ ...claims, jti: "once" })
         assert.strictEqual((yield* ask(named)).status, 200)
         assert.strictEqual((yield* ask(named)).json["error"], "invalid_grant", "used twice")
@@ -376,7 +385,7 @@ describe("grants between machines", () => {
       assert.strictEqual((yield* exchange({ scope: "api:write" })).json["error"], "invalid_scope")
       assert.strictEqual((yield* exchange({ subject_token: "nonsense" })).json["error"], "invalid_request")
       assert.isTrue(yield* idp.accepts(token))
-      yield* idp.revokeAll
+      yield* post(at("revocation_endpoint"), { client_id: cli, token: String(json["refresh_token"]) })
       assert.isFalse(yield* idp.accepts(token))
     }),
     { clients: [gateway] }
@@ -392,14 +401,17 @@ describe("grants between machines", () => {
       const ask = (endpoint: string, form: Form) => post(at(endpoint), form, basic(gateway))
       const own = String((yield* ask("token_endpoint", { grant_type: "client_credentials" })).json["access_token"])
       const types = "urn:ietf:params:oauth:token-type"
-      const exchanged = yield* ask("token_endpoint", {
-        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
-        subject_token: String(json["access_token"]),
-        subject_token_type: `${types}:access_token`,
-        actor_token: own,
-        actor_token_type: `${types}:access_token`,
-        requested_token_type: `${types}:jwt`
-      })
+      const exchange = (form: Form) =>
+        ask("token_endpoint", {
+          grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+          subject_token: String(json["access_token"]),
+          subject_token_type: `${types}:access_token`,
+          actor_token: own,
+          requested_token_type: `${types}:jwt`,
+          ...form
+        })
+      assert.strictEqual((yield* exchange({})).json["error"], "invalid_request", "an actor of no type")
+      const exchanged = yield* exchange({ actor_token_type: `${types}:access_token` })
       const token = String(exchanged.json["access_token"])
       const told = { sub: "alice", act: { sub: "gateway" } }
       assert.deepInclude(decodeJwt<Record<string, unknown>>(token), told)

@@ -407,6 +407,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("wrong verifier", yield* redeem(back, { code_verifier: "w".repeat(43) }))
       step("no verifier", yield* redeem(back, { code_verifier: "" }))
       step("short verifier", yield* redeem(back, { code_verifier: "short" }))
+      step("no redirect URI", yield* redeem(back, { redirect_uri: "" }))
       step("other redirect URI", yield* redeem(back, { redirect_uri: "http://127.0.0.1/callback" }))
       step("another client", yield* redeem(back, other))
       const tokens = yield* redeem(back)
