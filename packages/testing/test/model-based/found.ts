@@ -346,5 +346,28 @@ export const found: ReadonlyArray<Found> = [
         { do: "flow", millis: 285000, seed: 618969 }
       ]
     }
+  },
+  {
+    seed: "ci/810",
+    what: "a discovery that had failed was told again, without asking anybody, for as long as the clock was set back",
+    program: {
+      settings: {
+        processes: 1,
+        accessLifetime: 20,
+        idle: 1209600,
+        absolute: 200,
+        grace: 30,
+        rotation: true,
+        retryAfter: 10800,
+        keepsWarm: false
+      },
+      steps: [
+        { do: "outage", millis: 5000, as: "unreachable" },
+        { do: "ask", process: 0, whose: "machine", how: "long" },
+        { do: "flow", millis: 60000, seed: 682594 },
+        { do: "jump", process: 0, millis: -86400000 },
+        { do: "recover", seed: 284350 }
+      ]
+    }
   }
 ]
