@@ -15,12 +15,12 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import {
-  adviceOf,
   AuthorizedHttpClient,
   type ConfigurationInvalid,
   configuredUrl,
   HttpExchange,
   isAuthError,
+  isTransient,
   type TokenSource
 } from "keyfob"
 import { type FinalJobState, isFinal, JobState } from "./Job.ts"
@@ -154,5 +154,4 @@ const isJobId = Schema.is(Schema.String.check(Schema.isUUID()))
 // What is no id may be anything, a token from the clipboard too.
 const shown = (jobId: string) => (isJobId(jobId) ? jobId : "")
 
-const isPassing = (error: JobError) =>
-  isAuthError(error) ? ["retry", "wait"].includes(adviceOf(error).retry) : passes(error)
+const isPassing = (error: JobError) => (isAuthError(error) ? isTransient(error) : passes(error))

@@ -5,7 +5,7 @@ import * as SecretFile from "@keyfob/node/SecretFile"
 import { ConfigurationInvalid, type SomebodysToken } from "keyfob"
 import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 
-/** The assertion of the moment: a platform writes the next one into the same file, where others may read it. */
+/** Read for each request, since a platform writes the next one into the same file. No warning where others can read it: so they may. */
 export const of = ({ assertionFile }: OAuthSettings): SomebodysToken =>
   Effect.gen(function* () {
     if (assertionFile === undefined) {

@@ -1,4 +1,4 @@
-/** What stands behind `--` on the command line: another program's arguments, which are none of ours. */
+/** What stands behind `--` on the command line: another program and its arguments. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -14,7 +14,7 @@ export const Behind = Context.Reference<ReadonlyArray<string> | undefined>("@key
 export const of = (args: ReadonlyArray<string>) =>
   args.includes("--") ? args.slice(args.indexOf("--") + 1) : undefined
 
-/** To the parser, the words before `--` and those behind it are one list. */
+/** An argument that takes all words: the parser does not tell those before `--` from those behind it. */
 export const words = (name: string, description: string) =>
   Argument.String(name).pipe(Argument.withDescription(description), Argument.variadic())
 

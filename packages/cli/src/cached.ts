@@ -1,9 +1,9 @@
 /**
- * `keyfob token`, as it runs thousands of times a day: the token is there and fresh, nobody need be asked. Parsing with
- * all flags, help and completions, the HTTP stack and the flows take several times as long to load as this takes to run.
+ * The fast path of `keyfob token`, for when the token is there and fresh. The whole command (all flags, help, completions,
+ * HTTP, flows) takes several times as long to load as this takes to run.
  *
- * It never has the last word: on anything but a plain command line and a fresh token, be it a warning or an error, it
- * stays silent and answers `false`, and the whole command starts from the beginning.
+ * It knows only plain command lines and fresh tokens. In any other case, also where there is something to warn of or an
+ * error to tell, it prints nothing and gives `false`; then the whole command runs from the beginning.
  */
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Duration from "effect/Duration"
@@ -23,7 +23,7 @@ import { stored } from "./stored.ts"
 import { tokenJson, tokenText } from "./text/token.ts"
 import * as workspace from "./workspace.ts"
 
-/** Whether the command line asked for a token that was there, and it is printed. */
+/** Prints the token, if it can; gives whether it did. */
 export const cached = async (args: ReadonlyArray<string>): Promise<boolean> => {
   const plain = parse(args)
   return plain !== undefined && Effect.runPromise(printed(plain))
@@ -64,7 +64,7 @@ const printed = ({ context, output, provider: name }: Plain) => {
     const opened = yield* workspace.open(yield* resolve({ context, output }))
     const configured = yield* workspace.provider(opened, name)
     const provider = yield* providers.resolve(configured, providers.broughtTo(opened, [configured]))
-    // The others ask somebody, and take code that this one does without.
+    // Other stores ask a keychain or a server, and take more code to load.
     if ((provider.settings.store ?? "file") !== "file") return false
     const found = yield* stored(provider, Duration.zero).pipe(
       Effect.provide(FileCredentialStore.layer({ directory: opened.directories.credentials }))
@@ -79,7 +79,7 @@ const printed = ({ context, output, provider: name }: Plain) => {
   )
 }
 
-/** Reading is all it takes. What cannot be read (a defect here), or others could read, is the whole command's. */
+/** Reads files, and nothing else. A file that cannot be read, or that others can read, is left to the whole command. */
 const fileSystem = FileSystem.layerNoop({
   readFileString: (path) =>
     Effect.sync(() => {

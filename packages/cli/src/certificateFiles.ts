@@ -4,7 +4,7 @@ import { expandHome } from "@keyfob/node/Directories"
 import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 import * as SecretFile from "@keyfob/node/SecretFile"
 
-/** A certificate without a key of its own goes with the private key, and is not presented. */
+/** The files of a certificate to present. One without `key_file` only identifies the private key (`x5t#S256`), and is not presented. */
 export const of = (settings: OAuthSettings) => {
   const { certFile, keyFile } = settings
   return certFile === undefined || keyFile === undefined

@@ -6,7 +6,7 @@ import { isatty } from "node:tty"
 import { printable } from "keyfob"
 import { Ended, UsageError } from "./failure.ts"
 
-/** What says where Keyfob's things are; all else that is meant for Keyfob may be a secret. */
+/** The variables of Keyfob's that the program may see: they say where things are. Any other may hold a secret. */
 const settings = ["HOME", "CONTEXT", "CONFIG", "OUTPUT", "NON_INTERACTIVE", "CA_FILE"].map((name) => `KEYFOB_${name}`)
 
 const environment = () =>
@@ -39,7 +39,7 @@ export const run = (
       ours()
       resume(new Ended({ exitCode: code ?? 128 + (signal === null ? 0 : constants.signals[signal]) }))
     })
-    // It may not read all of it, or nothing.
+    // The program may end without reading all of its input: no error of ours.
     child.stdin?.on("error", () => undefined)
     child.stdin?.end(stdin)
     return Effect.sync(() => {
@@ -53,12 +53,12 @@ const signals: ReadonlyArray<NodeJS.Signals> =
     ? ["SIGINT", "SIGTERM", "SIGHUP"]
     : ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]
 
-/** Also where input comes from a file: it is seldom that none of the three streams is left on a terminal. */
+/** Whether a terminal sends us its signals. One of the three streams is enough, since the others may be files. */
 const isAtTerminal = () => [0, 1, 2].some((descriptor) => isatty(descriptor))
 
 /**
- * Signals are the program's from now on, until the result is called. A terminal sends those of its keys to both: passed
- * on, they would come twice, and the second means more.
+ * Passes signals on to the program until the result is called, instead of ending us. Not those of a terminal's keys, which
+ * it sends to the program itself: they would come twice, and to many programs a second Ctrl-C means more than one.
  */
 const passOn = (kill: (name: NodeJS.Signals) => void) => {
   const undo = signals.map((name) => {

@@ -12,7 +12,7 @@ import { teardown } from "./teardown.ts"
 /** Put in by the bundler. */
 declare const KEYFOB_VERSION: string
 
-// A window that is closed ends it as a signal to end does. Node alone would end at once, under nohup too.
+// Closing the window ends the command as SIGTERM does, with what is on its way finished. By default Node would end at once.
 process.on("SIGHUP", () => process.emit("SIGTERM"))
 
 const args = process.argv.slice(2)

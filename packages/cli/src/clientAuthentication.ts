@@ -18,7 +18,7 @@ import {
 import type { OAuthSettings } from "@keyfob/node/ProviderSettings"
 import * as certificateFiles from "./certificateFiles.ts"
 
-/** What a client proves itself with. What it takes and is missing is found missing when it is needed. */
+/** What a client proves itself with. Files are read when the client is made. */
 export const of = Effect.fnUntraced(function* (
   settings: OAuthSettings
 ): Effect.fn.Return<Pick<OAuthClient.ClientOptions, "authentication" | "certificate">, ConfigurationInvalid> {
@@ -69,7 +69,7 @@ const methodFor = (settings: OAuthSettings) => {
   return clientSecret === undefined && flow !== "client_credentials" ? "none" : "client_secret"
 }
 
-/** What somebody else says of the client, as the settings name it. */
+/** Where the settings take a client assertion from: a JWT by which somebody else says who the client is. */
 const assertionOf = (settings: OAuthSettings): AssertionSource | undefined => {
   const { clientAssertionCommand: command, clientAssertionFile: file, clientAssertionUrl: url } = settings
   if (file !== undefined) return Effect.flatMap(expandHome(file), LocalAssertion.file)
@@ -80,7 +80,7 @@ const assertionOf = (settings: OAuthSettings): AssertionSource | undefined => {
     : Assertion.gitHubActions({ audience: settings.clientAssertionAudience })
 }
 
-/** From outside the configuration, else from the file it names. Read when a client is made of it, not before. */
+/** The key itself (of the environment), else the file that is configured, which is read when the client is made and not before. */
 const privateKeyOf = Effect.fnUntraced(function* (
   settings: OAuthSettings
 ): Effect.fn.Return<Effect.Effect<SigningKey.SigningKey, ConfigurationInvalid>, ConfigurationInvalid> {

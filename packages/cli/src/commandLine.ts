@@ -1,4 +1,4 @@
-/** The whole command: its tree, and what a run of it says of its end. What it runs on is its caller's. */
+/** The whole command: its tree, and how a run of it reports its end. Its caller provides the platform. */
 import * as Effect from "effect/Effect"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
@@ -64,12 +64,12 @@ const keyfob = Command.make("keyfob").pipe(
   Command.withGlobalFlags(globalFlags.flags)
 )
 
-/** Runs a command line. `output` is the environment's word on the output mode. */
+/** Runs a command line. `output` is what `KEYFOB_OUTPUT` says. */
 export const run = (
   args: ReadonlyArray<string>,
   { output, version }: { readonly output: string | undefined; readonly version: string }
 ) => {
-  // An error may come before the flags are understood, and is still told the way they ask for.
+  // Also for errors that come before the flags are parsed.
   const mode = outputModeOf(args, output)
   return Command.runWith(keyfob, { version })(args).pipe(
     Effect.tapCause((cause) => {

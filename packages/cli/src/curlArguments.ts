@@ -1,13 +1,13 @@
 /**
- * What is looked for among curl's arguments, since it would take the token where it does not belong. Nothing is parsed: an
- * option is found wherever curl might see one.
+ * Refuses arguments of curl's that would send the token where it does not belong. Nothing is parsed: an option is found
+ * wherever curl might see one.
  */
 import * as Effect from "effect/Effect"
 import { UsageError } from "./failure.ts"
 
 type Arguments = ReadonlyArray<string>
 
-/** Fails where curl would read what is not there, or what was not looked at, or take the token to whom nobody named. */
+/** Fails where curl would read its standard input (the header comes there), a configuration we have not seen, or send the token elsewhere. */
 export const check = Effect.fnUntraced(function* (args: Arguments) {
   if (readsInput(args)) {
     return yield* new UsageError({
@@ -56,7 +56,7 @@ export const checkRedirects = Effect.fnUntraced(function* (args: Arguments, carr
   })
 })
 
-/** Whether http is meant: to this machine, and to nobody else. */
+/** Whether there are http addresses, all of them of this machine. */
 export const isPlain = (args: Arguments) => {
   const asked = args.filter((_, index) => !isDetour(args[index - 1] ?? ""))
   return asked.some(isOfThisMachine) && !asked.some(isPlainElsewhere)
@@ -68,7 +68,7 @@ const isOfThisMachine = (arg: string) =>
 
 const isPlainElsewhere = (arg: string) => /^(--url=)?http:/i.test(arg) && !isOfThisMachine(arg)
 
-/** By the beginning of its name, as short as curl may take it and in any case, or by its letter, alone or in a cluster. */
+/** Finds an option by the beginning of its name, which curl takes abbreviated and in any case, or by its letter, alone or in a cluster. */
 const option = (name: RegExp, letter?: string) => (arg: string) =>
   name.test(arg) || (letter !== undefined && new RegExp(`^-[^-${takingValues}]*${letter}`).test(arg))
 
@@ -82,7 +82,7 @@ const isDetour = option(/^--(expand-)?(prox|pre|soc|nop|res|connect-to)/i, "x")
 
 const isExpanding = option(/^--(no-gl|expand-|proto-d)/i)
 
-/** Whether curl makes addresses of what is none yet: of a glob, which is off there, of a bare host, a variable, a file's lines. */
+/** Whether curl would make addresses that are not in the arguments: from a glob, a bare host, a variable, or a file's lines. */
 const namesUnseen = (args: Arguments) =>
   args.some(
     (arg, index) =>
@@ -91,7 +91,7 @@ const namesUnseen = (args: Arguments) =>
 
 const isUpload = option(/^--upl/i, "T")
 
-/** `@-` in whatever option, and the option that names a file alone. */
+/** `@-` in any option, and `-` or `.` as the file of an upload. */
 const readsInput = (args: Arguments) =>
   args.some(
     (arg, index) =>

@@ -24,7 +24,7 @@ export const credential = (opened: Workspace, provider: Provider, minValidity = 
     const token = yield* online.token(provider, opened.globals, minValidity)
     const { key } = provider
     const renewed = yield* kept(provider)
-    // An app's own secret is kept nowhere; else somebody signed out in this very moment.
+    // Nothing is kept: of an app's own secret nothing ever is; otherwise somebody has signed out in this moment.
     if (Option.isNone(renewed) && key.subject === "client") {
       return Credential.make({ key, generation: 1, token, issuedAt: yield* DateTime.now })
     }
@@ -49,7 +49,7 @@ export const awsCredentials = (opened: Workspace, provider: Provider, role: AwsR
     withRemedy(opened, provider)
   )
 
-/** What becomes of the token: `presents` where it is sent with the client's certificate. */
+/** `presents`: whether the token will be sent with the client's certificate, which it may be bound to. */
 export interface Use {
   readonly presents?: boolean
 }
@@ -97,7 +97,8 @@ export const headers = Effect.fnUntraced(function* (
   use?: Use
 ) {
   const token = yield* bearer(opened, provider, flags, use)
-  // A token that is renewed or derived is an authorization; to set the provider to work may take secrets that are not at hand.
+  // A token that is renewed or derived goes into `Authorization`. Only of other providers is it asked what their headers are, since
+  // setting one to work may take secrets that are not at hand.
   if (provider.renewable || Option.isSome(yield* level.of(flags))) return { Authorization: token.authorization }
   const online = yield* Effect.promise(() => import("./online.ts"))
   return yield* online

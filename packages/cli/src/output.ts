@@ -32,7 +32,7 @@ export const stringify = (json: unknown, indent?: number): string =>
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
-/** A stream that somebody may have stopped reading (a pipe, a closed window): without a listener its event ends the process. */
+/** Ignores errors of a stream that nobody reads any more (a pipe, a closed window): without a listener they end the process. */
 export const tolerant = (stream: NodeJS.WritableStream): NodeJS.WritableStream =>
   stream.listenerCount("error") === 0 ? stream.on("error", () => undefined) : stream
 
@@ -51,5 +51,5 @@ const write = (stream: NodeJS.WritableStream, text: string): Effect.Effect<void,
 /** A line of the answer. */
 export const print = (text: string) => Effect.flatMap(Streams, ({ stdout }) => write(stdout, text))
 
-/** A line beside the answer. Where nobody can be told, that is no reason to stop. */
+/** A line beside the answer. If it cannot be written, the command goes on. */
 export const say = (text: string) => Effect.flatMap(Streams, ({ stderr }) => Effect.ignore(write(stderr, text)))

@@ -1,4 +1,4 @@
-/** From what is configured for a provider to what the library needs to know: its table, with the secrets that are meant for it. */
+/** A configured provider with the secrets that are meant for it: what the library is given. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Record from "effect/Record"
@@ -67,10 +67,10 @@ export const resolve = Effect.fnUntraced(function* (
   return { ...withSecrets, settings, table: Redacted.make(table) }
 })
 
-/** What stands beside a token is that one's, and nothing to another: its refresh token, and when the two end. */
+/** The settings that belong to the token beside them and to no other: its refresh token, and when the two end. */
 const isBesideToken = (key: string) => /^(refresh_token|expiry_ms|refresh_token_expiry_ms)$/.test(key)
 
-/** What tells whose session is asked for, where nothing is to be asked of anybody: the token that is brought. */
+/** The one secret that commands need which talk to nobody: a token that is brought says whose session is meant (`Terms`). */
 export const broughtTo = ({ globals: { token } }: Workspace, asked: ReadonlyArray<Configured>): Outside => ({
   secrets: { token },
   named: asked.length === 1

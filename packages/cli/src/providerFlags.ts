@@ -84,7 +84,7 @@ export const flags = {
 
 export type Given = Command.Command.Config.Infer<typeof flags>
 
-/** As the shell's directory has it: the configuration is read from others. */
+/** Made absolute, since the configuration is read from other directories than the one the flag was given in. */
 const pathOf = (path: Option.Option<string>) =>
   Option.getOrUndefined(Option.map(path, (path) => (path.startsWith("~") ? path : resolve(path))))
 
@@ -158,7 +158,7 @@ export const described = Effect.fnUntraced(function* (
   return { ...place, settings: entry, said: saidOf(before, table) }
 })
 
-/** What the flags alone say: what else holds comes from the file, which may be another by then, or from the environment. */
+/** Only what the flags change. The rest comes from the file, which may have changed by the time it is written, or the environment. */
 const saidOf = (before: ProviderEntry | undefined, table: Readonly<Record<string, unknown>>) => {
   const known = before === undefined ? {} : Redacted.value(before.table)
   return Object.fromEntries(Object.entries(table).filter(([key, value]) => !Equal.equals(value, known[key])))

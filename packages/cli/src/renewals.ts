@@ -20,11 +20,11 @@ export interface Row {
   readonly failure?: Failure
 }
 
-/** Those that can be renewed at all. One that nobody knows is among them, to be told of. */
+/** Those that can be renewed at all. A provider of an unknown type is among them, so that its row says so. */
 export const renewable = (configured: ReadonlyArray<Configured>) =>
   configured.filter(({ settings }) => settings.known?.renewable !== false)
 
-/** Renews what is stored for the provider, if it is due; that nobody is signed in is its caller's to judge as well. */
+/** Renews what is stored for the provider, if `isDue` says so; also whether to try where nobody is signed in. */
 export const row = (
   opened: Workspace,
   configured: Configured,
@@ -53,7 +53,7 @@ const renewed = Effect.fnUntraced(function* (
       provider,
       opened.globals,
       Effect.fnUntraced(function* (refresh) {
-        // A sibling may have renewed it since: what is judged here is what is renewed, or what came after it.
+        // Another process may have renewed it since we looked, so `isDue` judges the credential of now.
         const { credential, outcome } = yield* refresh()
         if (outcome !== "fresh") return outcome
         const due = isDue(Option.some(credential), yield* Clock.currentTimeMillis)

@@ -699,6 +699,12 @@ export const adviceOf = (error: AuthError): Advice => {
   return rows[error.reason] as Advice
 }
 
+/** Whether it may pass by itself: trying again, at once or later, is all there is to do (law 2). */
+export const isTransient = (error: AuthError): boolean => {
+  const { retry } = adviceOf(error)
+  return retry === "retry" || retry === "wait"
+}
+
 /** Whether a value is one of these errors. */
 export const isAuthError = (value: unknown): value is AuthError =>
   Predicate.hasProperty(value, "_tag") && Predicate.isString(value._tag) && Object.hasOwn(table, value._tag)

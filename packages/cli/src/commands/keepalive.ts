@@ -3,8 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { adviceOf, type Credential, RefreshPolicy } from "keyfob"
-import type { Failure } from "../failure.ts"
+import { type Credential, isTransient, RefreshPolicy } from "keyfob"
 import { here } from "../here.ts"
 import * as renewals from "../renewals.ts"
 import * as secret from "../secret.ts"
@@ -30,7 +29,7 @@ export const keepalive = Command.make(
       renewals.row(opened, configured, { ...outside, named: asked.length === 1 }, isDue)
     )
     yield* renewals.print(opened.globals, rows, flags.all)
-    const lasting = rows.find(({ failure }) => failure !== undefined && !passes(failure))?.failure
+    const lasting = rows.find(({ failure }) => failure !== undefined && !isTransient(failure.error))?.failure
     if (lasting !== undefined) return yield* lasting
   })
 ).pipe(Command.withDescription("Keep every session alive: one run of a timer"))
@@ -41,5 +40,3 @@ const isDue = (stored: Option.Option<Credential>, now: number) =>
     const at = RefreshPolicy.keepAlivePoint(credential)
     return credential.refused === true || (at !== undefined && now >= DateTime.toEpochMillis(at))
   })
-
-const passes = ({ error }: Failure) => ["retry", "wait"].includes(adviceOf(error).retry)

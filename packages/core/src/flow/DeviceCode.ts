@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { adviceOf, LoginFailed } from "../AuthError.ts"
+import { isTransient, LoginFailed } from "../AuthError.ts"
 import type { CredentialKey } from "../Credential.ts"
 import { type Moment, moment } from "../Moment.ts"
 import * as DeviceAuthorization from "../protocol/DeviceAuthorization.ts"
@@ -57,8 +57,7 @@ const poll = Effect.fnUntraced(function* (
     const result = yield* Effect.result(grant(client, form, { scopes, repeat: "once" }))
     if (Result.isSuccess(result)) return result.success
     const error = result.failure
-    const { retry } = adviceOf(error)
-    if (retry === "retry" || retry === "wait") {
+    if (isTransient(error)) {
       // RFC 8628 section 3.5 asks for an exponential backoff where a poll got no answer.
       const backoff = Math.min(Math.max(interval, 1000) * 2 ** ++lostInARow, 60_000)
       pause = Math.max(interval, backoff, "retryAfter" in error ? Duration.toMillis(error.retryAfter ?? 0) : 0)

@@ -7,9 +7,9 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schedule from "effect/Schedule"
 import {
-  adviceOf,
   AnswerRejected,
   type ConfigurationInvalid,
+  isTransient,
   LoginRequired,
   type ProviderError,
   type StoreFailed,
@@ -156,9 +156,8 @@ const withIdToken = Effect.fnUntraced(function* (
   const { failure } = verified
   const foreign = yield* misdirection(client, idToken)
   if (foreign !== undefined) return yield* refuse(foreign)
-  const { retry } = adviceOf(failure)
   // Keys out of reach or just rotated, clocks that differ: what passes ends no session. The ID token of before stays.
-  if (failure._tag !== "TokenRejected" || retry === "retry" || retry === "wait" || retry === "refresh") return next
+  if (failure._tag !== "TokenRejected" || isTransient(failure) || failure.reason === "Expired") return next
   return yield* failure
 })
 

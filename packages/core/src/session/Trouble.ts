@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { adviceOf } from "../AuthError.ts"
+import { isTransient } from "../AuthError.ts"
 import { later, type Moment, moment } from "../Moment.ts"
 import type { TokenError } from "./Renewal.ts"
 
@@ -17,10 +17,8 @@ export interface Trouble {
 }
 
 /** A store that cannot be written or somebody else's page in the network says no more about the token than an outage does. */
-export const passes = (failure: TokenError): boolean => {
-  const { retry } = adviceOf(failure)
-  return retry === "retry" || retry === "wait" || failure._tag === "StoreFailed" || failure._tag === "AnswerRejected"
-}
+export const passes = (failure: TokenError): boolean =>
+  isTransient(failure) || failure._tag === "StoreFailed" || failure._tag === "AnswerRejected"
 
 /** How long a caller's failed attempt holds for the calls that follow, while the old token serves. In milliseconds. */
 export const pauseWhileServing = 5000
