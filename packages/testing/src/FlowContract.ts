@@ -10,6 +10,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -26,6 +27,7 @@ import {
   type UserPrompt
 } from "keyfob"
 import * as Fault from "./Fault.ts"
+import * as Device from "./model/Device.ts"
 import { clients, type ProviderOptions } from "./model/Settings.ts"
 import { patiently } from "./patiently.ts"
 import { printed } from "./printed.ts"
@@ -186,15 +188,18 @@ export const suite = (
           const idp = yield* SimulatedProvider
           yield* idp.approve("alice", { after: "1 minute" })
           yield* idp.faults(
-            Fault.onRequest({ endpoint: "token", nth: 2 }, Fault.answer({ status: 400, body: { error: "slow_down" } }))
+            Fault.onRequest(
+              { grant: Device.grantType, nth: 2 },
+              Fault.answer({ status: 400, body: { error: "slow_down" } })
+            )
           )
           // However it ends.
           yield* Effect.exit(login())
-          const polls = (yield* idp.requests).filter(({ endpoint }) => endpoint === "token")
-          // One that asks once is told nothing.
+          const polls = (yield* idp.requests).filter(({ grant }) => grant === Device.grantType)
+          const interval = Duration.toMillis(provider.deviceInterval ?? "5 seconds")
           polls.slice(1).forEach(({ at }, index) => {
             const pause = at.epochMilliseconds - (polls[index]?.at.epochMilliseconds ?? 0)
-            assert.isAtLeast(pause, index < 2 ? 5000 : 10_000, `milliseconds before request ${index + 2}`)
+            assert.isAtLeast(pause, interval + (index < 2 ? 0 : 5000), `milliseconds before request ${index + 2}`)
           })
         }).pipe(Effect.provide(layer))
       )
