@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as Struct from "effect/Struct"
 import { AnswerRejected, LoginFailed, type ProviderRefused } from "../AuthError.ts"
 import * as AuthorizationRequest from "../protocol/AuthorizationRequest.ts"
 import * as AuthorizationResponse from "../protocol/AuthorizationResponse.ts"
@@ -42,16 +43,9 @@ const patience = "10 minutes"
  * counts.
  */
 export const make = (options: AuthorizationCodeOptions): AuthorizationCodeFlow => {
-  const {
-    acrValues: _a,
-    loginHint: _l,
-    maxAge: _m,
-    prompt: _p,
-    responseMode = "query",
-    uiLocales: _u,
-    ...rest
-  } = options
-  const { client, key } = partsOf("user", rest)
+  const { responseMode = "query" } = options
+  const asked = ["acrValues", "loginHint", "maxAge", "prompt", "responseMode", "uiLocales"] as const
+  const { client, key } = partsOf("user", Struct.omit(options, asked))
 
   const begin: AuthorizationCodeFlow["begin"] = Effect.fnUntraced(function* (client, redirectUri, state) {
     return yield* AuthorizationRequest.make(client, {
