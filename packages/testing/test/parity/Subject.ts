@@ -42,7 +42,7 @@ const ours = Layer.effect(
 )
 
 const optionsOf = (clients: ReadonlyArray<ClientMetadata>) =>
-  ({ clients, algorithms: ["RS256"], deviceInterval: 0 }) satisfies ProviderOptions
+  ({ clients, algorithms: ["RS256", "ES256"], deviceInterval: 0 }) satisfies ProviderOptions
 
 /** The simulator behind a socket. */
 export const simulated = (clients: ReadonlyArray<ClientMetadata>) =>

@@ -37,7 +37,7 @@ export type Scenario = Effect.Effect<
 >
 
 const cli = { client_id: clients.cli.client_id }
-/** A public client as `cli` is. */
+/** A public client as `cli` is, but for the algorithm of its ID tokens. */
 const other = { client_id: "other" }
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 const redirect_uri = "http://127.0.0.1:50123/callback"
@@ -68,7 +68,7 @@ export const moreClients: Effect.Effect<ReadonlyArray<ClientMetadata>> = Effect.
     grant_types: ["client_credentials"],
     jwks: { keys: [jwk] }
   },
-  { ...clients.cli, ...other },
+  { ...clients.cli, ...other, id_token_signed_response_alg: "ES256" },
   {
     client_id: "bound",
     application_type: "native",
@@ -422,6 +422,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("with what was asked for", yield* redeem(yield* authorize({ nonce: "n-1", max_age: "600" })))
       const again = yield* redeem(yield* authorize({ nonce: "n-2" }))
       step("nonce in a renewed ID token", yield* refresh(again.json["refresh_token"]))
+      step("for another algorithm", yield* redeem(yield* authorize(other), other))
       const unasked = yield* authorize({ prompt: "" })
       step("offline access without consent", yield* redeem(unasked))
       const web = {
