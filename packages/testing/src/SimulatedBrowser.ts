@@ -6,9 +6,15 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 
 /** The browser ended on a page of the provider's, and nobody was there to go on. */
-export class Stuck extends Schema.TaggedError<Stuck>()("Stuck", { status: Schema.Int, path: Schema.String }) {
+export class Stuck extends Schema.TaggedError<Stuck>()("Stuck", {
+  status: Schema.Int,
+  path: Schema.String,
+  /** Who was to sign in there. */
+  person: Schema.optionalKey(Schema.String)
+}) {
   override get message() {
-    return `the browser ended at ${this.path}, status ${this.status}: was anybody told to approve?`
+    const question = this.person === undefined ? "was anybody told to approve" : `is ${this.person} known there`
+    return `the browser ended at ${this.path}, status ${this.status}: ${question}?`
   }
 }
 
@@ -43,7 +49,10 @@ export const visit = Effect.fnUntraced(function* (
       ? yield* execute(HttpClientRequest.post(url).pipe(HttpClientRequest.bodyUrlParams({ ...signIn })))
       : shown
     const location = asks ? yield* leadsTo(answered) : onward
-    if (location === undefined) return yield* new Stuck({ status: answered.status, path: url.pathname })
+    if (location === undefined) {
+      const person = asks ? { person: signIn.person } : {}
+      return yield* new Stuck({ status: answered.status, path: url.pathname, ...person })
+    }
     url = new URL(location, url)
     if (url.origin !== origin) return url
   }

@@ -124,7 +124,10 @@ describe("the authorization endpoint", () => {
       assert.strictEqual(denied.searchParams.get("error"), "access_denied")
       assert.isNull(denied.searchParams.get("code"))
       yield* idp.ignore
-      assert.strictEqual((yield* Effect.flip(open(yield* request())))._tag, "Stuck")
+      assert.match((yield* Effect.flip(open(yield* request()))).message, /was anybody told to approve/)
+      const address = `${issuer}/authorize?${new URLSearchParams(yield* request())}`
+      const mistyped = SimulatedBrowser.visit(address, { person: "alcie", decision: "approve" })
+      assert.match((yield* Effect.flip(mistyped)).message, /is alcie known there/)
     })
   )
 

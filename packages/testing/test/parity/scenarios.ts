@@ -69,6 +69,7 @@ export const moreClients: Effect.Effect<ReadonlyArray<ClientMetadata>> = Effect.
     jwks: { keys: [jwk] }
   },
   { ...clients.cli, ...other, id_token_signed_response_alg: "ES256" },
+  { ...clients.cli, client_id: "pushing", require_pushed_authorization_requests: true },
   {
     client_id: "bound",
     application_type: "native",
@@ -495,6 +496,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       const mine = yield* post(url, form)
       const stolen = new URLSearchParams({ ...other, request_uri: String(mine.json["request_uri"]) })
       step("by another client", arrived(yield* open(`${at("authorization_endpoint")}?${stolen}`, "approve")))
+      step("not pushed where it must be", yield* authorize({ client_id: "pushing" }))
+      const must = yield* post(url, { ...form, client_id: "pushing" })
+      step("pushed where it must be", must)
       step("pushed by reference", yield* post(url, { ...form, request_uri }))
       step("unregistered redirect URI", yield* post(url, { ...form, redirect_uri: "https://evil.example/" }))
       step("no PKCE", yield* post(url, { ...form, code_challenge: "", code_challenge_method: "" }))
