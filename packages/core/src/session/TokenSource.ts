@@ -169,7 +169,12 @@ export const make = Effect.fnUntraced(function* (
             return { outcome: "adopted", credential: yield* remembered(current.value) } as const
           }
           const last = yield* Ref.get(trouble)
-          if (!insist && last !== undefined && isBefore(yield* moment, last.until)) return yield* last.failure
+          const now = yield* moment
+          if (!insist && last !== undefined && isBefore(now, last.until)) {
+            const still = Trouble.at(last, now)
+            yield* Ref.set(trouble, still)
+            return yield* still.failure
+          }
           const credential = yield* remembered(yield* next(slot, current))
           // Not what we wrote: the lease was taken from us, and this is its next holder's.
           return { outcome: credential === written ? "renewed" : "adopted", credential } as const

@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { isTransient } from "../AuthError.ts"
+import { isTransient, ProviderUnavailable } from "../AuthError.ts"
 import { later, type Moment, moment } from "../Moment.ts"
 import type { TokenError } from "./Renewal.ts"
 
@@ -32,6 +32,14 @@ export const after = Effect.fnUntraced(function* (failure: TokenError, last: Tro
   const now = yield* moment
   return { failure, until: later(now, wait), softUntil: later(now, Math.max(wait, pause)), times }
 })
+
+/** The trouble as it is told again: of what the provider asked for, the rest. Who waits for that waits no longer than it asked. */
+export const at = (trouble: Trouble, now: Moment): Trouble => {
+  const { failure, until } = trouble
+  if (failure._tag !== "ProviderUnavailable" || failure.retryAfter === undefined) return trouble
+  const retryAfter = Duration.millis(Math.min(until.wall - now.wall, until.steady - now.steady))
+  return { ...trouble, failure: new ProviderUnavailable({ ...failure, retryAfter }) }
+}
 
 // A Retry-After of days is a mistake at the other end.
 const longestRest = Duration.hours(1)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
+import { DateTime, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   AccessToken,
@@ -592,6 +592,30 @@ describe("TokenSource", () => {
         }).pipe(Effect.provide(layer))
       }
     )
+
+    it.effect("R4 who asks again is told the rest of a Retry-After, and waits no longer than was asked", () => {
+      const { layer } = scene([status(429, { "retry-after": "600" }), tokens(2)])
+      return Effect.gen(function* () {
+        yield* write(credential())
+        const { events, text, token } = yield* source()
+        const told = yield* Effect.forkChild(Stream.runCollect(Stream.take(events, 2)), { startImmediately: true })
+        yield* minutes(over)
+        for (const left of [10, 4]) {
+          yield* minutes(over + 10 - left)
+          assert.deepInclude(yield* Effect.flip(token), {
+            reason: "RateLimited",
+            status: 429,
+            retryAfter: Duration.minutes(left)
+          })
+        }
+        yield* minutes(over + 10)
+        assert.strictEqual(yield* text, "access-2")
+        assert.deepStrictEqual(
+          Array.from(yield* Fiber.join(told), ({ _tag }) => _tag),
+          ["Transient", "Renewed"]
+        )
+      }).pipe(Effect.provide(layer))
+    })
 
     it.effect("R4 a Retry-After of days is obeyed for an hour", () => {
       const { layer, sent } = scene([status(503, { "retry-after": "604800" }), tokens(2)])

@@ -369,5 +369,31 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 284350 }
       ]
     }
+  },
+  {
+    seed: "attack3/3949",
+    what: "a derived token waited for a whole Retry-After again, counted from when its parent told of it",
+    program: {
+      settings: {
+        processes: 3,
+        accessLifetime: 300,
+        idle: 1209600,
+        absolute: 7776000,
+        grace: 600,
+        rotation: false,
+        retryAfter: 10800,
+        keepsWarm: true
+      },
+      steps: [
+        { do: "recover", seed: 541338 },
+        { do: "flow", millis: 300000, seed: 463473 },
+        { do: "trouble", what: "429", times: 4 },
+        { do: "revokeAll" },
+        { do: "flow", millis: 60000, seed: 785712 },
+        { do: "ask", process: 2, whose: "person", how: "renew" },
+        { do: "flow", millis: 1000, seed: 627817 },
+        { do: "recover", seed: 590115 }
+      ]
+    }
   }
 ]
