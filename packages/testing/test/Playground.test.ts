@@ -151,7 +151,7 @@ describe("the state page", () => {
   test(
     "each switch does what it says",
     Effect.gen(function* () {
-      const { device, get, post, provider, token } = yield* start
+      const { device, get, issuer, page, post, provider, token } = yield* start
       const { poll, userCode } = yield* device
       yield* post("/device", { user_code: userCode, person: "alice", decision: "approve" })
       const { json } = yield* poll
@@ -192,9 +192,11 @@ describe("the state page", () => {
       assert.strictEqual((yield* get("/jwks")).status, 503, "the first one counts")
       yield* post("/playground", { switch: "recover" })
       assert.strictEqual((yield* get("/jwks")).status, 200)
+      assert.strictEqual((yield* HttpClient.head(`${issuer}/jwks`)).status, 200)
       yield* post("/playground", { switch: "outage", as: "unreachable", seconds: "60" })
       assert.isTrue((yield* Effect.exit(get("/jwks")))._tag === "Failure")
       assert.strictEqual((yield* get("/playground")).status, 200, "the page outlives it")
+      assert.strictEqual((yield* HttpClient.head(page)).status, 200)
 
       const seconds = (yield* provider.snapshot).now
       for (const offset of ["3600", "-60", "0"]) {
@@ -219,8 +221,8 @@ describe("the state page", () => {
 
       const { headers } = yield* post("/playground", { switch: "rotate" })
       assert.strictEqual(headers["location"], "/playground#keys")
-      const page = (yield* get("/playground")).text
-      for (const id of Object.values(seenAt)) assert.include(page, `id="${id}"`)
+      const { text } = yield* get("/playground")
+      for (const id of Object.values(seenAt)) assert.include(text, `id="${id}"`)
 
       for (const wrong of [{}, { switch: "nothing" }, { switch: "clock", offset: "1e9" }, { switch: "clock" }]) {
         assert.strictEqual((yield* post("/playground", { ...wrong })).status, 400)

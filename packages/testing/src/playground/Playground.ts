@@ -41,7 +41,11 @@ export const serve = Effect.fnUntraced(function* (
   yield* router.add("GET", "/", to(path))
   yield* router.add("GET", path, show(provider, inside))
   yield* router.add("POST", path, change(provider, inside))
-  yield* router.add("*", "/*", Transport.overSocket(dressed(deliver, inside)))
+  const rest = Transport.overSocket(dressed(deliver, inside))
+  // Not "*": that would be asked for the HEAD of our own pages.
+  for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const) {
+    yield* router.add(method, "/*", rest)
+  }
   yield* server.serve(guarded(provider.issuer, router.asHttpEffect()))
   return { issuer: provider.issuer, page: new URL(path, provider.issuer).href, provider }
 })
