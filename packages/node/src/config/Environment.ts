@@ -92,30 +92,20 @@ export const terminalColor: Effect.Effect<boolean> = Config.all({ noColor: text(
 
 /** Reads the environment through the current `ConfigProvider`. A value that means nothing is `ConfigurationInvalid`. */
 export const read: Effect.Effect<Environment, ConfigurationInvalid> = Effect.gen(function* () {
-  const set = yield* Variables
-  const caFile = set.caFile ?? set.sslCertFile
+  const { caFile: own, ci, configFile, nonInteractive, output, sslCertFile, ...others } = yield* Variables
+  const caFile = own ?? sslCertFile
   return {
-    context: set.context,
-    configFile: set.configFile === undefined ? undefined : yield* expandHome(set.configFile),
-    output: set.output === undefined ? undefined : yield* textOrJson(set.output),
+    ...others,
+    configFile: configFile === undefined ? undefined : yield* expandHome(configFile),
+    output: output === undefined ? undefined : yield* textOrJson(output),
     nonInteractive:
-      set.nonInteractive !== undefined
-        ? yield* yesOrNo("KEYFOB_NON_INTERACTIVE", set.nonInteractive)
+      nonInteractive !== undefined
+        ? yield* yesOrNo("KEYFOB_NON_INTERACTIVE", nonInteractive)
         : // CI is not ours, and some systems put their own name there: only a plain no is a no.
-          set.ci === undefined
+          ci === undefined
           ? undefined
-          : (wordOf(set.ci) ?? true),
+          : (wordOf(ci) ?? true),
     color: yield* terminalColor,
-    caFile: caFile === undefined ? undefined : yield* expandHome(caFile),
-    clientSecret: set.clientSecret,
-    storeUrl: set.storeUrl,
-    storePassphrase: set.storePassphrase,
-    formerStorePassphrase: set.formerStorePassphrase,
-    privateKey: set.privateKey,
-    privateKeyPassphrase: set.privateKeyPassphrase,
-    password: set.password,
-    token: set.token,
-    refreshToken: set.refreshToken,
-    appSecret: set.appSecret
+    caFile: caFile === undefined ? undefined : yield* expandHome(caFile)
   }
 }).pipe(Effect.catchTag("ConfigError", () => invalid("the environment cannot be read")))
