@@ -187,6 +187,7 @@ describe("the authorization endpoint", () => {
       })
       assert.deepStrictEqual((yield* statuses("")).seen, [200, 200])
       assert.deepStrictEqual((yield* statuses(idp.apiUrl)).seen, [200, 401])
+      assert.deepStrictEqual((yield* statuses(`${issuer}/apiary`)).seen, [401, 401])
       const { json, seen } = yield* statuses("https://files.test/")
       assert.deepStrictEqual(seen, [401, 401])
       const refresh = (resource: string) => {
@@ -218,7 +219,54 @@ describe("the authorization endpoint", () => {
       const old = { client_id: cli, request_uri: String((yield* push).json["request_uri"]) }
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Effect.flip(open(old)))._tag, "Stuck")
+      // The person is asked when the page is opened, and not when the request was pushed.
+      yield* (yield* SimulatedProvider).approve("alice", { after: "20 seconds" })
+      const late = { client_id: cli, request_uri: String((yield* push).json["request_uri"]) }
+      yield* TestClock.adjust("30 seconds")
+      const opened = yield* Clock.currentTimeMillis
+      yield* patiently(open(late))
+      assert.strictEqual((yield* Clock.currentTimeMillis) - opened, 20_000)
     })
+  )
+
+  test(
+    "a code is good for a minute",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice")
+      const [first, second] = [yield* open(yield* request()), yield* open(yield* request())]
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual((yield* redeem(first)).status, 200)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* redeem(second)).json["error"], "invalid_grant")
+    })
+  )
+
+  test(
+    "the port of the loopback is a native client's to choose, and no other's (RFC 8252 section 7.3)",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice")
+      const back = yield* open(yield* request({ client_id: "site", redirect_uri: "http://127.0.0.1/callback" }))
+      assert.isNotNull(back.searchParams.get("code"))
+      assert.strictEqual((yield* Effect.flip(open(yield* request({ client_id: "site" }))))._tag, "Stuck")
+    }),
+    { clients: [{ ...clients.cli, client_id: "site", application_type: "web" }] }
+  )
+
+  test(
+    "signing out at one client is not signing out at another",
+    Effect.gen(function* () {
+      const idp = yield* SimulatedProvider
+      yield* idp.approve("alice")
+      const signIn = Effect.fnUntraced(function* (client_id: string) {
+        return (yield* redeem(yield* open(yield* request({ client_id, scope: "openid" })), { client_id })).json
+      })
+      const [here, there] = [yield* signIn(cli), yield* signIn("other")]
+      const at = yield* discover(issuer)
+      yield* get(`${at("end_session_endpoint")}?id_token_hint=${String(here["id_token"])}`)
+      assert.isFalse(yield* idp.accepts(String(here["access_token"])))
+      assert.isTrue(yield* idp.accepts(String(there["access_token"])))
+    }),
+    { clients: [{ ...clients.cli, client_id: "other" }] }
   )
 })
 
@@ -247,6 +295,12 @@ describe("the page where a device's code is typed", () => {
       const decided = yield* ask
       assert.strictEqual((yield* type(decided)).status, 200)
       assert.strictEqual((yield* type(decided)).status, 400)
+      const used = yield* ask
+      yield* (yield* SimulatedProvider).approve("alice")
+      const grant_type = "urn:ietf:params:oauth:grant-type:device_code"
+      const form = { client_id: cli, grant_type, device_code: String(used["device_code"]) }
+      assert.strictEqual((yield* post(at("token_endpoint"), form)).status, 200)
+      assert.strictEqual((yield* type(used)).status, 400)
       const old = yield* ask
       yield* TestClock.adjust("10 minutes")
       assert.strictEqual((yield* type(old)).status, 400)
@@ -532,6 +586,13 @@ describe("grants between machines", () => {
   )
 })
 
+const site = {
+  ...clients.cli,
+  client_id: "site",
+  client_secret: "site secret",
+  token_endpoint_auth_method: "client_secret_basic"
+} as const
+
 describe("DPoP", () => {
   test(
     "binds tokens to a key, with a nonce of the server's",
@@ -596,5 +657,24 @@ describe("DPoP", () => {
       )
     }),
     { dpopNonces: true }
+  )
+
+  test(
+    "a confidential client's refresh token is bound to the client alone (RFC 9449 section 5)",
+    Effect.gen(function* () {
+      yield* (yield* SimulatedProvider).approve("alice")
+      const at = yield* discover(issuer)
+      const key = yield* keyOf("ES256")
+      const claims = { htm: "POST", htu: at("token_endpoint"), jti: "1" }
+      const { alg: _, kid: __, ...jwk } = key.jwk
+      const dpop = yield* key.sign(claims, { typ: "dpop+jwt", jwk })
+      const back = yield* open(yield* request({ client_id: "site" }))
+      const { json } = yield* redeem(back, { client_id: "site" }, { ...basic(site), dpop })
+      assert.strictEqual(json["token_type"], "DPoP")
+      const form = { grant_type: "refresh_token", refresh_token: String(json["refresh_token"]) }
+      const bare = yield* post(at("token_endpoint"), form, basic(site))
+      assert.deepStrictEqual([bare.status, bare.json["token_type"]], [200, "Bearer"])
+    }),
+    { clients: [site] }
   )
 })

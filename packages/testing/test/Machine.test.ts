@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Equal, Schema } from "effect"
 import { Base64, Base64Url } from "effect/encoding"
-import { exportJWK, generateKeyPair, SignJWT } from "jose"
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose"
 import type { Request, Response } from "../src/model/Http.ts"
 import * as Machine from "../src/model/Machine.ts"
 import { hashOf } from "../src/model/Pkce.ts"
@@ -303,32 +303,48 @@ describe("the machine, asked whatever there is", () => {
     })
   )
 
+  const noon = Date.UTC(2030, 0, 1, 12)
+  const proving = Effect.gen(function* () {
+    const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
+    const jwk = yield* Effect.promise(() => exportJWK(publicKey))
+    return (more: JWTPayload) =>
+      Effect.promise(() =>
+        new SignJWT({ htm: "POST", htu: "https://id.simulated.test/token", jti: "one", ...more })
+          .setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk })
+          .sign(privateKey)
+      )
+  })
+  const askWith = (state: State, dpop: string, now: number) => {
+    const headers = { "content-type": "application/x-www-form-urlencoded", dpop }
+    const body = "grant_type=client_credentials&client_id=all&client_secret=all"
+    return Machine.step(state, { method: "POST", url: "/token", headers, body }, now)
+  }
+
   it.effect("a proof is taken once while its nonce is good, however old it says it is", () =>
     Effect.gen(function* () {
-      const { privateKey, publicKey } = yield* Effect.promise(() => generateKeyPair("ES256"))
-      const prove = Effect.fnUntraced(function* (nonce: string) {
-        const jwk = yield* Effect.promise(() => exportJWK(publicKey))
-        const claims = { htm: "POST", htu: "https://id.simulated.test/token", jti: "one", iat: 1, nonce }
-        return yield* Effect.promise(() =>
-          new SignJWT(claims).setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk }).sign(privateKey)
-        )
-      })
-      const body = "grant_type=client_credentials&client_id=all&client_secret=all"
+      const prove = yield* proving
       // Whatever may be forgotten is forgotten at once.
-      let state: State = initial({ ...settings, dpopNonces: true })
-      const ask = Effect.fnUntraced(function* (dpop: string, now: number) {
-        const headers = { "content-type": "application/x-www-form-urlencoded", dpop }
-        const request = { method: "POST", url: "/token", headers, body }
-        const [next, response] = yield* Machine.step({ ...state, sweepAt: 0 }, request, now)
-        state = next
-        return response
-      })
-      const noon = Date.UTC(2030, 0, 1, 12)
-      const nonce = (yield* ask(yield* prove(""), noon)).headers["dpop-nonce"] ?? ""
-      const dpop = yield* prove(nonce)
-      assert.strictEqual((yield* ask(dpop, noon)).status, 200)
-      const again = yield* ask(dpop, noon + settings.dpopNonceLifetime)
+      const forgetful = (state: State) => ({ ...state, sweepAt: 0 })
+      const nonces = forgetful(initial({ ...settings, dpopNonces: true }))
+      const [begun, told] = yield* askWith(nonces, yield* prove({ iat: 1 }), noon)
+      const dpop = yield* prove({ iat: 1, nonce: told.headers["dpop-nonce"] })
+      const [used, first] = yield* askWith(forgetful(begun), dpop, noon)
+      assert.strictEqual(first.status, 200)
+      const [, again] = yield* askWith(forgetful(used), dpop, noon + settings.dpopNonceLifetime)
       assert.include(again.body, "DPoP proof was used before")
+    })
+  )
+
+  it.effect.each([
+    [-61, 400],
+    [-60, 200],
+    [60, 200],
+    [61, 400]
+  ] as const)("a proof without a nonce is of this minute, the one before or the next: %i s", ([seconds, status]) =>
+    Effect.gen(function* () {
+      const dpop = yield* (yield* proving)({ iat: noon / 1000 + seconds })
+      const [, response] = yield* askWith(initial(settings), dpop, noon)
+      assert.strictEqual(response.status, status)
     })
   )
 

@@ -372,6 +372,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       step("refresh token", yield* ask(json["refresh_token"]))
       step("by a confidential client", yield* ask(json["access_token"], {}, basic(clients.billing)))
       step("by another public client", yield* ask(json["access_token"], other))
+      step("refresh token, by that one", yield* ask(json["refresh_token"], other))
       step("unknown", yield* ask("unknown"))
       step("none", yield* ask(""))
       yield* refresh(json["refresh_token"])
