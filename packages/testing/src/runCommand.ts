@@ -72,7 +72,14 @@ export const runCommand = Effect.fnUntraced(function* <A, E, R>(
     Layer.succeed(Console.Console, consoleOf(into("stdout"), into("stderr"))),
     ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
   )
-  const exit = yield* toItsEnd(Effect.provide(withStillFiles(program), world), Duration.fromInputUnsafe(limit))
+  const exit = yield* toItsEnd(Effect.provide(withStillFiles(program), world), Duration.fromInputUnsafe(limit)).pipe(
+    // What hangs ends with the test's own time, which says nothing of it. To the real console, and no secrets: those go to stdout.
+    Effect.onInterrupt(() =>
+      Effect.logWarning(`the command was stopped before its end; it had said: ${JSON.stringify(printed.stderr)}`).pipe(
+        Effect.provideService(Console.Console, globalThis.console)
+      )
+    )
+  )
   const exitCode = yield* Effect.callback<number>((resume) => teardown(exit, (code) => resume(Effect.succeed(code))))
   return { exitCode, ...printed }
 })

@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
-import { assert, it } from "@effect/vitest"
-import { Clock, Config, Console, Deferred, Effect, FileSystem, Stdio, Stream } from "effect"
+import { assert, it, vi } from "@effect/vitest"
+import { Clock, Config, Console, Deferred, Effect, Fiber, FileSystem, Stdio, Stream } from "effect"
 import { Argument, Command, Prompt } from "effect/cli"
 import { ClientAuthentication, ClientCredentials, TokenSource } from "keyfob"
 import { clients, runCommand, SimulatedProvider } from "../src/index.ts"
@@ -114,4 +114,21 @@ it.effect("what the system is slow with is waited for, however long it takes: th
     assert.deepInclude(ran, { exitCode: 0 })
     assert.strictEqual(yield* Clock.currentTimeMillis, 3_600_000)
   }).pipe(Effect.provide([SimulatedProvider.layer(), NodeServices.layer]))
+)
+
+it.effect("what one that hangs has said is told when the test's time is over", () =>
+  Effect.gen(function* () {
+    const lines: Array<string> = []
+    const real = vi.spyOn(console, "log").mockImplementation((...line) => void lines.push(line.join(" ")))
+    yield* Effect.addFinalizer(() => Effect.sync(() => real.mockRestore()))
+    const said = yield* Deferred.make<void>()
+    const hanging = Console.error("waiting for Godot").pipe(
+      Effect.andThen(Deferred.succeed(said, undefined)),
+      Effect.andThen(Effect.never)
+    )
+    const running = yield* Effect.forkChild(runCommand(hanging))
+    yield* Deferred.await(said)
+    yield* Fiber.interrupt(running)
+    assert.include(lines.join("\n"), "waiting for Godot")
+  }).pipe(Effect.provide(SimulatedProvider.layer()))
 )
