@@ -1,6 +1,7 @@
 /** The settings of a provider of type `oauth`, and what they say before anything is asked of it. */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 import { type FlowOptions, grantTypes, partsOf } from "../flow/Flow.ts"
 import { ProviderProfile, profiles } from "../protocol/ProviderProfile.ts"
 import type { Definition, Identity } from "./ProviderType.ts"
@@ -86,20 +87,12 @@ export type Settings = Schema.Struct.Type<typeof fields>
 
 /** What a flow is made from, without the client's authentication. */
 export const flowOptions = (settings: Settings, account: string): FlowOptions => {
-  const { audience, bearer, certificateBoundAccessTokens, clientId, dpop, endpoints, issuer } = settings
-  const { params, profile, resource, scopes } = settings
+  const { bearer, profile } = settings
   return {
-    issuer,
-    clientId,
+    ...Struct.pick(settings, ["issuer", "clientId", "endpoints", "scopes", "audience", "resource", "params"]),
+    ...Struct.pick(settings, ["dpop", "certificateBoundAccessTokens"]),
     account,
-    ...(endpoints === undefined ? {} : { endpoints }),
-    profile: { ...(profile && profiles[profile]), ...(bearer && { bearer }) },
-    ...(scopes === undefined ? {} : { scopes }),
-    ...(audience === undefined ? {} : { audience }),
-    ...(resource === undefined ? {} : { resource }),
-    ...(params === undefined ? {} : { params }),
-    ...(dpop === undefined ? {} : { dpop }),
-    ...(certificateBoundAccessTokens === undefined ? {} : { certificateBoundAccessTokens })
+    profile: { ...(profile && profiles[profile]), ...(bearer && { bearer }) }
   }
 }
 
