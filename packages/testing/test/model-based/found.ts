@@ -395,5 +395,29 @@ export const found: ReadonlyArray<Found> = [
         { do: "recover", seed: 590115 }
       ]
     }
+  },
+  {
+    seed: "attack3/5579",
+    what: "a derived token ended while the store was asked whose its parent is, which it was at each call, and was handed out",
+    program: {
+      settings: {
+        processes: 1,
+        accessLifetime: 300,
+        idle: 1209600,
+        absolute: 3000,
+        grace: 0,
+        rotation: true,
+        retryAfter: 20,
+        keepsWarm: false
+      },
+      steps: [
+        { do: "recover", seed: 957968 },
+        { do: "crash", process: 0 },
+        { do: "ask", process: 0, whose: "derived", how: "token" },
+        { do: "go", operations: 6, seed: 923588 },
+        { do: "stall", millis: 300000 },
+        { do: "flow", millis: 1000, seed: 248085 }
+      ]
+    }
   }
 ]
