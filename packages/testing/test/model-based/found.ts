@@ -419,5 +419,29 @@ export const found: ReadonlyArray<Found> = [
         { do: "flow", millis: 1000, seed: 248085 }
       ]
     }
+  },
+  {
+    seed: "attack4/2420",
+    what: "the model's own: who shows a token for another learns of one that is over with each call, as who shows it to an API",
+    program: {
+      settings: {
+        processes: 2,
+        accessLifetime: 300,
+        idle: 1209600,
+        absolute: 3000,
+        grace: 30,
+        rotation: true,
+        retryAfter: 20,
+        keepsWarm: false
+      },
+      steps: [
+        { do: "jump", process: 0, millis: -86400000 },
+        { do: "recover", seed: 716418 },
+        { do: "login", process: 1, whose: "person" },
+        { do: "shutdown", process: 0 },
+        { do: "ask", process: 0, whose: "derived", how: "renew" },
+        { do: "recover", seed: 605375 }
+      ]
+    }
   }
 ]

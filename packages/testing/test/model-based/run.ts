@@ -3,6 +3,7 @@ import { Clock, Context, DateTime, Duration, Effect, Exit, type Fiber, Layer, Re
 import { HttpClient } from "effect/http"
 import { RefreshPolicy } from "keyfob"
 import { Fault, SimulatedProvider } from "../../src/provider.ts"
+import type { End } from "./Ask.ts"
 import * as Dice from "./Dice.ts"
 import type { Network } from "./Network.ts"
 import { overheard } from "./Overheard.ts"
@@ -57,6 +58,10 @@ const everybody: ReadonlyArray<readonly [Asked, ReadonlyArray<How>]> = [
   ["machine", ["call"]],
   ["derived", ["token"]]
 ]
+
+/** Whether the API refused the token, which may be the one that is shown for a derived one. */
+const wasRefused = (end: End | undefined) =>
+  (end?._tag === "Answered" && end.value === 401) || (end?._tag === "Transient" && end.error.reason === "InvalidToken")
 
 export const run = async (program: Program): Promise<Result> => {
   const { settings, steps } = program
@@ -177,11 +182,9 @@ export const run = async (program: Program): Promise<Result> => {
               return asked.end
             }
             let end = askOnce()
-            // A request is repeated once. The token that a sibling had meanwhile may have been revoked as well, or be over for
-            // all but a clock that is behind: each call learns of one.
-            if (how === "call") {
-              for (let tries = 0; tries < 2 && end?._tag === "Answered" && end.value === 401; tries++) end = askOnce()
-            }
+            // A request, or an exchange, is repeated once. The token that a sibling had meanwhile may have been revoked as well,
+            // or be over for all but a clock that is behind: each call learns of one.
+            for (let tries = 0; tries < 2 && wasRefused(end); tries++) end = askOnce()
             const name = `${process.owner.name}, ${how} for a ${whose}`
             if (end === undefined) return witness.broken("liveness", `${name}: no end; ${world.pending().join(", ")}`)
             if (end._tag === "ApiFailed") return witness.broken("liveness", `${name}: the API is out of reach`)
