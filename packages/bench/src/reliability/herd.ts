@@ -105,8 +105,11 @@ export const herd = Effect.fnUntraced(function* (
     ? yield* commands(location, issuer, options.processes)
     : yield* programs(who, location, issuer, options.processes)
 
-  const isTaken = (token: string) =>
-    Effect.promise(() => fetch(apiUrl, { headers: { authorization: `Bearer ${token}` } }).then(({ ok }) => ok))
+  // A complaint may have characters that no header has.
+  const isTaken = (said: string) =>
+    /^\S+$/.test(said)
+      ? Effect.promise(() => fetch(apiUrl, { headers: { authorization: `Bearer ${said}` } }).then(({ ok }) => ok))
+      : Effect.succeed(false)
 
   const round = Effect.gen(function* () {
     yield* alice.expire(issuer)
