@@ -109,8 +109,13 @@ export const make = Effect.fnUntraced(function* (
     return Option.filter(credential, (found) => RefreshPolicy.isFresh(found, now, minValidity))
   })
 
+  /** What was remembered before a failure ended that. If the store still has it, nothing has changed, and the rest after the failure goes on. */
+  let forgotten = Option.none<Credential>()
   const note = Effect.fnUntraced(function* (failure: TokenError) {
-    if (!Trouble.passes(failure)) yield* Ref.set(memory, Option.none()) // so that the store is looked at again
+    if (!Trouble.passes(failure)) {
+      const known = yield* Ref.getAndSet(memory, Option.none()) // so that the store is looked at again
+      if (Option.isSome(known)) forgotten = Option.some(known.value.credential)
+    }
     const last = yield* Ref.get(trouble)
     if (last?.failure === failure) return
     yield* Ref.set(trouble, yield* Trouble.after(failure, last))
@@ -196,7 +201,8 @@ export const make = Effect.fnUntraced(function* (
 
   /** What the store has, read without its lease, if that is good enough. It is remembered then. */
   const stored = Effect.fnUntraced(function* (isGoodEnough: (found: Credential, now: number) => boolean) {
-    const known = yield* Ref.get(memory)
+    const remembered = yield* Ref.get(memory)
+    const known = Option.isSome(remembered) ? Option.some(remembered.value.credential) : forgotten
     const seen = yield* revision
     const found = yield* get
     if (Option.isNone(found) || !isGoodEnough(found.value, yield* nowFor(found.value))) {
@@ -205,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
     const credential = found.value
     yield* remember(credential, seen)
     const last = yield* Ref.get(trouble)
-    if (Option.isNone(known) ? last === undefined : isSameToken(known.value.credential, credential)) {
+    if (Option.isNone(known) ? last === undefined : isSameToken(known.value, credential)) {
       yield* warn(credential)
       return Option.some<Renewed | Fresh>({ outcome: "fresh", credential })
     }

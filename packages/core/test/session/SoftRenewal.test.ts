@@ -137,6 +137,24 @@ describe("between the soft and the hard point", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("a client that is refused meanwhile asks no oftener, whoever looks at the token in between", () => {
+    const { layer, sent } = scene(refused("invalid_client", 401))
+    return Effect.gen(function* () {
+      yield* write(credential())
+      const made = yield* source()
+      const told = yield* telling(made)
+      yield* minutes(soft)
+      for (let second = 0; second < 100; second++) {
+        yield* made.current
+        assert.strictEqual(yield* made.text, "access-1")
+        yield* meanwhile
+      }
+      assert.isAtLeast(sent().length, 2)
+      assert.isAtMost(sent().length, 7)
+      assert.notInclude(told, "Adopted", "it is the token of before")
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("R4 a store that cannot be read is told, and left alone for a while as well", () => {
     const { layer, store } = scene([])
     return Effect.gen(function* () {
