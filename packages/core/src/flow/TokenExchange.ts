@@ -44,7 +44,9 @@ export const make = ({ actor, requestedTokenType, subject, ...options }: TokenEx
     ...(actor === undefined ? {} : { actor_token_type: uriOf(actor.type) }),
     ...(requestedTokenType === undefined ? {} : { requested_token_type: uriOf(requestedTokenType) })
   }
-  const { client, key } = partsOf("client", options, types)
+  // What was issued is called `access_token`, of whatever kind it is (section 2.2.1).
+  const profile = { ...options.profile, bearer: "access_token" } as const
+  const { client, key } = partsOf("client", { ...options, profile }, types)
   return {
     attended: false,
     key,

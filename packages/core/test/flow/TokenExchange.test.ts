@@ -122,6 +122,15 @@ describe("TokenExchange", () => {
       }).pipe(Effect.provideService(ClientCertificate.IsPresentable, true))
   )
 
+  it.effect("where the provider's ID tokens go on requests, what was issued is the token all the same", () =>
+    Effect.gen(function* () {
+      const flow = TokenExchange.make({ ...options, profile: { bearer: "id_token" } })
+      const { token } = yield* exchange(flow, json(issued)).result
+      assert.strictEqual(Redacted.value(token.value), "new")
+      assert.isUndefined(flow.key.bearer)
+    })
+  )
+
   it.effect("what is no access token goes on no request", () =>
     Effect.gen(function* () {
       const answer = { access_token: "canary", token_type: "N_A", issued_token_type: type("jwt") }
