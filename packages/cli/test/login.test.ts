@@ -103,6 +103,11 @@ describe.concurrent("R8, R14: a person signs in", () => {
       const asked = ["login", "demo", "--issuer", "https://id.example", "--client-id", "a", "--bearer", "id_token"]
       Keyfob.failsWith(yield* keyfob.run(asked), 2, /scopes: expected openid in it, where bearer is id_token/)
       Keyfob.failsWith(yield* keyfob.run([...asked, "--scope", "openid", "--dpop"]), 2, /dpop: expected false/)
+      Keyfob.failsWith(
+        yield* keyfob.run([...asked, "--scope", "openid", "--certificate-bound-access-tokens"]),
+        2,
+        /certificate_bound_access_tokens: expected false/
+      )
     }).pipe(Effect.scoped)
   )
 

@@ -72,15 +72,18 @@ export const keys = {
   tokenBudget: "token_budget"
 } as const
 
-/** Whether there will be an ID token (OpenID Connect Core section 3.1.2.1), and nothing that only an access token is bound by. */
+/** Whether there will be an ID token (OpenID Connect Core section 3.1.2.1), and no wish that it be bound: access tokens alone are. */
 export const idTokens = Schema.makeFilter(
-  ({ bearer, dpop, scopes = [] }: Pick<Settings, "bearer" | "dpop" | "scopes">) => {
+  ({ bearer, scopes = [], ...settings }: Pick<Settings, "bearer" | "scopes" | (typeof bindings)[number]>) => {
     if (bearer !== "id_token") return undefined
     if (!scopes.includes("openid"))
       return { path: ["scopes"], issue: "expected openid in it, where bearer is id_token" }
-    return dpop === true ? { path: ["dpop"], issue: "expected false, where bearer is id_token" } : undefined
+    const binding = bindings.find((one) => settings[one] === true)
+    return binding && { path: [binding], issue: "expected false, where bearer is id_token" }
   }
 )
+
+const bindings = ["dpop", "certificateBoundAccessTokens"] as const
 
 export const Settings = Schema.Struct(fields).pipe(Schema.encodeKeys(keys)).check(idTokens)
 export type Settings = Schema.Struct.Type<typeof fields>
