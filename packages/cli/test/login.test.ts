@@ -87,6 +87,10 @@ describe.concurrent("R8, R14: a person signs in", () => {
         yield* keyfob.done(["refresh", "demo", "--force"])
         assert.notStrictEqual(yield* told, first)
         assert.include((yield* keyfob.done(["context", "show"])).stdout, "bearer")
+        const refused = yield* keyfob.run(["userinfo", "demo"])
+        Keyfob.failsWith(refused, 2, /with an access token/)
+        assert.include(refused.stderr, "keyfob decode --provider demo")
+        assert.include((yield* keyfob.done(["decode", "--provider", "demo"])).stdout, "alice")
         // Another setting is another credential: nobody is handed the one for the other.
         Keyfob.failsWith(
           yield* keyfob.run(login(provider.issuer, "--bearer", "access_token", "--non-interactive")),
