@@ -11,7 +11,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createRequire } from "node:module"
 import { withoutSecrets } from "../childEnvironment.ts"
 import { failuresOf } from "./FileFailure.ts"
-import { type Answer, program, type Question } from "./keychainProcess.ts"
+import { type Answer, type Failed, program, type Question } from "./keychainProcess.ts"
 
 const location = "the keychain"
 const { locked, unavailable } = failuresOf("keychain")
@@ -21,6 +21,15 @@ const longest = process.platform === "win32" ? 1280 : 2 ** 20
 
 /** What the library says of a keychain that is there and closed. */
 const saysLocked = /^Couldn't access platform storage|\blocked|dismissed|interaction is not allowed/i
+
+/** What it says of an entry that another process removed between the search for it and the look at it. */
+const saysGone = /No such interface .org\.freedesktop\.Secret\.Item/
+
+/** What an answer comes to. An entry that is just gone is none: who reads looks again at what names it. */
+export const outcomeOf = (operation: Question["operation"], answer: Answer): Exclude<Answer, Failed> | StoreFailed => {
+  if (!("failure" in answer)) return answer
+  return operation !== "set" && saysGone.test(answer.failure) ? {} : failureOf(answer.failure)
+}
 
 const failureOf = (message: string) => (saysLocked.test(message) ? locked : unavailable)(location, printable(message))
 
@@ -121,7 +130,8 @@ const make = Effect.fnUntraced(function* ({
     // Between two questions it keeps nobody's process alive.
     child.unref()
     child.channel?.unref()
-    return "failure" in answer ? yield* failureOf(answer.failure) : answer
+    const outcome = outcomeOf(question.operation, answer)
+    return "_tag" in outcome ? yield* outcome : outcome
   }, turn.withPermit)
 
   return Keychain.of({

@@ -8,7 +8,10 @@ export interface Question {
 }
 
 /** `text` of an entry that is there, `existed` of one that was removed. */
-export type Answer = { readonly text?: string | null; readonly existed?: boolean } | { readonly failure: string }
+export type Answer = { readonly text?: string | null; readonly existed?: boolean } | Failed
+export interface Failed {
+  readonly failure: string
+}
 
 /**
  * The program. Its text is handed to a Node of its own (`node --eval`), so nothing in it may refer to this file; the
