@@ -126,7 +126,10 @@ export const make = Effect.fnUntraced(function* (
         if (yield* stale) yield* dropStale
         const answer = yield* ask
         const now = yield* current
-        if (Option.isSome(now) && Equal.equals(now.value.token.value, tokenOf(answer).value)) return answer
+        const token = tokenOf(answer)
+        const isInSession = Option.isSome(now) && Equal.equals(now.value.token.value, token.value)
+        // To look may take as long as the token lives, with a slow store or on a machine that sleeps.
+        if (isInSession && !(yield* token.isExpired())) return answer
       }
       return yield* unsettled
     })

@@ -309,17 +309,7 @@ export const make = Effect.fnUntraced(function* (
     )
 
   const orStored = (known: Option.Option<Credential>) => (Option.isSome(known) ? Effect.succeed(known) : get)
-  /** Remembered as well, since a chain looks at each call whose its parent is. */
-  const current = Effect.gen(function* () {
-    const known = yield* held
-    if (Option.isSome(known)) return known
-    const fresh = yield* stored((found, now) => RefreshPolicy.isFresh(found, now))
-    if (Option.isSome(fresh)) return Option.some(fresh.value.credential)
-    const seen = yield* revision
-    const found = yield* get
-    if (Option.isSome(found)) yield* Ref.set(memory, Option.some({ credential: found.value, revision: seen }))
-    return found
-  })
+  const current = Effect.flatMap(held, orStored)
 
   const canObtain = (flow: UnattendedFlow) =>
     Effect.flatMap(Effect.orElseSucceed(current, Option.none), (found) => NextCredential.canObtain(flow, found))

@@ -16,18 +16,7 @@ import {
   TokenTargets
 } from "keyfob"
 import { broken, issuer, metadata, provider, refused, scripted } from "../scripted.ts"
-import {
-  credential,
-  gate,
-  machine,
-  observed,
-  person,
-  remove,
-  textOf,
-  tokens,
-  withoutRefreshToken,
-  write
-} from "./given.ts"
+import { credential, gate, machine, person, remove, textOf, tokens, withoutRefreshToken, write } from "./given.ts"
 
 class Network extends TokenSource.Service<Network>()("test/Network") {}
 class Discovery extends TokenChain.Service<Discovery>()("test/Discovery") {}
@@ -440,26 +429,6 @@ describe("TokenChain", () => {
       yield* minutes(59.5)
       assert.strictEqual(yield* textOf(discovery.token), "discovery(access-2)")
     }).pipe(Effect.scoped, Effect.provide(Layer.merge(CredentialStore.layerMemory, http.layer)))
-  })
-
-  it.effect("a child that is there is had without the store, also by a process that had no need of its parent", () => {
-    const { exchange } = exchanges()
-    const store = observed()
-    const http = scripted(provider)
-    const process = Effect.gen(function* () {
-      const network = yield* TokenSource.make(person)
-      return yield* TokenChain.make(network, { name: "discovery", exchange: exchange("discovery") })
-    })
-    return Effect.gen(function* () {
-      yield* write(signedIn("alice"))
-      yield* (yield* process).token
-      const { token } = yield* process
-      yield* token
-      const before = store.journal.length
-      yield* token
-      yield* minutes(59.5)
-      assert.lengthOf(store.journal, before)
-    }).pipe(Effect.scoped, Effect.provide(Layer.merge(store.layer, http.layer)))
   })
 
   it.effect("kept in a store, the next process finds it, and only for the same session", () => {

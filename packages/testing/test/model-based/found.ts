@@ -398,7 +398,7 @@ export const found: ReadonlyArray<Found> = [
   },
   {
     seed: "attack3/5579",
-    what: "a derived token ended while the store was asked whose its parent is, which it was at each call, and was handed out",
+    what: "a derived token ended while the store was asked whose its parent is, and was handed out",
     program: {
       settings: {
         processes: 1,
