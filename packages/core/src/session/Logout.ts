@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as HttpClient from "effect/http/HttpClient"
-import type { ConfigurationInvalid, ProviderError, StoreFailed } from "../AuthError.ts"
+import { ConfigurationInvalid, type ProviderError, type StoreFailed } from "../AuthError.ts"
 import type { Credential, CredentialKey } from "../Credential.ts"
 import type { Flow } from "../flow/Flow.ts"
 import * as OAuthClient from "../protocol/OAuthClient.ts"
@@ -61,6 +61,9 @@ export const logout = Effect.fn("keyfob.logout")(function* <R>(
   return result
 })
 
+/** There is no revocation of ID tokens, and the access token beside it was never kept. */
+const idTokenStays = new ConfigurationInvalid({ reason: "NotSupported", detail: "revocation of an ID token" })
+
 /** The refresh token first: most providers end what came of it as well, but not all. */
 const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Credential) {
   const client = yield* OAuthClient.make(flow.client)
@@ -68,6 +71,7 @@ const revokeAll = Effect.fnUntraced(function* <R>(flow: Flow<R>, credential: Cre
   const hasRefreshToken = credential.refreshToken !== undefined
   const first =
     credential.refreshToken === undefined ? Effect.void : revoke(client, credential.refreshToken, "refresh_token")
+  if (credential.key.bearer === "id_token") return yield* hasRefreshToken ? first : idTokenStays
   const second = Effect.catchIf(
     revoke(client, credential.token.value, "access_token"),
     // Some take refresh tokens alone (RFC 7009 section 2.2.1): then what they took is all there was to take.

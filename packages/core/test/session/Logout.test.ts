@@ -69,6 +69,21 @@ describe("Logout", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("an ID token that goes on requests stays good, which is told where nothing else was revoked", () => {
+    const { layer, revoked } = scene(status(200))
+    const flow = { ...person, key: CredentialKey.make({ ...person.key, bearer: "id_token" }) }
+    return Effect.gen(function* () {
+      yield* write(credential(1, { key: flow.key }))
+      assert.deepStrictEqual(yield* Logout.logout(flow), { removed: true, revoked: true })
+      assert.deepStrictEqual(revoked(), ["refresh_token refresh-1"])
+      yield* write(withoutRefreshToken(credential(1, { key: flow.key })))
+      const { revocationError, ...result } = yield* Logout.logout(flow)
+      assert.deepStrictEqual(result, { removed: true, revoked: false })
+      assert.deepInclude(revocationError, { _tag: "ConfigurationInvalid", detail: "revocation of an ID token" })
+      assert.lengthOf(revoked(), 1)
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("told not to revoke: forgets, and nobody is asked", () => {
     const { http, layer } = scene([])
     return Effect.gen(function* () {
