@@ -33,6 +33,7 @@ import {
   type TokenSource
 } from "keyfob"
 
+/** Which role is assumed, as whom, and where. */
 export interface Role {
   readonly arn: string
   /** How the role's user is called in AWS's logs. Default: `keyfob`. */

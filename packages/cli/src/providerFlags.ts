@@ -70,7 +70,7 @@ export const flags = {
     Flag.withDescription("What the provider does otherwise than others; default: by the issuer's address"),
     Flag.optional
   ),
-  bearer: Flag.Literals("bearer", ["access_token", "id_token"]).pipe(
+  bearer: Flag.Literals("bearer", OAuth.bearers).pipe(
     Flag.withDescription("Which of its tokens goes on requests"),
     Flag.optional
   ),

@@ -21,6 +21,9 @@ export const clientAuths = [
   "self_signed_tls_client_auth"
 ] as const
 
+/** What `bearer` may be. */
+export const bearers = ProviderProfile.fields.bearer.literals
+
 /** What `flow` may be. */
 export const flows = ["auto", "browser", "device", "client_credentials", "jwt_bearer"] as const
 
@@ -38,7 +41,7 @@ export const fields = {
   assertionFile: Schema.optionalKey(Schema.NonEmptyString),
   flow: Schema.optionalKey(Schema.Literals(flows)),
   /** Which of its tokens goes on requests. Default: the access token. */
-  bearer: Schema.optionalKey(ProviderProfile.fields.bearer),
+  bearer: Schema.optionalKey(Schema.Literals(bearers)),
   /** Whether tokens are bound to a key (RFC 9449). */
   dpop: Schema.optionalKey(Schema.Boolean),
   /** Whether tokens have to be bound to the client's certificate (RFC 8705). */
@@ -72,6 +75,9 @@ export const keys = {
   tokenBudget: "token_budget"
 } as const
 
+/** The settings by which access tokens are bound. */
+const bindings = ["dpop", "certificateBoundAccessTokens"] as const
+
 /** Whether there will be an ID token (OpenID Connect Core section 3.1.2.1), and no wish that it be bound: access tokens alone are. */
 export const idTokens = Schema.makeFilter(
   ({ bearer, scopes = [], ...settings }: Pick<Settings, "bearer" | "scopes" | (typeof bindings)[number]>) => {
@@ -82,8 +88,6 @@ export const idTokens = Schema.makeFilter(
     return binding && { path: [binding], issue: "expected false, where bearer is id_token" }
   }
 )
-
-const bindings = ["dpop", "certificateBoundAccessTokens"] as const
 
 export const Settings = Schema.Struct(fields).pipe(Schema.encodeKeys(keys)).check(idTokens)
 export type Settings = Schema.Struct.Type<typeof fields>
