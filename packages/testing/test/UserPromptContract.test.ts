@@ -35,6 +35,17 @@ const right = (print: Print): Prompt => ({
   browser: (prompt) => page(print, prompt)
 })
 
+/** One whose end is this. */
+const ending =
+  (last: Effect.Effect<void>) =>
+  (print: Print): Partial<Prompt> => ({
+    deviceCode: (prompt) =>
+      Effect.andThen(
+        device(print, prompt),
+        Effect.addFinalizer(() => last)
+      )
+  })
+
 const atOnce = "a device code: returns at once, since the login has to go on"
 const end = "a device code: leaves nothing behind when the login ends, and does not hold it up"
 const obeys = "obeys no text from outside"
@@ -52,29 +63,9 @@ const wrong: Readonly<Record<string, readonly [noticedBy: string, says: RegExp, 
       deviceCode: (prompt) => Effect.andThen(device(print, prompt), Effect.uninterruptible(Effect.never))
     })
   ],
-  "one that fails": [atOnce, /not implemented/, () => ({ deviceCode: () => Effect.die(new Error("not implemented")) })],
-  "a farewell": [
-    end,
-    /end takes time/,
-    (print) => ({
-      deviceCode: (prompt) =>
-        Effect.andThen(
-          device(print, prompt),
-          Effect.addFinalizer(() => Effect.sleep("5 seconds"))
-        )
-    })
-  ],
-  "an end that never comes": [
-    end,
-    /end takes time/,
-    (print) => ({
-      deviceCode: (prompt) =>
-        Effect.andThen(
-          device(print, prompt),
-          Effect.addFinalizer(() => Effect.never)
-        )
-    })
-  ],
+  "one that fails": [atOnce, /no terminal/, () => ({ deviceCode: () => Effect.die(new Error("no terminal")) })],
+  "a farewell": [end, /end takes time/, ending(Effect.sleep("5 seconds"))],
+  "an end that never comes": [end, /end takes time/, ending(Effect.never)],
   "a countdown that goes on": [
     end,
     /has changed after the login's end/,
